@@ -1,0 +1,148 @@
+"""Reading checkpoints without running what a stranger put into them."""
+
+import os.path as osp
+import pickle
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.dist import barrier, get_dist_info, get_local_rank
+from mmengine.logging import HistoryBuffer
+from mmengine.runner import CheckpointLoader
+
+_ADDRESSES = ("http://", "https://")
+_STATISTICS = ("min", "max", "current", "mean")
+_NUMPY_CORES = ("numpy._core.multiarray", "numpy.core.multiarray")  # the names of NumPy 2 and NumPy 1
+
+
+def load_checkpoint_file(path: str, map_location: str | torch.device | Callable = "cpu") -> dict[str, Any]:
+    """Read a checkpoint that holds nothing but tensors, plain data and MMEngine's log buffers.
+
+    MMEngine's own loader unpickles anything where the careful way fails. This one refuses instead, so that a
+    teacher or a model from somebody else cannot run code.
+
+    Args:
+        path: A local file or an ``http://`` / ``https://`` address. A download is kept in
+            ``torch.hub``'s folder and made by one process a machine.
+        map_location: As in :func:`torch.load`.
+
+    Returns:
+        The checkpoint as it was saved: MMEngine's keys (``state_dict``, ``meta``, ...) or the bare weights.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file is no checkpoint, or it holds objects that only unpickling would restore.
+    """
+    path = str(path)
+    with _allowed_globals(_training_globals()):
+        try:
+            if path.startswith(_ADDRESSES):
+                checkpoint = _download(path, map_location)
+            else:
+                checkpoint = torch.load(find_checkpoint(path), map_location=map_location, weights_only=True)
+        except pickle.UnpicklingError as error:
+            raise ValueError(
+                f"{path} is not loaded: it is no PyTorch checkpoint, or it holds more than tensors and plain "
+                f"data, and reading that would run code of its writer's: {_reason(error)}"
+            ) from None
+        except (RuntimeError, EOFError) as error:
+            raise ValueError(f"{path} is no readable PyTorch checkpoint: {error}") from error
+    if not isinstance(checkpoint, dict):
+        raise ValueError(f"{path} holds a {type(checkpoint).__name__}, expected a checkpoint (dict)")
+    return checkpoint
+
+
+def find_checkpoint(path: str) -> str:
+    """Return a local path with ``~`` expanded, an address unchanged.
+
+    Raises:
+        FileNotFoundError: It is a local path and no file is there.
+    """
+    path = str(path)
+    if path.startswith(_ADDRESSES):
+        return path
+    expanded = osp.expanduser(path)
+    if not osp.isfile(expanded):
+        raise FileNotFoundError(f"checkpoint {path} does not exist (looked for {osp.abspath(expanded)})")
+    return expanded
+
+
+def use_safe_checkpoint_loader() -> None:
+    """Make MMEngine read local files and web addresses by :func:`load_checkpoint_file` in this process.
+
+    So ``load_from``, ``resume`` and ``init_cfg=dict(type='Pretrained')`` get the same treatment.
+    """
+    CheckpointLoader.register_scheme(("", *_ADDRESSES), load_from_plain_data, force=True)
+
+
+def load_from_plain_data(filename: str, map_location: Any = None) -> dict[str, Any]:
+    """:func:`load_checkpoint_file` with the signature and the name that MMEngine's registry asks for."""
+    return load_checkpoint_file(filename, map_location=map_location)
+
+
+def _download(address: str, map_location: Any) -> Any:
+    """Fetch in the first process of each machine, then read in all."""
+
+    def load() -> Any:
+        return torch.hub.load_state_dict_from_url(address, map_location=map_location, weights_only=True)
+
+    checkpoint = load() if get_local_rank() == 0 else None
+    if get_dist_info()[1] > 1:
+        barrier()
+    return load() if checkpoint is None else checkpoint
+
+
+def _reason(error: pickle.UnpicklingError) -> str:
+    """PyTorch's reason without its advice to switch the check off."""
+    return str(error.__context__ or error).partition(" Please use")[0].strip()
+
+
+def _training_globals() -> list[Any]:
+    """What a checkpoint written by MMEngine's ``Runner`` holds beside tensors and plain data.
+
+    These are NumPy scalars and arrays of numbers and ``HistoryBuffer``, which pickles four of its methods by
+    ``getattr``. The real ``getattr`` would let a file reach any function, hence a stand-in for those four.
+    """
+    numbers = {type(np.dtype(code)) for code in "?bBhHiIlLqQefd"}
+    core = getattr(np, "_core", None) or np.core
+    functions = (core.multiarray._reconstruct, core.multiarray.scalar)
+    renamed = [_as_global(f"{name}.{f.__name__}", f) for name in _NUMPY_CORES for f in functions]
+    return [
+        HistoryBuffer,
+        np.ndarray,
+        np.dtype,
+        *numbers,
+        *renamed,
+        _as_global("builtins.getattr", _get_statistic),
+    ]
+
+
+def _get_statistic(owner: Any, name: str) -> Callable:
+    if owner is not HistoryBuffer or name not in _STATISTICS:
+        raise pickle.UnpicklingError(f"getattr({owner!r}, {name!r}) is not allowed")
+    return getattr(HistoryBuffer, name)
+
+
+def _as_global(name: str, function: Callable) -> Callable:
+    """Return ``function`` under the name by which a pickle asks for it (PyTorch goes by these attributes)."""
+
+    def stand_in(*args: Any) -> Any:
+        return function(*args)
+
+    stand_in.__module__, _, stand_in.__name__ = name.rpartition(".")
+    stand_in.__qualname__ = stand_in.__name__
+    return stand_in
+
+
+@contextmanager
+def _allowed_globals(allowed: list[Any]) -> Iterator[None]:
+    """``torch.serialization.safe_globals``, which PyTorch 2.4 has not got yet."""
+    before = torch.serialization.get_safe_globals()
+    torch.serialization.add_safe_globals(allowed)
+    try:
+        yield
+    finally:
+        torch.serialization.clear_safe_globals()
+        torch.serialization.add_safe_globals(list(before))

@@ -1,0 +1,142 @@
+import os
+import zipfile
+from collections import OrderedDict
+
+import numpy as np
+import pytest
+import torch
+from mmengine.logging import HistoryBuffer, MessageHub
+from mmengine.runner import CheckpointLoader
+
+from mmpersonsearch.utils.checkpoint import load_checkpoint_file, use_safe_checkpoint_loader
+
+
+class Touch:
+    """Creates a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.path),)
+
+
+class ReachByGetattr:
+    """Asks ``getattr`` for what leads from a harmless class to every function of the interpreter."""
+
+    def __reduce__(self):
+        return getattr, (HistoryBuffer, "__init__")
+
+
+def training_checkpoint():
+    """What ``Runner.save_checkpoint`` writes, all kinds of values included."""
+    hub = MessageHub.get_instance("test_checkpoint")
+    hub.update_scalar("train/loss", 1.5)
+    hub.update_scalar("train/loss", 0.5)
+    hub.update_info("best_score", np.float64(0.25))
+    hub.update_info("dataset_meta", dict(classes=("person",), num_ids=3))
+    hub.update_info("counts", np.arange(3))
+    parameter = torch.nn.Parameter(torch.arange(4.0))
+    optimizer = torch.optim.AdamW([parameter], lr=0.1)
+    parameter.sum().backward()
+    optimizer.step()
+    return dict(
+        meta=dict(epoch=1, seed=3, cfg="a = 1"),
+        state_dict=OrderedDict(weight=parameter.data),
+        optimizer=optimizer.state_dict(),
+        message_hub=hub.state_dict(),
+    )
+
+
+def test_reads_what_training_writes_with_its_log_buffers(tmp_path):
+    path = tmp_path / "epoch_1.pth"
+    written = training_checkpoint()
+    torch.save(written, path)
+    read = load_checkpoint_file(path)
+    assert torch.equal(read["state_dict"]["weight"], written["state_dict"]["weight"])
+    assert torch.equal(read["optimizer"]["state"][0]["exp_avg"], written["optimizer"]["state"][0]["exp_avg"])
+    info = read["message_hub"]["runtime_info"]
+    assert info["best_score"] == 0.25
+    assert info["counts"].tolist() == [0, 1, 2]
+    assert read["message_hub"]["log_scalars"]["train/loss"].mean() == 1.0
+
+
+def test_reads_numpy_1_names(tmp_path):
+    path = tmp_path / "old.pth"
+    torch.save(dict(score=np.float64(0.5)), tmp_path / "new.pth")
+    with zipfile.ZipFile(tmp_path / "new.pth") as new, zipfile.ZipFile(path, "w") as old:
+        for name in new.namelist():
+            old.writestr(name, new.read(name).replace(b"numpy._core", b"numpy.core"))
+    assert load_checkpoint_file(path)["score"] == 0.5
+
+
+def test_reads_bare_weights(tmp_path):
+    torch.save(OrderedDict(a=torch.ones(2)), tmp_path / "weights.pth")
+    assert load_checkpoint_file(str(tmp_path / "weights.pth"))["a"].tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("place", ["meta", "state_dict"])
+def test_refuses_to_run_code(tmp_path, place):
+    path, touched = tmp_path / "strange.pth", tmp_path / "touched"
+    torch.save({**training_checkpoint(), place: Touch(touched)}, path)
+    with pytest.raises(ValueError, match=r"strange\.pth.*posix\.mkdir"):
+        load_checkpoint_file(path)
+    assert not touched.exists()
+
+
+def test_refuses_getattr_on_anything_else(tmp_path):
+    path = tmp_path / "getattr.pth"
+    torch.save(dict(meta=ReachByGetattr()), path)
+    with pytest.raises(ValueError, match=r"getattr\.pth.*__init__"):
+        load_checkpoint_file(path)
+
+
+def test_allowed_globals_are_taken_back(tmp_path):
+    before = torch.serialization.get_safe_globals()
+    torch.save(dict(a=1), tmp_path / "a.pth")
+    load_checkpoint_file(tmp_path / "a.pth")
+    assert set(torch.serialization.get_safe_globals()) == set(before)
+
+
+def test_missing_file_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"nothing\.pth"):
+        load_checkpoint_file(tmp_path / "nothing.pth")
+
+
+@pytest.mark.parametrize("content", [b"", b"no checkpoint at all", "truncated"])
+def test_unreadable_file_is_named(tmp_path, content):
+    path = tmp_path / "broken.pth"
+    if content == "truncated":
+        torch.save(dict(a=torch.ones(1000)), path)
+        content = path.read_bytes()[:2000]
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"broken\.pth"):
+        load_checkpoint_file(path)
+
+
+def test_other_than_dict_is_named(tmp_path):
+    torch.save([1, 2], tmp_path / "list.pth")
+    with pytest.raises(ValueError, match=r"list\.pth holds a list"):
+        load_checkpoint_file(tmp_path / "list.pth")
+
+
+def test_address_goes_through_the_download_cache(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    (tmp_path / "checkpoints").mkdir()
+    torch.save(dict(a=2), tmp_path / "checkpoints" / "w.pth")
+    assert load_checkpoint_file("https://example.invalid/w.pth") == dict(a=2)
+    torch.save(dict(a=Touch(tmp_path / "touched")), tmp_path / "checkpoints" / "bad.pth")
+    with pytest.raises(ValueError, match=r"bad\.pth"):
+        load_checkpoint_file("https://example.invalid/bad.pth")
+    assert not (tmp_path / "touched").exists()
+
+
+def test_mmengine_loads_by_the_same_rules(tmp_path, monkeypatch):
+    monkeypatch.setattr(CheckpointLoader, "_schemes", dict(CheckpointLoader._schemes))
+    use_safe_checkpoint_loader()
+    torch.save(dict(a=Touch(tmp_path / "touched")), tmp_path / "strange.pth")
+    with pytest.raises(ValueError, match=r"strange\.pth"):
+        CheckpointLoader.load_checkpoint(str(tmp_path / "strange.pth"))
+    assert not (tmp_path / "touched").exists()
+    torch.save(training_checkpoint(), tmp_path / "epoch_1.pth")
+    assert "state_dict" in CheckpointLoader.load_checkpoint(str(tmp_path / "epoch_1.pth"), map_location="cpu")
