@@ -1,0 +1,4 @@
+_base_ = "./tdn_r18ibn_synth.py"
+
+model = dict(roi_head=dict(reid_head=dict(teacher=None, loss_distill=None)))
+custom_hooks = [dict(type="IdentityCountCheckHook")]

@@ -1,0 +1,24 @@
+# "OIM* only w/ teacher" of the paper's table III. The embedding takes the teacher's width, without a projection.
+_base_ = ["./tdn_r50ibn_prw_oim-star.py", "../_base_/teachers/bot_r50ibn.py"]
+
+_base_.teacher.head.num_ids = _base_.num_ids
+model = dict(
+    roi_head=dict(
+        crop_extractor=dict(
+            type="mmdet.SingleRoIExtractor",
+            roi_layer=dict(type="RoIAlign", output_size=(256, 128), sampling_ratio=0),
+            out_channels=3,
+            featmap_strides=[1],
+        ),
+        reid_head=dict(
+            feat_channels=None,
+            teacher=_base_.teacher,
+            loss_distill=dict(type="FeatureDistillationLoss", loss_weight=5.0),
+        ),
+    )
+)
+custom_hooks = [
+    dict(type="IdentityCountCheckHook"),
+    dict(type="FrozenTeacherHook", checkpoint="{{$TEACHER_CHECKPOINT:work_dirs/bot_r50ibn_prw/epoch_120.pth}}"),
+    _base_.loss_weight_schedule,
+]

@@ -1,0 +1,4 @@
+# "Baseline only w/ teacher" of the paper's table III.
+_base_ = "./tdn_r50ibn_prw.py"
+
+model = dict(roi_head=dict(bridge=None))

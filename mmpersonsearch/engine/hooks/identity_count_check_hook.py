@@ -1,0 +1,38 @@
+"""Compares the identities of model and data."""
+
+from mmengine.dataset import BaseDataset
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+
+from mmpersonsearch.registry import HOOKS
+
+
+@HOOKS.register_module()
+class IdentityCountCheckHook(Hook):
+    """Stop before the first iteration if the model has fewer identities than the training set."""
+
+    def before_train(self, runner: Runner) -> None:
+        """Compare ``num_ids`` of each part of the model that has one with the data set's.
+
+        Raises:
+            ValueError: A part has fewer; the message gives both numbers and the config key.
+        """
+        dataset = runner.train_dataloader.dataset
+        num_ids = _count_identities(dataset)
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        for name, module in model.named_modules():
+            own = getattr(module, "num_ids", None)
+            if own is not None and own < num_ids:
+                raise ValueError(
+                    f"model.{name}.num_ids is {own}, but the training set has {num_ids} identities: "
+                    f"set num_ids={num_ids} there"
+                )
+
+
+def _count_identities(dataset: BaseDataset) -> int:
+    if "num_ids" in dataset.metainfo:
+        return dataset.metainfo["num_ids"]
+    if hasattr(dataset, "pids"):  # MMDetection's ReIDDataset, crops for a teacher
+        return len(dataset.pids)
+    raise ValueError(f"IdentityCountCheckHook: {type(dataset).__name__} has no metainfo['num_ids']")

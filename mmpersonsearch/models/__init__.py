@@ -1,0 +1,1 @@
+"""Models: backbones, detectors, RoI heads, Re-ID models, memories and losses."""

@@ -1,0 +1,177 @@
+"""ResNet with instance and batch normalisation (IBN-Net), whole or cut into parts."""
+
+import functools
+
+import torch
+from mmdet.models.backbones.resnet import BasicBlock, Bottleneck
+from mmdet.models.layers import ResLayer
+from mmengine.logging import print_log
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from mmpersonsearch.registry import MODELS
+from mmpersonsearch.utils.checkpoint import load_checkpoint_file
+
+
+class IBN(nn.Module):
+    """Instance norm on the first half of the channels, batch norm on the others (IBN-a).
+
+    Args:
+        channels: Number of channels.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.half = channels // 2
+        self.IN = nn.InstanceNorm2d(self.half, affine=True)
+        self.BN = nn.BatchNorm2d(channels - self.half)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise x of shape (N, channels, H, W)."""
+        instance, batch = x.split((self.half, x.size(1) - self.half), dim=1)
+        return torch.cat((self.IN(instance), self.BN(batch)), dim=1)
+
+
+@functools.cache
+def _say_from_scratch() -> None:
+    print_log("Pretrained weights are 'none': the backbones are trained from scratch.", logger="current")
+
+
+@MODELS.register_module()
+class ResNetIBN(BaseModule):
+    """ResNet-IBN-a (Pan et al., ECCV 2018), or consecutive stages of it.
+
+    In stages 1 to 3 (conv2_x to conv4_x) the first norm of each block is an :class:`IBN`. Parameters are named as
+    in the published IBN-Net weights, so that these load without renaming, into a part of the network alike.
+
+    Args:
+        depth: 18, 34, 50 or 101.
+        stages: Consecutive stages among 1 to 4. With stage 1 comes the stem (conv1, norm, max pooling); without it
+            the input is the map of the stage before.
+        out_stages: Stages whose maps are returned; the last one by default.
+        last_stride: Stride of stage 4; Re-ID models often take 1.
+        init_cfg: ``dict(type='Pretrained', checkpoint=...)`` with a file or address of IBN-Net weights, each of
+            this part's parameters must be in it; ``'none'`` as checkpoint, or no ``init_cfg``: random (He et al.).
+
+    Raises:
+        ValueError: Another depth; stages not consecutive among 1 to 4; an output stage that is not computed.
+    """
+
+    arch_settings = {
+        18: (BasicBlock, (2, 2, 2, 2)),
+        34: (BasicBlock, (3, 4, 6, 3)),
+        50: (Bottleneck, (3, 4, 6, 3)),
+        101: (Bottleneck, (3, 4, 23, 3)),
+    }
+    random_init = (
+        dict(type="Kaiming", layer="Conv2d"),
+        dict(type="Constant", val=1, layer=["BatchNorm2d", "InstanceNorm2d"]),
+    )
+
+    def __init__(
+        self,
+        depth: int,
+        stages: tuple[int, ...] = (1, 2, 3, 4),
+        out_stages: tuple[int, ...] | None = None,
+        last_stride: int = 2,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg or list(self.random_init))
+        if depth not in self.arch_settings:
+            raise ValueError(f"ResNetIBN: depth must be one of {list(self.arch_settings)}, got {depth}")
+        stages = tuple(stages)
+        if not stages or stages[0] < 1 or stages[-1] > 4 or stages != tuple(range(stages[0], stages[-1] + 1)):
+            raise ValueError(f"ResNetIBN: stages must be consecutive among 1 to 4, got {stages}")
+        self.stages = stages
+        self.out_stages = tuple(out_stages) if out_stages is not None else stages[-1:]
+        if not set(self.out_stages) <= set(stages):
+            raise ValueError(f"ResNetIBN: out_stages {self.out_stages} are not among the stages {stages}")
+        block, num_blocks = self.arch_settings[depth]
+        self.expansion = block.expansion
+        if self.with_stem:
+            self._make_stem()
+        for stage in stages:
+            self._make_stage(stage, block, num_blocks[stage - 1], last_stride if stage == 4 else min(stage, 2))
+
+    @property
+    def with_stem(self) -> bool:
+        """Whether the input is an image."""
+        return self.stages[0] == 1
+
+    @property
+    def out_channels(self) -> int:
+        """Channels of the last stage's map."""
+        return 32 * 2 ** self.stages[-1] * self.expansion
+
+    def _make_stem(self) -> None:
+        self.conv1 = nn.Conv2d(3, 64, kernel_size=7, stride=2, padding=3, bias=False)
+        self.bn1 = nn.BatchNorm2d(64)
+        self.relu = nn.ReLU(inplace=True)
+        self.maxpool = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
+
+    def _make_stage(self, stage: int, block: type[nn.Module], num_blocks: int, stride: int) -> None:
+        planes = 32 * 2**stage
+        in_channels = 64 if stage == 1 else planes // 2 * self.expansion
+        layer = ResLayer(
+            block,
+            inplanes=in_channels,
+            planes=planes,
+            num_blocks=num_blocks,
+            stride=stride,
+            norm_cfg=dict(type="BN"),
+        )
+        if stage < 4:
+            for one in layer:
+                one.bn1 = IBN(planes)
+        self.add_module(f"layer{stage}", layer)
+
+    def init_weights(self) -> None:
+        """Load this part's pretrained weights, or draw random ones.
+
+        Raises:
+            FileNotFoundError: The checkpoint is missing.
+            ValueError: The checkpoint lacks parameters of this part, or has them in another shape.
+        """
+        checkpoint = self.init_cfg.get("checkpoint") if isinstance(self.init_cfg, dict) else None
+        if checkpoint is None:
+            super().init_weights()
+        elif checkpoint == "none":
+            _say_from_scratch()
+            self.init_cfg = list(self.random_init)
+            super().init_weights()
+        else:
+            self._load_pretrained(checkpoint)
+
+    def _load_pretrained(self, path: str) -> None:
+        weights = load_checkpoint_file(path)
+        weights = weights.get("state_dict", weights)
+        weights = {key.removeprefix("module."): value for key, value in weights.items()}
+        own = self.state_dict()
+        # Older checkpoints come without the counters of batches.
+        wanted = [key for key in own if not key.endswith("num_batches_tracked")]
+        missing = [key for key in wanted if key not in weights or weights[key].shape != own[key].shape]
+        if missing:
+            raise ValueError(
+                f"pretrained weights {path}: {len(missing)} parameters of ResNetIBN stages {self.stages} are missing "
+                f"or of another shape: {', '.join(missing[:5])}{', ...' if len(missing) > 5 else ''}"
+            )
+        self.load_state_dict({key: weights[key] for key in wanted}, strict=False)
+        print_log(f"Stages {self.stages} of ResNetIBN loaded from {path}", logger="current")
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Compute the maps of ``out_stages``.
+
+        Args:
+            x: (N, 3, H, W) images, or (N, C, H, W) map of the stage before the first.
+
+        Returns:
+            One (N, C, H / s, W / s) map for each of ``out_stages``; s = 4, 8, 16, 32 from an image.
+        """
+        if self.with_stem:
+            x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
+        outs = []
+        for stage in self.stages:
+            x = getattr(self, f"layer{stage}")(x)
+            if stage in self.out_stages:
+                outs.append(x)
+        return tuple(outs)

@@ -1,0 +1,47 @@
+"""CQ: the latest features of unlabelled persons."""
+
+import torch
+from torch import Tensor, nn
+
+from mmpersonsearch.registry import MODELS
+from mmpersonsearch.utils.distributed import gather_samples
+
+
+@MODELS.register_module()
+class CircularQueue(nn.Module):
+    """Circular queue (CQ) of unlabelled persons' features (Xiao et al., CVPR 2017, section 3.3).
+
+    A sample replaces the oldest entry. Under distribution the samples of all ranks enter, rank 0 first.
+
+    Args:
+        size: Number of entries.
+        feat_channels: Width of a feature.
+
+    Attributes:
+        features: (size, feat_channels) float32 buffer, zero at the start.
+        head: () int64 buffer, the entry that is replaced next; saved in checkpoints, so that resuming is exact.
+    """
+
+    def __init__(self, size: int, feat_channels: int) -> None:
+        super().__init__()
+        if size < 0:
+            raise ValueError(f"CircularQueue: size must be >= 0, got {size}")
+        self.size = size
+        self.register_buffer("features", torch.zeros(size, feat_channels))
+        self.register_buffer("head", torch.zeros((), dtype=torch.int64))
+
+    @torch.no_grad()
+    def update(self, feats: Tensor) -> None:
+        """Enter samples in order.
+
+        Args:
+            feats: (N, feat_channels) L2-normalised features of this rank.
+        """
+        feats = gather_samples(feats.to(self.features))
+        if self.size == 0 or len(feats) == 0:
+            return
+        end = self.head + len(feats)
+        kept = feats[-self.size :]  # earlier ones would be overwritten within this call
+        entries = torch.arange(len(kept), device=feats.device) + end - len(kept)
+        self.features[entries % self.size] = kept
+        self.head.copy_(end % self.size)

@@ -1,0 +1,76 @@
+"""LUT: one running feature for each labelled identity."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mmpersonsearch.registry import MODELS
+from mmpersonsearch.utils.distributed import gather_samples
+
+
+def occurrence_numbers(person_ids: Tensor) -> Tensor:
+    """For each sample, how many earlier samples have the same identity.
+
+    Args:
+        person_ids: (N,) int64.
+
+    Returns:
+        (N,) int64, e.g. ``[4, 7, 4, 4] -> [0, 0, 1, 2]``.
+    """
+    order = person_ids.argsort(stable=True)
+    _, counts = person_ids[order].unique_consecutive(return_counts=True)
+    starts = (counts.cumsum(0) - counts).repeat_interleave(counts)
+    numbers = torch.empty_like(order)
+    numbers[order] = torch.arange(len(order), device=order.device) - starts
+    return numbers
+
+
+@MODELS.register_module()
+class LookupTable(nn.Module):
+    """Lookup table (LUT) of the labelled identities (Xiao et al., CVPR 2017, section 3.3).
+
+    A sample x of identity y changes its row to normalise(m * row + (1 - m) * x), sample by sample in order.
+    Under distribution the samples of all ranks enter, rank 0 first, so that every rank has the same table.
+
+    Args:
+        num_ids: Number of identities (rows).
+        feat_channels: Width of a feature.
+        momentum: m, in [0, 1].
+
+    Attributes:
+        features: (num_ids, feat_channels) float32 buffer, zero at the start.
+    """
+
+    def __init__(self, num_ids: int, feat_channels: int, momentum: float = 0.5) -> None:
+        super().__init__()
+        if not 0 <= momentum <= 1:
+            raise ValueError(f"LookupTable: momentum must be in [0, 1], got {momentum}")
+        self.num_ids = num_ids
+        self.momentum = momentum
+        self.register_buffer("features", torch.zeros(num_ids, feat_channels))
+
+    @torch.no_grad()
+    def update(self, feats: Tensor, person_ids: Tensor) -> None:
+        """Enter labelled samples.
+
+        Args:
+            feats: (N, feat_channels) L2-normalised features of this rank.
+            person_ids: (N,) int64; entries of ``-1`` (unlabelled) are left out.
+
+        Raises:
+            ValueError: An identity is not below ``num_ids``.
+        """
+        labelled = person_ids >= 0
+        feats = gather_samples(feats[labelled].to(self.features))
+        person_ids = gather_samples(person_ids[labelled])
+        if len(person_ids) == 0:
+            return
+        if int(person_ids.max()) >= self.num_ids:
+            raise ValueError(f"LookupTable: person_id {int(person_ids.max())}, but num_ids is {self.num_ids}")
+        rounds = occurrence_numbers(person_ids)
+        # In one round no identity repeats: all rows of a round are updated at once, rounds keep the order.
+        for number in range(int(rounds.max()) + 1):
+            chosen = rounds == number
+            rows = person_ids[chosen]
+            mixed = self.momentum * self.features[rows] + (1 - self.momentum) * feats[chosen]
+            self.features[rows] = F.normalize(mixed)

@@ -1,0 +1,7 @@
+"""Re-ID models as teachers, and what joins them to the person-search model."""
+
+from .bnneck_reid_head import BNNeckReIDHead
+from .frozen_teacher import FrozenTeacher
+from .knowledge_transfer_bridge import KnowledgeTransferBridge
+
+__all__ = ["BNNeckReIDHead", "FrozenTeacher", "KnowledgeTransferBridge"]

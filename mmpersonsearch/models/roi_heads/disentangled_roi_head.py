@@ -1,0 +1,150 @@
+"""Detection on all RoIs, Re-ID on final boxes only (TDN)."""
+
+from typing import Any
+
+import torch
+from mmdet.structures import SampleList
+from mmdet.structures.bbox import bbox2roi, bbox_overlaps
+from mmdet.utils import InstanceList
+from mmengine.structures import InstanceData
+from torch import Tensor
+
+from mmpersonsearch.registry import MODELS
+
+from .person_search_roi_head import PersonSearchRoIHead, zero_with_graph
+
+
+@MODELS.register_module()
+class DisentangledRoIHead(PersonSearchRoIHead):
+    """TDN's partially disentangled heads (Liu et al., section III-A).
+
+    A light box head works on all RoIs; the Re-ID branch, Part-2 and the Re-ID head, only on final boxes, after NMS,
+    in training as in testing. With a bridge (KTB), the base feature maps of the final boxes get the transferring
+    feature maps of the same persons' crops added.
+
+    Args:
+        reid_roi_extractor: Config of the RoI extractor of the base feature maps, 32 x 16 in the paper.
+        part2: Config of the network between base feature maps and Re-ID head.
+        bridge: Config of the knowledge transfer bridge; None for a model without.
+        add_gt: Whether in training the ground-truth boxes join the final boxes: with none of them, the first epochs
+            would have hardly a person (the paper does not say).
+        max_rois_per_img: Most final boxes of an image that train the Re-ID branch: ground truth first, then by score.
+        kwargs: See :class:`PersonSearchRoIHead`.
+    """
+
+    def __init__(
+        self,
+        *,
+        reid_roi_extractor: dict,
+        part2: dict,
+        bridge: dict | None = None,
+        add_gt: bool = True,
+        max_rois_per_img: int = 32,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.reid_roi_extractor = MODELS.build(reid_roi_extractor)
+        self.part2 = MODELS.build(part2)
+        self.bridge = MODELS.build(bridge) if bridge else None
+        self.add_gt = add_gt
+        self.max_rois_per_img = max_rois_per_img
+        if self.bridge is not None and self.crop_extractor is None:
+            raise ValueError("roi_head: a bridge needs a crop_extractor")
+
+    def loss(
+        self, x: tuple[Tensor, ...], proposals: InstanceList, batch_data_samples: SampleList, images: Tensor
+    ) -> dict[str, Tensor]:
+        """See :meth:`PersonSearchRoIHead.loss`."""
+        sampled = self.sample_proposals(proposals, batch_data_samples)
+        with torch.autocast(images.device.type, enabled=False):
+            boxes = self.bbox_loss(x, sampled)
+            losses = boxes["loss_bbox"]
+            rois, person_ids = self.person_rois(boxes, sampled, batch_data_samples)
+        losses.update(self.reid_loss(x, rois, person_ids, images))
+        return losses
+
+    @torch.no_grad()
+    def person_rois(
+        self, boxes: dict[str, Tensor], sampled: list, batch_data_samples: SampleList
+    ) -> tuple[Tensor, Tensor]:
+        """Choose what the Re-ID branch learns from: final boxes that overlap a person at IoU >= 0.5.
+
+        Args:
+            boxes: ``cls_score`` and ``bbox_pred`` of the sampled RoIs.
+            sampled: One ``SamplingResult`` an image.
+            batch_data_samples: Ground truth with ``person_ids``.
+
+        Returns:
+            (K, 5) RoIs and their (K,) identities.
+        """
+        counts = [len(one.priors) for one in sampled]
+        final = self.bbox_head.predict_by_feat(
+            bbox2roi([one.priors for one in sampled]).split(counts),
+            boxes["cls_score"].split(counts),
+            boxes["bbox_pred"].split(counts),
+            [sample.metainfo for sample in batch_data_samples],
+            rcnn_test_cfg=self.test_cfg,
+        )
+        chosen, person_ids = [], []
+        for found, sample in zip(final, batch_data_samples):
+            truth = sample.gt_instances
+            gt_bboxes = truth.bboxes.to(found.bboxes)
+            candidates = torch.cat((gt_bboxes, found.bboxes)) if self.add_gt else found.bboxes
+            if len(gt_bboxes) == 0:
+                candidates = candidates[:0]
+                nearest = truth.person_ids.new_zeros(0)
+            else:
+                ious, nearest = bbox_overlaps(candidates, gt_bboxes).max(dim=1)
+                kept = (ious >= 0.5).nonzero().squeeze(1)[: self.max_rois_per_img]
+                candidates, nearest = candidates[kept], nearest[kept]
+            chosen.append(candidates)
+            person_ids.append(truth.person_ids[nearest])
+        return bbox2roi(chosen), torch.cat(person_ids)
+
+    def reid_loss(self, x: tuple[Tensor, ...], rois: Tensor, person_ids: Tensor, images: Tensor) -> dict[str, Tensor]:
+        """Compute the Re-ID branch's losses of (K, 5) RoIs with (K,) identities; K may be 0."""
+        feat_maps, crops = self.extract_reid_maps(x, rois, images)
+        losses = self.reid_head.loss(feat_maps, person_ids, crops)
+        if len(rois) == 0:
+            branch = [module for module in (self.part2, self.bridge, self.reid_head) if module is not None]
+            losses["loss_id"] = losses["loss_id"] + sum(zero_with_graph(module) for module in branch)
+        return losses
+
+    def extract_reid_maps(self, x: tuple[Tensor, ...], rois: Tensor, images: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Run Part-2 on the base feature maps, with the bridge's added.
+
+        Args:
+            x: Maps of the backbone (Part-1).
+            rois: (K, 5); K may be 0.
+            images: (B, 3, H, W) normalised images.
+
+        Returns:
+            (K, C, h, w) maps for the Re-ID head, and the (K, 3, H', W') crops where training or the bridge needs them.
+        """
+        needs_crops = self.bridge is not None or (self.training and self.reid_head.with_teacher)
+        crops = self.crop(images, rois) if needs_crops else None
+        if len(rois) == 0:
+            return x[0].new_zeros(0, self.part2.out_channels, 1, 1), crops
+        base = self.reid_roi_extractor(x, rois)
+        if self.bridge is not None:
+            base = base + self.bridge(crops)
+        return self.part2(base)[-1], crops
+
+    def predict(
+        self,
+        x: tuple[Tensor, ...],
+        proposals: InstanceList,
+        batch_data_samples: SampleList,
+        images: Tensor,
+        rescale: bool = True,
+    ) -> InstanceList:
+        """See :meth:`PersonSearchRoIHead.predict`."""
+        with torch.autocast(images.device.type, enabled=False):
+            detections: list[InstanceData] = self.predict_bbox(
+                x, [sample.metainfo for sample in batch_data_samples], proposals, self.test_cfg
+            )
+        queries = self.query_boxes(batch_data_samples, x[0])
+        boxes = [torch.cat((found.bboxes, query)) for found, query in zip(detections, queries)]
+        feat_maps, _ = self.extract_reid_maps(x, bbox2roi(boxes), images)
+        reid_feats = self.reid_head.predict(feat_maps).split([len(one) for one in boxes])
+        return self.pack_results(detections, reid_feats, batch_data_samples, rescale)

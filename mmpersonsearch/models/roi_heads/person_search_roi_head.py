@@ -1,0 +1,140 @@
+"""What the RoI heads of person search share: sampling, crops, queries, and results with embeddings."""
+
+from abc import ABCMeta, abstractmethod
+from typing import Any
+
+import torch
+from mmdet.models.roi_heads import StandardRoIHead
+from mmdet.models.task_modules.samplers import SamplingResult
+from mmdet.models.utils import unpack_gt_instances
+from mmdet.structures import SampleList
+from mmdet.structures.bbox import scale_boxes
+from mmdet.utils import InstanceList
+from mmengine.structures import InstanceData
+from torch import Tensor, nn
+
+from mmpersonsearch.registry import MODELS
+
+
+def zero_with_graph(module: nn.Module) -> Tensor:
+    """A zero that depends on every parameter of a module, so that DDP sees a gradient for each of them."""
+    return sum((p.sum() * 0 for p in module.parameters() if p.requires_grad), torch.zeros(()))
+
+
+class PersonSearchRoIHead(StandardRoIHead, metaclass=ABCMeta):
+    """RoI head that also tells persons apart.
+
+    Args:
+        reid_head: Config of the Re-ID head.
+        crop_extractor: Config of the RoI extractor that cuts fixed-size person crops from the normalised images, for
+            a teacher or a knowledge transfer bridge.
+        kwargs: See MMDetection's ``StandardRoIHead``.
+
+    Raises:
+        ValueError: Crops are needed, but there is no ``crop_extractor``.
+    """
+
+    def __init__(self, *, reid_head: dict, crop_extractor: dict | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.reid_head = MODELS.build(reid_head)
+        self.crop_extractor = MODELS.build(crop_extractor) if crop_extractor else None
+        if self.reid_head.with_teacher and self.crop_extractor is None:
+            raise ValueError("roi_head: a teacher needs a crop_extractor")
+
+    def crop(self, images: Tensor, rois: Tensor) -> Tensor:
+        """Cut persons from the images.
+
+        Args:
+            images: (B, 3, H, W) normalised images.
+            rois: (K, 5) image number and xyxy box in pixels of ``images``.
+
+        Returns:
+            (K, 3, h, w) crops of fixed size, in channels_last: the convolutions after it are faster so.
+        """
+        # RoIAlign on the CPU misreads a channels_last input.
+        crops = self.crop_extractor((images.contiguous(),), rois)
+        return crops.contiguous(memory_format=torch.channels_last)
+
+    def sample_proposals(self, proposals: InstanceList, batch_data_samples: SampleList) -> list[SamplingResult]:
+        """Assign the ground truth to proposals and sample of them, image by image."""
+        batch_gt, batch_gt_ignore, _ = unpack_gt_instances(batch_data_samples)
+        results = []
+        for one, gt, gt_ignore in zip(proposals, batch_gt, batch_gt_ignore):
+            one.priors = one.pop("bboxes")
+            assigned = self.bbox_assigner.assign(one, gt, gt_ignore)
+            results.append(self.bbox_sampler.sample(assigned, one, gt))
+        return results
+
+    @staticmethod
+    def query_boxes(batch_data_samples: SampleList, like: Tensor) -> list[Tensor]:
+        """The queries' boxes of each image, scaled to the input: a list of (Q, 4), Q = 0 without queries."""
+        boxes = []
+        for sample in batch_data_samples:
+            if "query_instances" in sample:
+                boxes.append(scale_boxes(sample.query_instances.bboxes.to(like), sample.scale_factor))
+            else:
+                boxes.append(like.new_zeros(0, 4))
+        return boxes
+
+    @staticmethod
+    def pack_results(
+        detections: InstanceList,
+        reid_feats: list[Tensor],
+        batch_data_samples: SampleList,
+        rescale: bool,
+    ) -> InstanceList:
+        """Give each image's detections and queries their embeddings.
+
+        Args:
+            detections: One of ``bboxes`` (n, 4), ``scores``, ``labels`` an image, in pixels of the input.
+            reid_feats: One (n + Q, D) an image: the detections' embeddings, then the queries'.
+            batch_data_samples: Their ``query_instances`` get ``reid_feats`` (Q, D).
+            rescale: Whether boxes go back to pixels of the original image.
+
+        Returns:
+            The detections with ``reid_feats`` (n, D).
+        """
+        results = []
+        for found, feats, sample in zip(detections, reid_feats, batch_data_samples):
+            bboxes = scale_boxes(found.bboxes, [1 / s for s in sample.scale_factor]) if rescale else found.bboxes
+            results.append(
+                InstanceData(bboxes=bboxes, scores=found.scores, labels=found.labels, reid_feats=feats[: len(bboxes)])
+            )
+            if "query_instances" in sample:
+                sample.query_instances.reid_feats = feats[len(bboxes) :]
+        return results
+
+    @abstractmethod
+    def loss(
+        self, x: tuple[Tensor, ...], proposals: InstanceList, batch_data_samples: SampleList, images: Tensor
+    ) -> dict[str, Tensor]:
+        """Compute the losses of detection and Re-ID.
+
+        Args:
+            x: (B, C, H / s, W / s) maps of the backbone, float32 and contiguous.
+            proposals: The RPN's, in pixels of ``images``.
+            batch_data_samples: Ground truth with ``person_ids``.
+            images: (B, 3, H, W) normalised images.
+        """
+
+    @abstractmethod
+    def predict(
+        self,
+        x: tuple[Tensor, ...],
+        proposals: InstanceList,
+        batch_data_samples: SampleList,
+        images: Tensor,
+        rescale: bool = True,
+    ) -> InstanceList:
+        """Detect persons and embed them, and the queries of each image at their given boxes.
+
+        Args:
+            x: See :meth:`loss`.
+            proposals: See :meth:`loss`.
+            batch_data_samples: With ``query_instances`` where an image has queries: they get ``reid_feats``.
+            images: See :meth:`loss`.
+            rescale: Whether boxes go back to pixels of the original image.
+
+        Returns:
+            One an image: ``bboxes`` (n, 4), ``scores`` (n,), ``labels`` (n,), ``reid_feats`` (n, D) L2-normalised.
+        """

@@ -1,0 +1,111 @@
+"""What every Re-ID head of a person-search model shares: embedding, distillation."""
+
+from abc import ABCMeta, abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from mmpersonsearch.models.reid.frozen_teacher import FrozenTeacher
+from mmpersonsearch.registry import MODELS
+
+
+class ReIDHead(BaseModule, metaclass=ABCMeta):
+    """Embeds the feature maps of persons: global average pooling, a linear projection where asked for, BN.
+
+    With a teacher, the embeddings are pulled to the teacher's on the same persons' crops (TDN's L_t). The teacher is
+    not part of this module: neither of its ``state_dict`` nor of its modes.
+
+    Args:
+        in_channels: Channels of the feature maps.
+        num_ids: Number of training identities.
+        feat_channels: Width of the embedding; None keeps ``in_channels`` and has no projection.
+        teacher: Config of the Re-ID model that teaches.
+        loss_distill: Config of the loss between (K, D) features of student and teacher.
+        init_cfg: See MMEngine.
+
+    Raises:
+        ValueError: Only one of ``teacher`` and ``loss_distill`` is given.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        num_ids: int,
+        feat_channels: int | None = None,
+        teacher: dict | None = None,
+        loss_distill: dict | None = None,
+        init_cfg: dict | list | None = None,
+    ) -> None:
+        super().__init__(init_cfg or dict(type="Normal", layer="Linear", std=0.01))
+        if (teacher is None) != (loss_distill is None):
+            raise ValueError("reid_head: teacher and loss_distill belong together, only one of them is given")
+        self.num_ids = num_ids
+        self.feat_channels = feat_channels or in_channels
+        self.projection = nn.Linear(in_channels, feat_channels) if feat_channels else nn.Identity()
+        self.bn = nn.BatchNorm1d(self.feat_channels)
+        self.loss_distill = MODELS.build(loss_distill) if loss_distill else None
+        self.teacher = FrozenTeacher(teacher) if teacher else None
+
+    @property
+    def with_teacher(self) -> bool:
+        """Whether training needs the persons' crops for a teacher."""
+        return self.teacher is not None
+
+    def _apply(self, fn: Callable, *args: Any, **kwargs: Any) -> "ReIDHead":
+        # The teacher is no child module, but follows to the device.
+        if self.teacher is not None:
+            self.teacher.model._apply(fn)
+        return super()._apply(fn, *args, **kwargs)
+
+    def forward(self, feat_maps: Tensor) -> Tensor:
+        """Embed persons.
+
+        Args:
+            feat_maps: (K, in_channels, h, w).
+
+        Returns:
+            (K, feat_channels) float32 features after BN, not L2-normalised.
+        """
+        pooled = self.projection(feat_maps.mean(dim=(2, 3), dtype=torch.float32)).float()
+        if self.training and len(pooled) == 1:
+            # One sample has no variance; the running statistics stand in.
+            bn = self.bn
+            return F.batch_norm(pooled, bn.running_mean, bn.running_var, bn.weight, bn.bias, eps=bn.eps)
+        return self.bn(pooled)
+
+    def predict(self, feat_maps: Tensor) -> Tensor:
+        """Embed persons for matching: (K, feat_channels) float32, L2-normalised."""
+        return F.normalize(self(feat_maps))
+
+    def loss(self, feat_maps: Tensor, person_ids: Tensor, crops: Tensor | None = None) -> dict[str, Tensor]:
+        """Compute the Re-ID losses.
+
+        Args:
+            feat_maps: (K, in_channels, h, w) of persons; K may be 0.
+            person_ids: (K,) int64; ``-1`` marks an unlabelled person.
+            crops: (K, 3, H, W) normalised crops of the same persons; needed with a teacher only.
+
+        Returns:
+            ``loss_id``, and ``loss_distill`` with a teacher (TDN's equation 3).
+        """
+        feats = self(feat_maps) if len(feat_maps) else feat_maps.new_zeros(0, self.feat_channels)
+        teacher_feats = self._teach(crops) if self.with_teacher else None
+        return self.loss_by_feat(feats, person_ids, teacher_feats)
+
+    def _teach(self, crops: Tensor) -> Tensor:
+        return self.teacher(crops) if len(crops) else crops.new_zeros(0, self.feat_channels)
+
+    def loss_by_feat(self, feats: Tensor, person_ids: Tensor, teacher_feats: Tensor | None) -> dict[str, Tensor]:
+        """Compute the losses of (K, feat_channels) features; see :meth:`loss`."""
+        losses = dict(loss_id=self.loss_identity(feats, person_ids))
+        if teacher_feats is not None:
+            losses["loss_distill"] = self.loss_distill(feats, teacher_feats)
+        return losses
+
+    @abstractmethod
+    def loss_identity(self, feats: Tensor, person_ids: Tensor) -> Tensor:
+        """Compute the identity loss: a scalar, 0 with a graph where no person is labelled."""
