@@ -1,0 +1,168 @@
+"""What all person search data sets have in common."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from abc import ABCMeta, abstractmethod
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+from mmdet.datasets import BaseDetDataset
+
+from mmpersonsearch.structures import Query, SceneImage, SearchProtocol
+
+from .boxes import has_area
+
+Galleries = str | dict[int, list[tuple[np.ndarray, np.ndarray]]]
+
+
+class PersonSearchDataset(BaseDetDataset, metaclass=ABCMeta):
+    """Scene images with persons, some of whom have an identity; the test split also has queries.
+
+    A subclass says how its files are read: :meth:`load_scenes`, :meth:`load_queries`, :meth:`load_galleries` and
+    :meth:`img_path`, all with the data set's own identity numbers, which may be any numbers >= 0.
+
+    An entry of the training split holds ``img_id``, ``img_path``, ``camera_id`` and ``instances``, each with ``bbox``
+    (xyxy), ``bbox_label`` 0, ``ignore_flag`` 0 and ``person_id``: contiguous, 0 to ``metainfo['num_ids']`` - 1 in the
+    order of the data set's own numbers, -1 for an unlabelled person.
+    The test split keeps the data set's own numbers; its entries hold ``query_instances`` besides, a dict of ``bboxes``
+    (Q, 4) float32 and ``query_ids`` (Q,) int64, indices into the queries of ``metainfo['search_protocol']``
+    (:class:`mmpersonsearch.structures.SearchProtocol`), whose images are the entries, in the same order.
+
+    Boxes are not clipped to the image here, since only the pipeline knows its size: see
+    :class:`mmpersonsearch.datasets.transforms.LoadPersonSearchAnnotations`.
+
+    Args:
+        split: ``'train'`` or ``'test'``.
+        filter_cfg: ``dict(filter_empty_gt=True)`` leaves images without persons out of training. They are kept
+            by default; the test split always keeps them.
+        kwargs: Arguments of :class:`mmdet.datasets.BaseDetDataset`.
+
+    Raises:
+        FileNotFoundError: A folder or file of the data set is missing.
+        ValueError: An argument or the content of a file is wrong; the message names it.
+    """
+
+    METAINFO = dict(classes=("person",), palette=[(220, 20, 60)])
+
+    def __init__(self, *args, split: str = "train", filter_cfg: dict | None = None, **kwargs) -> None:
+        if split not in ("train", "test"):
+            raise ValueError(f"{type(self).__name__}: split must be 'train' or 'test', got {split!r}")
+        if unknown := set(filter_cfg or ()) - {"filter_empty_gt"}:
+            raise ValueError(f"{type(self).__name__}: filter_cfg knows only 'filter_empty_gt', got {sorted(unknown)}")
+        if split == "test" and kwargs.get("indices") is not None:
+            raise ValueError(
+                f"{type(self).__name__}: indices: a part of the test split cannot be evaluated, "
+                "since its galleries would lack images"
+            )
+        self.split = split
+        kwargs.setdefault("test_mode", split == "test")
+        super().__init__(*args, filter_cfg=filter_cfg, **kwargs)
+
+    @abstractmethod
+    def load_scenes(self) -> list[SceneImage]:
+        """Images of the split with their persons, under the data set's own identity numbers."""
+
+    @abstractmethod
+    def load_queries(self) -> list[Query]:
+        """Queries of the test split."""
+
+    @abstractmethod
+    def load_galleries(self, scenes: Sequence[SceneImage], queries: Sequence[Query]) -> Galleries:
+        """Galleries of the test split, in the form that :class:`SearchProtocol` has them."""
+
+    @abstractmethod
+    def img_path(self, img_id: str | int) -> str:
+        """Where the image lies."""
+
+    @property
+    def metainfo(self) -> dict:
+        """A copy of the meta information; the search protocol in it, which may be large, is not copied."""
+        protocol = self._metainfo.get("search_protocol")
+        return copy.deepcopy(self._metainfo, {id(protocol): protocol})
+
+    def load_data_list(self) -> list[dict]:
+        """Reads the split; see the class for the form of the entries."""
+        scenes = self._without_empty_boxes(self.load_scenes())
+        self._warn_of_repeated_persons(scenes)
+        if self.split == "train":
+            scenes = self._with_contiguous_ids(scenes)
+            return [self._entry(scene) for scene in scenes]
+        queries = self.load_queries()
+        protocol = SearchProtocol(scenes, queries, self.load_galleries(scenes, queries))
+        self._metainfo["search_protocol"] = protocol
+        queries_of = defaultdict(list)
+        for i, query in enumerate(queries):
+            queries_of[query.img_id].append(i)
+        return [
+            {**self._entry(scene), "query_instances": _query_instances(queries, queries_of[scene.img_id])}
+            for scene in scenes
+        ]
+
+    def filter_data(self) -> list[dict]:
+        """Leaves images without persons out of training where ``filter_cfg`` asks for it."""
+        if self.split == "test" or not (self.filter_cfg or {}).get("filter_empty_gt"):
+            return self.data_list
+        return [entry for entry in self.data_list if entry["instances"]]
+
+    def _entry(self, scene: SceneImage) -> dict:
+        instances = [
+            dict(bbox=bbox, bbox_label=0, ignore_flag=0, person_id=person_id)
+            for bbox, person_id in zip(scene.bboxes.tolist(), scene.person_ids.tolist())
+        ]
+        return dict(
+            img_id=scene.img_id,
+            img_path=self.img_path(scene.img_id),
+            camera_id=scene.camera_id,
+            instances=instances,
+        )
+
+    def _without_empty_boxes(self, scenes: list[SceneImage]) -> list[SceneImage]:
+        kept = [has_area(scene.bboxes) for scene in scenes]
+        empty = [scene.img_id for scene, keep in zip(scenes, kept) for _ in range((~keep).sum())]
+        if empty:
+            warnings.warn(
+                f"{self._name()}: {len(empty)} boxes without area left out, the first in image {empty[0]!r}",
+                stacklevel=2,
+            )
+        return [
+            SceneImage(scene.img_id, scene.bboxes[keep], scene.person_ids[keep], scene.camera_id)
+            for scene, keep in zip(scenes, kept)
+        ]
+
+    def _warn_of_repeated_persons(self, scenes: list[SceneImage]) -> None:
+        repeated = [
+            scene.img_id
+            for scene in scenes
+            if max(Counter(scene.person_ids[scene.person_ids >= 0].tolist()).values(), default=0) > 1
+        ]
+        if repeated:
+            warnings.warn(
+                f"{self._name()}: {len(repeated)} images show an identity more than once, "
+                f"the first is {repeated[0]!r}; all its boxes are kept",
+                stacklevel=2,
+            )
+
+    def _with_contiguous_ids(self, scenes: list[SceneImage]) -> list[SceneImage]:
+        own = np.unique(np.concatenate([np.empty(0, np.int64), *(scene.person_ids for scene in scenes)]))
+        own = own[own >= 0]
+        self._metainfo["num_ids"] = len(own)
+        return [
+            SceneImage(
+                scene.img_id,
+                scene.bboxes,
+                np.where(scene.person_ids >= 0, np.searchsorted(own, scene.person_ids), -1),
+                scene.camera_id,
+            )
+            for scene in scenes
+        ]
+
+    def _name(self) -> str:
+        return f"{type(self).__name__} {self.split} split in {self.data_root!r}"
+
+
+def _query_instances(queries: Sequence[Query], query_ids: list[int]) -> dict:
+    bboxes = np.array([queries[i].bbox for i in query_ids], dtype=np.float32).reshape(-1, 4)
+    return dict(bboxes=bboxes, query_ids=np.array(query_ids, dtype=np.int64))

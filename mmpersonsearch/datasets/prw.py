@@ -1,0 +1,120 @@
+"""PRW, "Person Re-identification in the Wild" (Zheng et al., CVPR 2017)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from mmpersonsearch.registry import DATASETS
+from mmpersonsearch.structures import Query, SceneImage
+
+from .boxes import has_area, read_xywh
+from .checks import check_file, check_unique
+from .mat_files import load_names, load_variable
+from .person_search_dataset import PersonSearchDataset
+
+# Older versions of the data set use the other names.
+_BOX_KEYS = ("box_new", "anno_file", "anno_previous")
+_UNLABELLED = -2
+
+
+@DATASETS.register_module()
+class PRWDataset(PersonSearchDataset):
+    """PRW: 11,816 frames of six cameras.
+
+    ``frames/<frame>.jpg``, ``annotations/<frame>.jpg.mat``, ``frame_train.mat``, ``frame_test.mat`` and the file of
+    queries lie in ``data_root``. 5,704 training frames with 483 identities (the numbers 1 to 478, 480 to 483 and 932;
+    papers say 482), 6,112 test frames, 2,057 queries. An image's ``img_id`` is its frame's name without ``.jpg``.
+
+    Every query's gallery is all test frames but its own.
+
+    Args:
+        data_root: Folder of the data set.
+        split: ``'train'`` or ``'test'``.
+        query_file: File of queries, ``id x y w h frame`` a line, in ``data_root`` or with a path of its own.
+            PRW-mini is PRW with such a file of 30 lines.
+        cross_camera: Galleries hold only frames of other cameras than the query's.
+        kwargs: Arguments of :class:`PersonSearchDataset`.
+    """
+
+    def __init__(
+        self,
+        data_root: str,
+        split: str = "train",
+        query_file: str = "query_info.txt",
+        cross_camera: bool = False,
+        **kwargs,
+    ) -> None:
+        self.query_file = Path(data_root) / query_file
+        self.cross_camera = cross_camera
+        super().__init__(data_root=str(data_root), split=split, **kwargs)
+
+    def img_path(self, img_id: str) -> str:
+        """Where the frame lies."""
+        return str(Path(self.data_root) / "frames" / f"{img_id}.jpg")
+
+    def load_scenes(self) -> list[SceneImage]:
+        """The split's frames, in the order of ``frame_<split>.mat``, with PRW's identity numbers."""
+        check_file(self.data_root, "the folder of PRW")
+        check_file(Path(self.data_root) / "frames", "the folder of PRW's frames")
+        check_file(Path(self.data_root) / "annotations", "the folder of PRW's annotations")
+        index = Path(self.data_root) / f"frame_{self.split}.mat"
+        frames = load_names(index, f"img_index_{self.split}")
+        check_unique(frames, index)
+        return [self._load_scene(frame) for frame in frames]
+
+    def _load_scene(self, frame: str) -> SceneImage:
+        path = Path(self.data_root) / "annotations" / f"{frame}.jpg.mat"
+        rows = load_variable(path, _BOX_KEYS)
+        if rows.size == 0:
+            rows = np.empty((0, 5))
+        if rows.ndim != 2 or rows.shape[1] != 5 or not np.isfinite(rows.astype(np.float64)).all():
+            raise ValueError(f"{path}: expected rows of five finite numbers id, x, y, w, h; shape {rows.shape}")
+        person_ids = rows[:, 0].astype(np.int64)
+        if (person_ids < _UNLABELLED).any():
+            raise ValueError(
+                f"{path}: identity {person_ids.min()}, expected a number >= 0 or {_UNLABELLED} for unlabelled"
+            )
+        return SceneImage(frame, read_xywh(rows[:, 1:]), np.maximum(person_ids, -1), _camera_of(frame))
+
+    def load_queries(self) -> list[Query]:
+        """The queries, in the order of the file."""
+        path = check_file(self.query_file, "queries, 'id x y w h frame' a line")
+        frames = set(load_names(Path(self.data_root) / "frame_test.mat", "img_index_test"))
+        lines = enumerate(path.read_text().splitlines(), start=1)
+        queries = [_parse_query(line, f"{path}, line {number}", frames) for number, line in lines if line.strip()]
+        if not queries:
+            raise ValueError(f"{path} holds no queries, expected 'id x y w h frame' a line")
+        return queries
+
+    def load_galleries(self, scenes: Sequence[SceneImage], queries: Sequence[Query]) -> str:
+        """``'all'`` or ``'cross_camera'``."""
+        return "cross_camera" if self.cross_camera else "all"
+
+
+def _camera_of(frame: str) -> int:
+    match = re.match(r"c(\d+)s", frame)
+    if not match:
+        raise ValueError(f"PRW: frame {frame!r} does not tell its camera, expected a name like 'c1s1_000151'")
+    return int(match.group(1))
+
+
+def _parse_query(line: str, place: str, frames: set[str]) -> Query:
+    fields = line.split()
+    try:
+        person_id, frame = int(fields[0]), fields[5]
+        box = np.array(fields[1:5], dtype=np.float64)
+    except (ValueError, IndexError):
+        fields = []
+    if len(fields) != 6 or person_id < 0 or not np.isfinite(box).all():
+        raise ValueError(f"{place}: {line.strip()!r}, expected 'id x y w h frame'")
+    bbox = read_xywh(box)
+    if not has_area(bbox)[0]:
+        raise ValueError(f"{place}: {line.strip()!r}: the box has no area")
+    frame = frame.removesuffix(".jpg")
+    if frame not in frames:
+        raise ValueError(f"{place}: frame {frame!r} is not among the test frames of frame_test.mat")
+    return Query(frame, bbox[0], person_id, _camera_of(frame))

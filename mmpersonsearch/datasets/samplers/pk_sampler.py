@@ -1,0 +1,105 @@
+"""Batches of P identities with K images each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from mmengine.dataset import BaseDataset
+from mmengine.dist import get_dist_info, sync_random_seed
+from torch.utils.data import Sampler
+
+from mmpersonsearch.registry import DATA_SAMPLERS
+
+
+@DATA_SAMPLERS.register_module()
+class PKSampler(Sampler[int]):
+    """Draws batches of ``num_ids`` different identities with ``num_instances`` images each, for losses on triplets.
+
+    "In Defense of the Triplet Loss for Person Re-Identification" (Hermans et al., 2017). The data loader's
+    ``batch_size`` must be ``num_ids * num_instances``: the sampler gives one batch after the other.
+
+    In an epoch each identity's images are drawn in groups of ``num_instances``, each image at most once; an identity
+    of fewer images has one group, drawn with replacement. The order depends on nothing but seed and epoch, and the
+    number of batches not even on these. Batches are shared out among the ranks. At most ``num_ids * world_size`` - 1
+    groups, and the surplus of identities that have more groups than there are batches, are left out of an epoch.
+
+    Args:
+        dataset: Its ``get_data_info(i)['gt_label']`` is the identity of image i, as
+            :class:`mmdet.datasets.ReIDDataset` has it.
+        num_ids: Identities in a batch, P.
+        num_instances: Images of each identity in a batch, K.
+        seed: Seed, the same for all ranks; by default drawn and shared.
+
+    Raises:
+        ValueError: The dataset has no labels, or too few images for one batch a rank.
+    """
+
+    def __init__(
+        self, dataset: BaseDataset, num_ids: int = 16, num_instances: int = 4, seed: int | None = None
+    ) -> None:
+        if num_ids < 1 or num_instances < 1:
+            raise ValueError(f"PKSampler: num_ids {num_ids} and num_instances {num_instances} must be at least 1")
+        self.rank, self.world_size = get_dist_info()
+        self.num_ids, self.num_instances = num_ids, num_instances
+        self.seed = sync_random_seed() if seed is None else seed
+        self.epoch = 0
+        _, labels = np.unique(_labels_of(dataset), return_inverse=True)
+        counts = np.bincount(labels)
+        self._images = np.split(np.argsort(labels, kind="stable"), np.cumsum(counts)[:-1])
+        batches = _num_batches(np.maximum(counts // num_instances, 1), num_ids)
+        self._batches_per_rank = batches // self.world_size
+        if self._batches_per_rank == 0:
+            raise ValueError(
+                f"PKSampler: {len(labels)} images of {len(counts)} identities make {batches} batches of {num_ids} x "
+                f"{num_instances}, fewer than the {self.world_size} ranks: take a smaller num_ids or num_instances"
+            )
+
+    def __len__(self) -> int:
+        """Number of images that this rank gets in an epoch."""
+        return self._batches_per_rank * self.num_ids * self.num_instances
+
+    def __iter__(self) -> Iterator[int]:
+        """Indices of images, batch after batch."""
+        rng = np.random.default_rng((self.seed, self.epoch))
+        batches = self._batches_per_rank * self.world_size
+        order = rng.permutation(len(self._images))
+        groups = np.concatenate([self._draw_groups(self._images[i], batches, rng) for i in order])
+        # An identity has at most as many groups as there are batches, one behind the other here. So dealt out to
+        # the batches in turn, no two come into the same one.
+        dealt = groups[: batches * self.num_ids].reshape(self.num_ids, batches, self.num_instances)
+        mine = rng.permutation(batches)[self.rank :: self.world_size]
+        return iter(dealt[:, mine].transpose(1, 0, 2).ravel().tolist())
+
+    def set_epoch(self, epoch: int) -> None:
+        """The next iteration gives this epoch's order."""
+        self.epoch = epoch
+
+    def _draw_groups(self, images: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
+        """(number of groups, num_instances) images of one identity."""
+        size = self.num_instances
+        if len(images) < size:
+            extra = rng.choice(images, size - len(images))
+            return rng.permutation(np.concatenate([images, extra]))[None]
+        groups = min(len(images) // size, most)
+        return rng.permutation(images)[: groups * size].reshape(groups, size)
+
+
+def _labels_of(dataset: BaseDataset) -> np.ndarray:
+    try:
+        labels = [int(dataset.get_data_info(i)["gt_label"]) for i in range(len(dataset))]
+    except (AttributeError, KeyError) as error:
+        raise ValueError(
+            f"PKSampler: {type(dataset).__name__} does not tell an image's identity by get_data_info(i)['gt_label']"
+        ) from error
+    if not labels:
+        raise ValueError(f"PKSampler: {type(dataset).__name__} holds no images")
+    return np.array(labels, dtype=np.int64)
+
+
+def _num_batches(groups: np.ndarray, num_ids: int) -> int:
+    """The most batches of different identities that the identities' (N,) numbers of groups allow."""
+    batches = int(groups.sum()) // num_ids
+    while (fewer := int(np.minimum(groups, batches).sum()) // num_ids) < batches:
+        batches = fewer
+    return batches

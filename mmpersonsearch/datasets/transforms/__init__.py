@@ -1,0 +1,6 @@
+"""Steps of a pipeline that person search adds to MMDetection's."""
+
+from .formatting import PackPersonSearchInputs
+from .loading import LoadPersonSearchAnnotations, LoadSceneImage
+
+__all__ = ["LoadPersonSearchAnnotations", "LoadSceneImage", "PackPersonSearchInputs"]
