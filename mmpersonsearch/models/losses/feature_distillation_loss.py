@@ -24,7 +24,7 @@ def feature_distillation(student_feats: Tensor, teacher_feats: Tensor) -> Tensor
             f"feature distillation: student_feats are {tuple(student_feats.shape)} but "
             f"teacher_feats {tuple(teacher_feats.shape)}; the teacher's feature width must be the student's"
         )
-    difference = F.normalize(student_feats.float()) - F.normalize(teacher_feats.detach().float())
+    difference = F.normalize(student_feats) - F.normalize(teacher_feats.detach())
     return difference.square().sum() / max(len(student_feats), 1)
 
 

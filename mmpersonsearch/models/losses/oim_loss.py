@@ -88,7 +88,7 @@ class OIMLoss(BaseModule):
         Raises:
             ValueError: An identity is not below ``num_ids``.
         """
-        feats = feats.float()  # the memories are float32, under autocast too
+        feats = feats.to(self.lut.features.dtype)  # float32 under autocast, too
         labelled = person_ids >= 0
         if bool((person_ids >= self.num_ids).any()):
             raise ValueError(f"OIMLoss: person_id {int(person_ids.max())}, but num_ids is {self.num_ids}")

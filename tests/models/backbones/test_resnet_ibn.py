@@ -1,0 +1,119 @@
+import pytest
+import torch
+
+from mmpersonsearch.models.backbones import IBN, ResNetIBN
+from mmpersonsearch.models.reid import KnowledgeTransferBridge
+
+
+def published_names(depth):
+    """Parameter names and shapes of the published IBN-Net-a weights, written from its definition."""
+    bottleneck, counts = depth >= 50, {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}[depth]
+    expansion = 4 if bottleneck else 1
+    names = {"conv1.weight": (64, 3, 7, 7)}
+
+    def norm(prefix, channels):
+        for key in ("weight", "bias", "running_mean", "running_var"):
+            names[f"{prefix}.{key}"] = (channels,)
+
+    norm("bn1", 64)
+    inplanes = 64
+    for stage, count in enumerate(counts, 1):
+        planes = 32 * 2**stage
+        for i in range(count):
+            block = f"layer{stage}.{i}"
+            kernels = (1, 3, 1) if bottleneck else (3, 3)
+            widths = (planes, planes, planes * 4) if bottleneck else (planes, planes)
+            before = inplanes
+            for j, (kernel, width) in enumerate(zip(kernels, widths), 1):
+                names[f"{block}.conv{j}.weight"] = (width, before, kernel, kernel)
+                if j == 1 and stage < 4:
+                    names[f"{block}.bn1.IN.weight"] = names[f"{block}.bn1.IN.bias"] = (planes // 2,)
+                    norm(f"{block}.bn1.BN", planes - planes // 2)
+                else:
+                    norm(f"{block}.bn{j}", width)
+                before = width
+            out = planes * expansion
+            if i == 0 and (stage > 1 or inplanes != out):
+                names[f"{block}.downsample.0.weight"] = (out, inplanes, 1, 1)
+                norm(f"{block}.downsample.1", out)
+            inplanes = out
+    return names
+
+
+@pytest.mark.parametrize("depth", [18, 34, 50, 101])
+def test_names_and_shapes_are_the_published_ones(depth):
+    own = {k: tuple(v.shape) for k, v in ResNetIBN(depth).state_dict().items() if "num_batches" not in k}
+    assert own == published_names(depth)
+
+
+@pytest.mark.parametrize(("depth", "channels"), [(18, (64, 128, 256, 512)), (50, (256, 512, 1024, 2048))])
+def test_shapes(depth, channels):
+    net = ResNetIBN(depth, out_stages=(1, 2, 3, 4)).eval()
+    outs = net(torch.randn(1, 3, 64, 96))
+    assert [tuple(o.shape) for o in outs] == [(1, c, 64 // s, 96 // s) for c, s in zip(channels, (4, 8, 16, 32))]
+    assert net.out_channels == channels[-1]
+
+
+def test_last_stride():
+    (out,) = ResNetIBN(18, last_stride=1).eval()(torch.randn(1, 3, 64, 32))
+    assert out.shape[2:] == (4, 2)
+
+
+def test_parts_make_the_whole(tmp_path):
+    whole = ResNetIBN(18).eval()
+    path = tmp_path / "ibn.pth"
+    torch.save(dict(whole.state_dict(), **{"fc.weight": torch.zeros(3, 512)}), path)
+    pretrained = dict(type="Pretrained", checkpoint=str(path))
+    part1 = ResNetIBN(18, stages=(1, 2), init_cfg=pretrained).eval()
+    bridge = KnowledgeTransferBridge(18, init_cfg=pretrained).eval()
+    part2 = ResNetIBN(18, stages=(3, 4), init_cfg=pretrained).eval()
+    for part in (part1, part2, bridge):
+        part.init_weights()
+    image = torch.randn(2, 3, 64, 32)
+    assert torch.equal(part2(part1(image)[-1])[-1], whole(image)[-1])
+    assert torch.equal(bridge(image), part1(image)[-1])
+
+
+def test_ibn_normalises_halves():
+    ibn = IBN(6)
+    x = torch.randn(4, 6, 5, 5) * 3 + 1
+    out = ibn(x)
+    assert torch.allclose(out[:, :3].mean((2, 3)), torch.zeros(4, 3), atol=1e-5)  # by image
+    assert torch.allclose(out[:, 3:].mean((0, 2, 3)), torch.zeros(3), atol=1e-5)  # by batch
+    assert not torch.allclose(out[:, 3:].mean((2, 3)), torch.zeros(4, 3), atol=1e-2)
+
+
+def test_partial_checkpoint(tmp_path):
+    weights = ResNetIBN(18).state_dict()
+    del weights["layer2.0.bn1.IN.weight"]
+    torch.save(weights, tmp_path / "ibn.pth")
+    net = ResNetIBN(18, stages=(1, 2), init_cfg=dict(type="Pretrained", checkpoint=str(tmp_path / "ibn.pth")))
+    with pytest.raises(ValueError, match=r"ibn.pth: 1 parameters .* missing .*: layer2.0.bn1.IN.weight"):
+        net.init_weights()
+
+
+def test_missing_checkpoint(tmp_path):
+    net = ResNetIBN(18, init_cfg=dict(type="Pretrained", checkpoint=str(tmp_path / "nowhere.pth")))
+    with pytest.raises(FileNotFoundError, match="nowhere.pth"):
+        net.init_weights()
+
+
+def test_none_means_from_scratch():
+    net = ResNetIBN(18, init_cfg=dict(type="Pretrained", checkpoint="none"))
+    before = net.conv1.weight.clone()
+    net.init_weights()
+    assert not torch.equal(net.conv1.weight, before)
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (dict(depth=20), "depth must be one of"),
+        (dict(depth=18, stages=(1, 3)), "stages must be consecutive"),
+        (dict(depth=18, stages=(4, 5)), "stages must be consecutive"),
+        (dict(depth=18, stages=(1, 2), out_stages=(3,)), "out_stages"),
+    ],
+)
+def test_bad_arguments(args, message):
+    with pytest.raises(ValueError, match=message):
+        ResNetIBN(**args)

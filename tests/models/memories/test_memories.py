@@ -1,0 +1,111 @@
+import pytest
+import torch
+import torch.nn.functional as F
+from distributed import run_in_two_processes
+
+from mmpersonsearch.models.memories import CircularQueue, LookupTable
+from mmpersonsearch.models.memories.lookup_table import occurrence_numbers
+
+
+def slow_lut(table, feats, person_ids, momentum):
+    """The definition: one sample after the other."""
+    table = table.clone()
+    for x, y in zip(feats, person_ids.tolist()):
+        if y >= 0:
+            row = momentum * table[y] + (1 - momentum) * x
+            table[y] = row / row.norm().clamp(min=1e-12)
+    return table
+
+
+def slow_queue(table, head, feats):
+    table = table.clone()
+    for x in feats:
+        table[head] = x
+        head = (head + 1) % len(table)
+    return table, head
+
+
+def draw(n, ids, seed, dim=8):
+    g = torch.Generator().manual_seed(seed)
+    return F.normalize(torch.randn(n, dim, generator=g)), torch.randint(-1, ids, (n,), generator=g)
+
+
+def test_occurrence_numbers():
+    assert occurrence_numbers(torch.tensor([4, 7, 4, 4, 7, 0])).tolist() == [0, 0, 1, 2, 1, 0]
+    assert occurrence_numbers(torch.tensor([], dtype=torch.int64)).tolist() == []
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.5, 0.9])
+def test_lookup_table_is_sequential(momentum):
+    lut = LookupTable(4, 8, momentum)
+    expected = lut.features.clone()
+    for seed in range(6):
+        feats, person_ids = draw(17, 4, seed)  # every identity repeats
+        expected = slow_lut(expected, feats, person_ids, momentum)
+        lut.update(feats, person_ids)
+        assert torch.allclose(lut.features, expected, atol=1e-6)
+
+
+def test_lookup_table_by_hand():
+    lut = LookupTable(2, 2)
+    lut.update(torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]]), torch.tensor([1, 1, -1]))
+    assert torch.allclose(lut.features, torch.tensor([[0.0, 0.0], [0.5**0.5, 0.5**0.5]]))
+
+
+def test_lookup_table_refuses_unknown_identity():
+    with pytest.raises(ValueError, match="person_id 3, but num_ids is 3"):
+        LookupTable(3, 8).update(torch.ones(1, 8), torch.tensor([3]))
+
+
+@pytest.mark.parametrize("size", [1, 5, 8])
+def test_queue_is_sequential(size):
+    queue = CircularQueue(size, 8)
+    expected, head = queue.features.clone(), 0
+    for seed, n in enumerate([3, 0, 4, 13, 1]):
+        feats, _ = draw(n, 4, seed)
+        expected, head = slow_queue(expected, head, feats)
+        queue.update(feats)
+        assert torch.equal(queue.features, expected)
+        assert queue.head == head
+
+
+def test_queue_goes_on_after_saving():
+    queue, resumed = CircularQueue(5, 8), CircularQueue(5, 8)
+    queue.update(draw(3, 4, 0)[0])
+    resumed.load_state_dict(queue.state_dict())
+    for one in (queue, resumed):
+        one.update(draw(4, 4, 1)[0])
+    assert torch.equal(queue.features, resumed.features)
+
+
+def test_empty_queue():
+    queue = CircularQueue(0, 8)
+    queue.update(torch.ones(3, 8))
+    assert queue.features.shape == (0, 8)
+
+
+def update_on_rank(rank, path):
+    lut, queue = LookupTable(4, 8), CircularQueue(7, 8)
+    for seed in range(5):
+        feats, person_ids = draw(9, 4, seed)
+        share = slice(0, 6) if rank == 0 else slice(6, 9)
+        if seed == 3:  # one rank without any sample
+            share = slice(0, 0) if rank == 0 else slice(0, 9)
+        feats, person_ids = feats[share], person_ids[share]
+        lut.update(feats, person_ids)
+        queue.update(feats[person_ids < 0])
+    torch.save([lut.state_dict(), queue.state_dict()], f"{path}/{rank}.pth")
+
+
+def test_two_processes_equal_one(tmp_path):
+    run_in_two_processes(update_on_rank, str(tmp_path))
+    lut, queue = LookupTable(4, 8), CircularQueue(7, 8)
+    for seed in range(5):
+        feats, person_ids = draw(9, 4, seed)
+        lut.update(feats, person_ids)
+        queue.update(feats[person_ids < 0])
+    for rank in range(2):
+        lut_there, queue_there = torch.load(tmp_path / f"{rank}.pth")
+        assert torch.equal(lut_there["features"], lut.features)
+        assert torch.equal(queue_there["features"], queue.features)
+        assert torch.equal(queue_there["head"], queue.head)
