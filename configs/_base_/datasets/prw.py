@@ -1,0 +1,45 @@
+# PRW: 5,704 training frames, 6,112 test frames, 2,057 queries.
+dataset_type = "PRWDataset"
+data_root = "{{$PRW_ROOT:data/PRW/}}"
+num_ids = 483
+queue_size = 500
+
+train_pipeline = [
+    dict(type="LoadSceneImage"),
+    dict(type="LoadPersonSearchAnnotations"),
+    dict(type="mmdet.Resize", scale=(960, 640), keep_ratio=True),
+    dict(type="mmdet.RandomFlip", prob=0.5),
+    dict(type="PackPersonSearchInputs"),
+]
+# The truth is loaded after resizing: it stays in pixels of the original image, in which the metric works.
+test_pipeline = [
+    dict(type="LoadSceneImage"),
+    dict(type="mmdet.Resize", scale=(960, 640), keep_ratio=True),
+    dict(type="LoadPersonSearchAnnotations", clip=False),
+    dict(type="PackPersonSearchInputs"),
+]
+
+train_dataloader = dict(
+    batch_size=16,
+    num_workers=4,
+    persistent_workers=True,
+    sampler=dict(type="DefaultSampler", shuffle=True),
+    dataset=dict(type=dataset_type, data_root=data_root, split="train", pipeline=train_pipeline),
+)
+val_dataloader = dict(
+    batch_size=1,
+    num_workers=4,
+    persistent_workers=True,
+    drop_last=False,
+    sampler=dict(type="DefaultSampler", shuffle=False),
+    dataset=dict(type=dataset_type, data_root=data_root, split="test", pipeline=test_pipeline),
+)
+test_dataloader = val_dataloader
+
+val_evaluator = dict(
+    type="PersonSearchMetric",
+    rankings=[None, dict(type="RankingWithContextPersons")],
+    det_thr=0.5,
+    topk=(1, 5, 10),
+)
+test_evaluator = val_evaluator
