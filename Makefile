@@ -1,0 +1,30 @@
+# `make` lists what there is. Set-up comes by itself; PYTHON=/path/to/python3.11 chooses the interpreter.
+PY := .venv/bin/python
+SOURCES := $(wildcard mmpersonsearch configs tools tests projects)
+export PYTHON
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format clean
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## virtual environment .venv with pinned packages (about 12 minutes once, MMCV is compiled)
+	@tools/setup.sh
+
+demo: setup ## train and test on the synthetic set, results in work_dirs/demo (about 15 minutes; goes on where it stopped)
+	@$(PY) tools/demo.py
+
+test: setup ## run the tests
+	@$(PY) -m pytest
+
+lint: setup ## check style
+	@$(PY) -m ruff check $(SOURCES)
+	@$(PY) -m ruff format --check $(SOURCES)
+
+format: setup ## repair style
+	@$(PY) -m ruff check --fix $(SOURCES)
+	@$(PY) -m ruff format $(SOURCES)
+
+clean: ## remove the demo's results; .venv stays
+	rm -rf work_dirs/demo
