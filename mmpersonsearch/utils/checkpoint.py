@@ -10,7 +10,9 @@ import numpy as np
 import torch
 from mmengine.dist import barrier, get_dist_info, get_local_rank
 from mmengine.logging import HistoryBuffer
+from mmengine.model import is_model_wrapper
 from mmengine.runner import CheckpointLoader
+from torch import nn
 
 _ADDRESSES = ("http://", "https://")
 _STATISTICS = ("min", "max", "current", "mean")
@@ -67,6 +69,33 @@ def find_checkpoint(path: str) -> str:
     if not osp.isfile(expanded):
         raise FileNotFoundError(f"checkpoint {path} does not exist (looked for {osp.abspath(expanded)})")
     return expanded
+
+
+def check_fits(model: nn.Module, checkpoint: dict[str, Any], path: str) -> None:
+    """Check that a checkpoint fills a whole model.
+
+    MMEngine's loader leaves what does not fit as it is and only logs it, so that a checkpoint of another model is
+    evaluated with random weights. Weights that the model does not have are left to that log.
+
+    Args:
+        model: May be wrapped for several processes.
+        checkpoint: From :func:`load_checkpoint_file`.
+        path: Whence it came, for the message.
+
+    Raises:
+        ValueError: Weights are missing or of another shape; the message names them.
+    """
+    own = (model.module if is_model_wrapper(model) else model).state_dict()
+    weights = {key.removeprefix("module."): value for key, value in checkpoint.get("state_dict", checkpoint).items()}
+    problems = [f"{key} is missing" for key in own if key not in weights]
+    problems += [
+        f"{key} has shape {tuple(weights[key].shape)}, expected {tuple(own[key].shape)}"
+        for key in own
+        if key in weights and weights[key].shape != own[key].shape
+    ]
+    if problems:
+        more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
+        raise ValueError(f"checkpoint {path} does not fit the model of the config: {'; '.join(problems[:5])}{more}")
 
 
 def use_safe_checkpoint_loader() -> None:

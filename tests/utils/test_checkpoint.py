@@ -8,7 +8,7 @@ import torch
 from mmengine.logging import HistoryBuffer, MessageHub
 from mmengine.runner import CheckpointLoader
 
-from mmpersonsearch.utils.checkpoint import load_checkpoint_file, use_safe_checkpoint_loader
+from mmpersonsearch.utils.checkpoint import check_fits, load_checkpoint_file, use_safe_checkpoint_loader
 
 
 class Touch:
@@ -140,3 +140,18 @@ def test_mmengine_loads_by_the_same_rules(tmp_path, monkeypatch):
     assert not (tmp_path / "touched").exists()
     torch.save(training_checkpoint(), tmp_path / "epoch_1.pth")
     assert "state_dict" in CheckpointLoader.load_checkpoint(str(tmp_path / "epoch_1.pth"), map_location="cpu")
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_fitting_checkpoint_passes(wrapped):
+    model = torch.nn.Linear(2, 3)
+    prefix = "module." if wrapped else ""
+    weights = {prefix + key: value for key, value in model.state_dict().items()}
+    check_fits(model, dict(state_dict=weights | dict(of_training_only=torch.ones(1))), "a.pth")
+    check_fits(model, weights, "a.pth")
+
+
+def test_missing_and_misshapen_weights_are_named():
+    weights = dict(weight=torch.ones(5, 2))
+    with pytest.raises(ValueError, match=r"a\.pth.*bias is missing; weight has shape \(5, 2\), expected \(3, 2\)"):
+        check_fits(torch.nn.Linear(2, 3), weights, "a.pth")

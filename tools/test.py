@@ -1,0 +1,86 @@
+"""Evaluate a checkpoint: detection and search figures, printed and written to result.json in the work dir."""
+
+import argparse
+import json
+import os
+import sys
+
+from mmengine.config import Config, DictAction
+from mmengine.dist import is_main_process
+from mmengine.runner import Runner
+
+import mmpersonsearch.registry  # noqa: F401
+from mmpersonsearch.evaluation.metrics.dump_predictions import DumpPredictions
+from mmpersonsearch.evaluation.metrics.person_search_metric import PersonSearchMetric
+from mmpersonsearch.utils.checkpoint import check_fits, load_checkpoint_file, use_safe_checkpoint_loader
+from mmpersonsearch.utils.files import write_whole
+from mmpersonsearch.utils.run_config import read_config
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("config", help="config file, such as configs/tdn/tdn_r50ibn_prw.py")
+    parser.add_argument("checkpoint", help="file or http(s) address")
+    parser.add_argument("--work-dir", help="folder for logs and result.json (work_dirs/<config's name>)")
+    parser.add_argument("--out", metavar="PREDICTIONS.pkl", help="write all detections and embeddings to this file")
+    parser.add_argument("--show-dir", help="write the test images with their detections to this folder")
+    parser.add_argument(
+        "--cfg-options",
+        nargs="+",
+        action=DictAction,
+        metavar="KEY=VALUE",
+        help="override keys of the config, such as test_evaluator.det_thr=0.3",
+    )
+    parser.add_argument("--launcher", choices=["none", "pytorch", "slurm", "mpi"], default="none")
+    parser.add_argument("--local_rank", "--local-rank", type=int, default=0, help=argparse.SUPPRESS)
+    return parser.parse_args(argv)
+
+
+def draw_detections(config: Config, folder: str) -> None:
+    """Switch on MMDetection's drawing hook; an absolute folder is not put below the work dir's time stamp."""
+    hook = config.default_hooks.get("visualization")
+    if hook is None:
+        raise ValueError(f"--show-dir: {config.filename} has no default_hooks.visualization that could draw")
+    hook.draw = True
+    hook.test_out_dir = os.path.abspath(folder)
+
+
+def write_figures(metrics: dict[str, float], path: str) -> None:
+    """Write the metrics as JSON."""
+    figures = {name: float(value) for name, value in metrics.items()}
+    write_whole(path, (json.dumps(figures, indent=2) + "\n").encode())
+    print(f"Figures: {path}")
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
+    os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
+    use_safe_checkpoint_loader()
+    try:
+        config = read_config(args.config, args.cfg_options, args.work_dir)
+        checkpoint = load_checkpoint_file(args.checkpoint)
+        if args.show_dir:
+            draw_detections(config, args.show_dir)
+    except (FileNotFoundError, ValueError) as error:
+        sys.exit(f"test.py: {error}")
+    config.launcher = args.launcher
+    config.load_from = os.path.expanduser(args.checkpoint)
+    config.resume = False
+
+    runner = Runner.from_cfg(config)
+    try:
+        check_fits(runner.model, checkpoint, args.checkpoint)
+    except ValueError as error:
+        sys.exit(f"test.py: {error}")
+    if args.out:
+        metrics = runner.test_evaluator.metrics
+        if not any(isinstance(metric, PersonSearchMetric) for metric in metrics):
+            sys.exit(f"test.py: --out writes person search predictions, {args.config} has no PersonSearchMetric")
+        metrics.append(DumpPredictions(args.out))
+    metrics = runner.test()
+    if is_main_process():
+        write_figures(metrics, os.path.join(runner.work_dir, "result.json"))
+
+
+if __name__ == "__main__":
+    main()
