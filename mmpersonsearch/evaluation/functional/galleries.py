@@ -1,0 +1,307 @@
+"""Where each query is searched for, and where it is to be found."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mmpersonsearch.structures import SearchProtocol
+
+from .ragged import blocks_by_total, paired_iou, ragged_ranges
+from .search_index import SearchIndex
+
+# Detections compared with a true box at a time: about 200 bytes each.
+_MAX_COMPARISONS = 2_000_000
+
+
+@dataclass
+class TruePairs:
+    """All (query, gallery image that holds the query's person), sorted by query.
+
+    Attributes:
+        offsets: (Q + 1,) int64; query q has the pairs ``offsets[q] ... offsets[q + 1] - 1``.
+        image_inds: (T,) int64 image of each pair.
+        columns: (T,) int64 column at which the image's detections begin in the query's list of similarities.
+        candidates: (C,) int64 detections that overlap the pair's true box enough, sorted by pair.
+        candidate_offsets: (T + 1,) int64; pair t has the candidates ``[offsets[t], offsets[t + 1])``.
+    """
+
+    offsets: Tensor
+    image_inds: Tensor
+    columns: Tensor
+    candidates: Tensor
+    candidate_offsets: Tensor
+
+    @property
+    def counts(self) -> Tensor:
+        """(Q,) number of gallery images that hold the query's person."""
+        return self.offsets.diff()
+
+
+class Gallery(ABC):
+    """The galleries of all queries.
+
+    Attributes:
+        name: ``'all'``, ``'cross_camera'`` or the size.
+        index: The detections.
+        pairs: Where the queries' persons are.
+    """
+
+    name: str | int
+    index: SearchIndex
+    pairs: TruePairs
+
+    @abstractmethod
+    def arrange(self, similarities: Tensor, query_inds: Tensor) -> Tensor:
+        """The similarities of each query's gallery, image after image in the gallery's order.
+
+        Args:
+            similarities: (R, N) of the queries to all detections.
+            query_inds: (R,) the queries.
+
+        Returns:
+            (R, L) a new tensor, -inf where a column is not in the query's gallery.
+        """
+
+    @abstractmethod
+    def image_lists(self, query_inds: Tensor) -> Tensor:
+        """(R, G) int64 images of each query's gallery, in its order; -1 where there is none."""
+
+    @abstractmethod
+    def max_columns(self) -> int:
+        """The most columns that ``arrange`` can give."""
+
+
+class WholeGallery(Gallery):
+    """Every image but the query's own; or of those, the images of other cameras."""
+
+    def __init__(self, protocol: SearchProtocol, index: SearchIndex) -> None:
+        self.name = protocol.galleries
+        self.index = index
+        self._cameras = _cameras(protocol) if self.name == "cross_camera" else None
+        query_inds, image_inds, bboxes = self._true_boxes(protocol)
+        columns = index.offsets[torch.from_numpy(image_inds).to(index.offsets.device)]
+        self.pairs = _true_pairs(index, query_inds, image_inds, bboxes, columns)
+
+    def _true_boxes(self, protocol: SearchProtocol) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        counts = [len(image.person_ids) for image in protocol.images]
+        image_inds = np.repeat(np.arange(len(counts)), counts)
+        person_ids = np.concatenate([np.zeros(0, np.int64), *(image.person_ids for image in protocol.images)])
+        bboxes = np.concatenate([np.zeros((0, 4)), *(image.bboxes for image in protocol.images)])
+        # lexsort is stable: where an image lists a person twice, the first box stays first.
+        order = np.lexsort((image_inds, person_ids))
+        order = order[person_ids[order] >= 0]
+        keys = np.stack([person_ids[order], image_inds[order]])
+        first = np.ones(len(order), dtype=bool)
+        first[1:] = (keys[:, 1:] != keys[:, :-1]).any(0)
+        order = order[first]
+        person_ids, image_inds, bboxes = person_ids[order], image_inds[order], bboxes[order]
+
+        wanted = np.array([query.person_id for query in protocol.queries], dtype=np.int64)
+        starts = np.searchsorted(person_ids, wanted, side="left")
+        lengths = np.searchsorted(person_ids, wanted, side="right") - starts
+        rows, query_inds = (t.numpy() for t in ragged_ranges(torch.from_numpy(starts), torch.from_numpy(lengths)))
+        own_inds = self.index.query_image_inds.cpu().numpy()
+        inside = image_inds[rows] != own_inds[query_inds]
+        if self._cameras is not None:
+            of_images, of_queries = self._cameras
+            inside &= of_images[image_inds[rows]] != of_queries[query_inds]
+        rows, query_inds = rows[inside], query_inds[inside]
+        return query_inds, image_inds[rows], bboxes[rows]
+
+    def arrange(self, similarities: Tensor, query_inds: Tensor) -> Tensor:
+        """See :meth:`Gallery.arrange`; the columns are all detections, in the index's order."""
+        index = self.index
+        result = similarities.clone()
+        own = index.query_image_inds[query_inds]
+        columns, rows = ragged_ranges(index.offsets[own], index.counts[own])
+        result[rows, columns] = -torch.inf
+        if self._cameras is not None:
+            of_images, of_queries = (torch.from_numpy(c).to(result.device) for c in self._cameras)
+            same = of_images[index.image_inds] == of_queries[query_inds, None]
+            result.masked_fill_(same, -torch.inf)
+        return result
+
+    def image_lists(self, query_inds: Tensor) -> Tensor:
+        """See :meth:`Gallery.image_lists`."""
+        index = self.index
+        images = torch.arange(index.num_images, device=query_inds.device).repeat(len(query_inds), 1)
+        outside = images == index.query_image_inds[query_inds, None]
+        if self._cameras is not None:
+            of_images, of_queries = (torch.from_numpy(c).to(images.device) for c in self._cameras)
+            outside |= of_images == of_queries[query_inds, None]
+        return images.masked_fill_(outside, -1)
+
+    def max_columns(self) -> int:
+        """See :meth:`Gallery.max_columns`."""
+        return len(self.index.image_inds)
+
+
+class ListedGallery(Gallery):
+    """For each query a list of images of its own, as in CUHK-SYSU."""
+
+    def __init__(self, protocol: SearchProtocol, index: SearchIndex, size: int) -> None:
+        self.name = size
+        self.index = index
+        device = index.offsets.device
+        entries = protocol.galleries[size]
+        lengths = np.array([len(image_inds) for image_inds, _ in entries], dtype=np.int64)
+        image_inds = np.concatenate([np.zeros(0, np.int64), *(np.asarray(e[0]).reshape(-1) for e in entries)]).astype(
+            np.int64
+        )
+        bboxes = np.concatenate([np.zeros((0, 4)), *(np.reshape(e[1], (-1, 4)) for e in entries)])
+        owners = np.repeat(np.arange(len(entries)), lengths)
+        self._check(protocol, lengths, image_inds, bboxes, owners)
+
+        self._offsets = torch.from_numpy(np.concatenate([[0], lengths.cumsum()])).to(device)
+        self._image_inds = torch.from_numpy(image_inds).to(device)
+        counts = index.counts[self._image_inds]
+        before = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
+        # Column at which an entry's detections begin, counted from the query's first entry.
+        self._columns = before[:-1] - torch.repeat_interleave(
+            before[self._offsets[:-1]], torch.from_numpy(lengths).to(device)
+        )
+        self._num_columns = before[self._offsets[1:]] - before[self._offsets[:-1]]
+        present = np.flatnonzero(np.isfinite(bboxes[:, 0]))
+        self.pairs = _true_pairs(
+            index,
+            owners[present],
+            image_inds[present],
+            bboxes[present],
+            self._columns[torch.from_numpy(present).to(device)],
+        )
+
+    def _check(
+        self,
+        protocol: SearchProtocol,
+        lengths: np.ndarray,
+        image_inds: np.ndarray,
+        bboxes: np.ndarray,
+        owners: np.ndarray,
+    ) -> None:
+        where = f"gallery {self.name}"
+        box_lengths = np.array([np.size(e[1]) / 4 for e in protocol.galleries[self.name]])
+        for query_ind in np.flatnonzero(lengths != box_lengths)[:1]:
+            raise ValueError(
+                f"{where}, query {query_ind}: {lengths[query_ind]} images but {box_lengths[query_ind]:g} true boxes"
+            )
+        num_images = len(protocol.images)
+        for i in np.flatnonzero((image_inds < 0) | (image_inds >= num_images))[:1]:
+            raise ValueError(
+                f"{where}, query {owners[i]}: image index {image_inds[i]}, the protocol has {num_images} images"
+            )
+        keys = np.sort(owners * num_images + image_inds)
+        for key in keys[:-1][keys[1:] == keys[:-1]][:1]:
+            raise ValueError(
+                f"{where}, query {key // num_images}: image "
+                f"{protocol.images[key % num_images].img_id!r} is listed twice"
+            )
+        finite = np.isfinite(bboxes)
+        for i in np.flatnonzero((finite.any(1) & ~finite.all(1)) | np.isinf(bboxes).any(1))[:1]:
+            raise ValueError(
+                f"{where}, query {owners[i]}: true box {bboxes[i].tolist()} in image "
+                f"{protocol.images[image_inds[i]].img_id!r}; expected 4 numbers, or NaN where the person is absent"
+            )
+
+    def _entries(self, query_inds: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        starts = self._offsets[query_inds]
+        lengths = self._offsets[query_inds + 1] - starts
+        entries, rows = ragged_ranges(starts, lengths)
+        return entries, rows, entries - starts[rows]
+
+    def arrange(self, similarities: Tensor, query_inds: Tensor) -> Tensor:
+        """See :meth:`Gallery.arrange`; the columns are the detections of the listed images, in the list's order."""
+        entries, entry_rows, _ = self._entries(query_inds)
+        image_inds = self._image_inds[entries]
+        detections, owners = ragged_ranges(self.index.offsets[image_inds], self.index.counts[image_inds])
+        rows = entry_rows[owners]
+        columns = detections - self.index.offsets[image_inds][owners] + self._columns[entries][owners]
+        width = int(self._num_columns[query_inds].max())
+        result = similarities.new_full((len(query_inds), width), -torch.inf)
+        result[rows, columns] = similarities[rows, detections]
+        return result
+
+    def image_lists(self, query_inds: Tensor) -> Tensor:
+        """See :meth:`Gallery.image_lists`."""
+        entries, rows, columns = self._entries(query_inds)
+        width = int(self._offsets.diff()[query_inds].max())
+        result = entries.new_full((len(query_inds), width), -1)
+        result[rows, columns] = self._image_inds[entries]
+        return result
+
+    def max_columns(self) -> int:
+        """See :meth:`Gallery.max_columns`."""
+        return int(self._num_columns.max())
+
+
+def build_gallery(protocol: SearchProtocol, index: SearchIndex, name: Any = None) -> Gallery:
+    """The gallery of that name (a size of a dict protocol), or the protocol's only one where ``name`` is None.
+
+    Raises:
+        ValueError: No such gallery, or several to choose from; the sizes are named. A query's person_id that is
+            negative, an image without a camera in the cross-camera protocol, a malformed list of images.
+    """
+    for i, query in enumerate(protocol.queries):
+        if query.person_id < 0:
+            raise ValueError(f"query {i} in image {query.img_id!r}: person_id must be >= 0, got {query.person_id}")
+    if not isinstance(protocol.galleries, dict):
+        if name not in (None, protocol.galleries):
+            raise ValueError(f"gallery must be None, the protocol has only {protocol.galleries!r}, got {name!r}")
+        return WholeGallery(protocol, index)
+    sizes = list(protocol.galleries)
+    if name is None and len(sizes) == 1:
+        name = sizes[0]
+    if name not in protocol.galleries:
+        raise ValueError(f"gallery must be one of the protocol's sizes {sizes}, got {name!r}")
+    return ListedGallery(protocol, index, name)
+
+
+def _cameras(protocol: SearchProtocol) -> tuple[np.ndarray, np.ndarray]:
+    """Camera of each image and of each query, as numbers from 0."""
+    of_images = [image.camera_id for image in protocol.images]
+    for image, camera in zip(protocol.images, of_images):
+        if camera is None:
+            raise ValueError(f"image {image.img_id!r} has no camera_id, which the 'cross_camera' protocol needs")
+    of_queries = [
+        of_images[protocol.image_index[query.img_id]] if query.camera_id is None else query.camera_id
+        for query in protocol.queries
+    ]
+    _, numbers = np.unique(np.array([*of_images, *of_queries]), return_inverse=True)
+    return numbers[: len(of_images)], numbers[len(of_images) :]
+
+
+def _true_pairs(
+    index: SearchIndex, query_inds: np.ndarray, image_inds: np.ndarray, bboxes: np.ndarray, columns: Tensor
+) -> TruePairs:
+    """Find the candidates of each pair: the detections that reach the IoU that the size of the true box asks for."""
+    device = index.offsets.device
+    sides = bboxes[:, 2:] - bboxes[:, :2]
+    thresholds = np.minimum(0.5, sides.prod(1) / (sides + 10).prod(1))
+    image_inds_t, bboxes_t, thresholds_t = (torch.from_numpy(a).to(device) for a in (image_inds, bboxes, thresholds))
+    lengths = index.counts[image_inds_t]
+    candidates, owners = [], []
+    for block in blocks_by_total(lengths.cpu().numpy(), _MAX_COMPARISONS):
+        dets, pairs = ragged_ranges(index.offsets[image_inds_t[block]], lengths[block])
+        pairs += block.start
+        found = paired_iou(index.bboxes[dets], bboxes_t[pairs]) >= thresholds_t[pairs]
+        candidates.append(dets[found])
+        owners.append(pairs[found])
+    empty = torch.zeros(0, dtype=torch.int64, device=device)
+    return TruePairs(
+        offsets=_offsets(torch.from_numpy(query_inds).to(device), len(index.query_feats)),
+        image_inds=image_inds_t,
+        columns=columns,
+        candidates=torch.cat([empty, *candidates]),
+        candidate_offsets=_offsets(torch.cat([empty, *owners]), len(image_inds)),
+    )
+
+
+def _offsets(owners: Tensor, num: int) -> Tensor:
+    result = torch.zeros(num + 1, dtype=torch.int64, device=owners.device)
+    result[1:] = torch.bincount(owners, minlength=num).cumsum(0)
+    return result

@@ -1,0 +1,75 @@
+"""Operations on lists of different lengths that lie one after the other in one tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def ragged_ranges(starts: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    """Write out the ranges ``starts[i] ... starts[i] + lengths[i] - 1`` one after the other.
+
+    Args:
+        starts: (n,) int64 first number of each range.
+        lengths: (n,) int64 length of each range, >= 0.
+
+    Returns:
+        (sum of lengths,) the numbers, and (sum of lengths,) the range that each belongs to.
+    """
+    owners = torch.repeat_interleave(torch.arange(len(lengths), device=lengths.device), lengths)
+    shift = starts - (lengths.cumsum(0) - lengths)
+    return torch.arange(len(owners), device=owners.device) + shift[owners], owners
+
+
+def blocks_by_total(lengths: np.ndarray, limit: int) -> Iterator[slice]:
+    """Cut lists into runs whose lengths add up to at most ``limit`` (a longer list is a run of its own)."""
+    ends = np.cumsum(lengths)
+    start = 0
+    while start < len(ends):
+        done = ends[start - 1] if start else 0
+        stop = max(start + 1, int(np.searchsorted(ends, done + limit, side="right")))
+        yield slice(start, stop)
+        start = stop
+
+
+def segment_last_argmax(values: Tensor, owners: Tensor, num_segments: int) -> Tensor:
+    """Position of each segment's largest value, the last of equal ones.
+
+    Args:
+        values: (n,) values without NaN.
+        owners: (n,) int64 segment of each value.
+        num_segments: Number of segments.
+
+    Returns:
+        (num_segments,) int64 position in ``values``; -1 for a segment without values.
+    """
+    best = values.new_full((num_segments,), -torch.inf).scatter_reduce_(0, owners, values, "amax")
+    places = torch.arange(len(values), device=values.device).masked_fill_(values != best[owners], -1)
+    return places.new_full((num_segments,), -1).scatter_reduce_(0, owners, places, "amax")
+
+
+def segment_first_argmax(values: Tensor, owners: Tensor, num_segments: int) -> Tensor:
+    """:func:`segment_last_argmax`, but the first of equal values."""
+    last = segment_last_argmax(values.flip(0), owners.flip(0), num_segments)
+    return torch.where(last < 0, last, len(values) - 1 - last)
+
+
+def paired_iou(bboxes1: Tensor, bboxes2: Tensor) -> Tensor:
+    """Intersection over union of box i of one list with box i of the other, in float64.
+
+    Args:
+        bboxes1: (n, 4) boxes, xyxy.
+        bboxes2: (n, 4) boxes, xyxy.
+
+    Returns:
+        (n,) float64 in [0, 1]; areas are (x2 - x1) * (y2 - y1), without a pixel added.
+    """
+    bboxes1, bboxes2 = bboxes1.double(), bboxes2.double()
+    sides = torch.minimum(bboxes1[:, 2:], bboxes2[:, 2:]) - torch.maximum(bboxes1[:, :2], bboxes2[:, :2])
+    inter = sides.clamp_min_(0).prod(1)
+    area1 = (bboxes1[:, 2:] - bboxes1[:, :2]).prod(1)
+    area2 = (bboxes2[:, 2:] - bboxes2[:, :2]).prod(1)
+    return inter / (area1 + area2 - inter)

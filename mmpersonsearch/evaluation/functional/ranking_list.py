@@ -1,0 +1,101 @@
+"""The best matches of single queries, for pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from mmengine.structures import InstanceData
+from torch import Tensor
+
+from mmpersonsearch.structures import SearchProtocol
+
+from ..rankings.base_ranking import BaseRanking, QueryChunk
+from .galleries import Gallery, build_gallery
+from .ragged import ragged_ranges, segment_last_argmax
+from .search import iterate_chunks
+from .search_index import SearchIndex, build_search_index
+
+
+@dataclass
+class RankingList:
+    """The k gallery images that are most similar to a query, each by its most similar detection.
+
+    Attributes:
+        query_ind: The query.
+        image_inds: (k,) int64 images of the protocol, best first; fewer where the gallery has fewer with detections.
+        bboxes: (k, 4) float64 the detections, xyxy in pixels.
+        similarities: (k,) as ranked.
+        right: (k,) bool, whether the detection is on the query's person.
+    """
+
+    query_ind: int
+    image_inds: np.ndarray
+    bboxes: np.ndarray
+    similarities: np.ndarray
+    right: np.ndarray
+
+
+def rank_gallery(
+    protocol: SearchProtocol,
+    detections: Sequence[InstanceData],
+    query_feats: Tensor,
+    query_inds: Sequence[int],
+    k: int = 5,
+    det_thr: float = 0.5,
+    ranking: BaseRanking | None = None,
+    gallery: int | None = None,
+) -> list[RankingList]:
+    """Find the k best gallery images of some queries.
+
+    Args:
+        protocol: See :func:`evaluate_search`, as for ``detections``, ``query_feats``, ``det_thr``, ``ranking`` and
+            ``gallery``.
+        detections: One an image.
+        query_feats: (Q, D) embeddings of all queries of the protocol.
+        query_inds: The queries to rank for; also such as no image of the gallery holds.
+        k: Number of images.
+        det_thr: Least score.
+        ranking: Changes the similarities.
+        gallery: Which size.
+
+    Returns:
+        One list a query, in the order of ``query_inds``.
+
+    Raises:
+        ValueError: As :func:`evaluate_search`; a query index that the protocol has not.
+    """
+    bad = [i for i in query_inds if not 0 <= i < len(protocol.queries)]
+    if bad:
+        raise ValueError(f"query_inds: {bad[0]} is not a query, the protocol has {len(protocol.queries)}")
+    index = build_search_index(protocol, detections, query_feats, det_thr)
+    searched = build_gallery(protocol, index, gallery)
+    wanted = torch.as_tensor(list(query_inds), dtype=torch.int64, device=index.offsets.device)
+    lists = {}
+    for inds, sims in iterate_chunks(index, [searched], wanted.unique()):
+        ranked = sims if ranking is None else ranking.rank(QueryChunk(index, inds, sims, searched))
+        for query_ind, row in zip(inds, ranked):
+            lists[int(query_ind)] = _best_images(index, searched, query_ind, row, k)
+    return [lists[int(i)] for i in wanted]
+
+
+def _best_images(index: SearchIndex, gallery: Gallery, query_ind: Tensor, sims: Tensor, k: int) -> RankingList:
+    images = gallery.image_lists(query_ind[None])[0]
+    images = images[(images >= 0) & (index.counts[images] > 0)]
+    dets, owners = ragged_ranges(index.offsets[images], index.counts[images])
+    best = dets[segment_last_argmax(sims[dets], owners, len(images))]
+    # Of equally similar images the later one first, as in the evaluation.
+    order = sims[best].sort(stable=True)[1].flip(0)[:k]
+    images, best = images[order], best[order]
+    pairs = gallery.pairs
+    inds = torch.arange(pairs.offsets[query_ind], pairs.offsets[query_ind + 1], device=images.device)
+    right = pairs.candidates[ragged_ranges(pairs.candidate_offsets[inds], pairs.candidate_offsets.diff()[inds])[0]]
+    return RankingList(
+        query_ind=int(query_ind),
+        image_inds=images.cpu().numpy(),
+        bboxes=index.bboxes[best].cpu().numpy(),
+        similarities=sims[best].cpu().numpy(),
+        right=torch.isin(best, right).cpu().numpy(),
+    )

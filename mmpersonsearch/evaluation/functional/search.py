@@ -1,0 +1,329 @@
+"""Mean average precision and top-k of person search."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from mmengine.structures import InstanceData
+from torch import Tensor
+
+from mmpersonsearch.structures import SearchProtocol
+
+from ..rankings.base_ranking import BaseRanking, QueryChunk
+from .galleries import Gallery, build_gallery
+from .ragged import ragged_ranges, segment_last_argmax
+from .search_index import SearchIndex, build_search_index
+
+# Similarities held at a time; with the copies that are made of them about 40 bytes each.
+_MAX_SIMILARITIES = 8_000_000
+
+
+@dataclass
+class SearchResult:
+    """How well persons were found.
+
+    Attributes:
+        mAP: Mean of the average precisions, in [0, 1].
+        topk: ``{k: share of queries with a right match among the k most similar}``, in [0, 1].
+        aps: (num_queries,) float64 average precision of each evaluated query.
+        query_inds: (num_queries,) int64 the evaluated queries.
+        num_left_out: Number of queries that no image of their gallery holds; they are in no figure.
+        gallery: ``'all'``, ``'cross_camera'`` or the size.
+        ranking: Name of the ranking; None for plain similarity.
+    """
+
+    mAP: float
+    topk: dict[int, float]
+    aps: np.ndarray = field(repr=False)
+    query_inds: np.ndarray = field(repr=False)
+    num_left_out: int
+    gallery: str | int
+    ranking: str | None = None
+
+    @property
+    def num_queries(self) -> int:
+        """Number of evaluated queries."""
+        return len(self.query_inds)
+
+
+def evaluate_search(
+    protocol: SearchProtocol,
+    detections: Sequence[InstanceData],
+    query_feats: Tensor,
+    det_thr: float = 0.5,
+    topk: Sequence[int] = (1, 5, 10),
+    ranking: BaseRanking | None = None,
+    gallery: int | None = None,
+) -> SearchResult:
+    """Evaluate person search by the public protocol (Xiao et al., CVPR 2017, and the code that follows it).
+
+    In each image of a query's gallery the detections are gone through by similarity; the first whose IoU with the
+    true box (w x h) reaches min(0.5, w * h / ((w + 10) * (h + 10))) is the image's one right match. A query's average
+    precision (scikit-learn's, equal similarities included) is multiplied by its recall, the share of the images that
+    hold the person in which it was matched. Among equal similarities top-k takes the one that the public code's
+    sorting puts first: the later one of its list.
+
+    Args:
+        protocol: Test images, queries and galleries.
+        detections: One an image, in the protocol's order, with ``bboxes`` (n, 4) xyxy in pixels of the original image,
+            ``scores`` (n,) and ``reid_feats`` (n, D); n may be 0.
+        query_feats: (Q, D) embeddings of the queries. The search runs on their device.
+        det_thr: Detections with a lower score are left out.
+        topk: The k's to report.
+        ranking: Changes the similarities before they are ranked; None leaves them.
+        gallery: Which size of a protocol with several.
+
+    Returns:
+        The figures.
+
+    Raises:
+        ValueError: Detections or embeddings that do not fit the protocol or are not finite, an unknown gallery, or no
+            query at all whose gallery holds the person.
+    """
+    index = build_search_index(protocol, detections, query_feats, det_thr)
+    galleries = [build_gallery(protocol, index, gallery)]
+    return _evaluate(index, galleries, [ranking], topk)[0]
+
+
+def evaluate_searches(
+    protocol: SearchProtocol,
+    detections: Sequence[InstanceData],
+    query_feats: Tensor,
+    det_thr: float = 0.5,
+    topk: Sequence[int] = (1, 5, 10),
+    rankings: Sequence[BaseRanking | None] = (None,),
+    galleries: Sequence[int] | None = None,
+) -> list[SearchResult]:
+    """:func:`evaluate_search` for several galleries and rankings, which share the similarities.
+
+    Args:
+        protocol: See :func:`evaluate_search`, as for ``detections``, ``query_feats``, ``det_thr`` and ``topk``.
+        detections: One an image.
+        query_feats: (Q, D).
+        det_thr: Least score.
+        topk: The k's to report.
+        rankings: The rankings; None is plain similarity.
+        galleries: The sizes; None takes all that the protocol has.
+
+    Returns:
+        One result for each gallery and ranking, the rankings of the first gallery first.
+    """
+    if galleries is None:
+        galleries = list(protocol.galleries) if isinstance(protocol.galleries, dict) else [None]
+    index = build_search_index(protocol, detections, query_feats, det_thr)
+    return _evaluate(index, [build_gallery(protocol, index, name) for name in galleries], rankings, topk)
+
+
+def iterate_chunks(
+    index: SearchIndex, galleries: Sequence[Gallery], query_inds: Tensor
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Similarities of the given queries to all detections, some queries at a time.
+
+    Queries of one image come together, since rankings compute what depends on the query's scene once a chunk.
+
+    Yields:
+        (R,) int64 the queries of the chunk, and (R, N) their similarities.
+    """
+    width = max(len(index.image_inds), 1, *(gallery.max_columns() for gallery in galleries))
+    size = max(1, _MAX_SIMILARITIES // width)
+    images, order = index.query_image_inds[query_inds].sort(stable=True)
+    query_inds = query_inds[order]
+    # Where an image's queries end and the next one's begin.
+    scene_ends = np.append(torch.nonzero(images.diff()).flatten().cpu().numpy() + 1, len(images))
+    start = 0
+    while start < len(query_inds):
+        stop = min(start + size, len(query_inds))
+        fitting = scene_ends[(scene_ends > start) & (scene_ends <= stop)]
+        if len(fitting):  # else one image has more queries than fit
+            stop = int(fitting[-1])
+        chunk = query_inds[start:stop]
+        yield chunk, index.similarities(chunk)
+        start = stop
+
+
+def _evaluate(
+    index: SearchIndex,
+    galleries: Sequence[Gallery],
+    rankings: Sequence[BaseRanking | None],
+    topk: Sequence[int],
+) -> list[SearchResult]:
+    held = torch.stack([gallery.pairs.counts > 0 for gallery in galleries])
+    _report_left_out(galleries, held)
+    shape = (len(galleries), len(rankings), len(index.query_feats))
+    aps = torch.zeros(shape, dtype=torch.float64, device=held.device)
+    ranks = torch.zeros(shape, dtype=torch.int64, device=held.device)
+    for query_inds, sims in iterate_chunks(index, galleries, torch.nonzero(held.any(0)).flatten()):
+        for r, ranking in enumerate(rankings):
+            ranked = None
+            for g, gallery in enumerate(galleries):
+                if ranking is None:
+                    ranked = sims
+                elif ranked is None or ranking.depends_on_gallery:
+                    ranked = ranking.rank(QueryChunk(index, query_inds, sims, gallery))
+                rows = torch.nonzero(held[g, query_inds]).flatten()
+                if len(rows) == 0:
+                    continue
+                inds = query_inds[rows]
+                part = ranked if len(rows) == len(query_inds) else ranked[rows]
+                aps[g, r, inds], ranks[g, r, inds] = _figures(gallery, part, inds)
+    return [
+        _result(aps[g, r][held[g]], ranks[g, r][held[g]], held[g], topk, gallery.name, ranking)
+        for g, gallery in enumerate(galleries)
+        for r, ranking in enumerate(rankings)
+    ]
+
+
+def _result(
+    aps: Tensor,
+    ranks: Tensor,
+    held: Tensor,
+    topk: Sequence[int],
+    gallery: str | int,
+    ranking: BaseRanking | None,
+) -> SearchResult:
+    return SearchResult(
+        mAP=float(aps.mean()),
+        topk={int(k): float((ranks < k).double().mean()) for k in topk},
+        aps=aps.cpu().numpy(),
+        query_inds=torch.nonzero(held).flatten().cpu().numpy(),
+        num_left_out=int((~held).sum()),
+        gallery=gallery,
+        ranking=None if ranking is None else ranking.name,
+    )
+
+
+def _report_left_out(galleries: Sequence[Gallery], held: Tensor) -> None:
+    left_out = (~held).sum(1).tolist()
+    for gallery, number in zip(galleries, left_out):
+        if number == held.shape[1]:
+            raise ValueError(
+                f"gallery {gallery.name!r}: none of the {number} queries can be evaluated, "
+                "no image of their galleries holds their person"
+            )
+    if any(left_out):
+        counts = ", ".join(f"{number} in gallery {g.name!r}" for g, number in zip(galleries, left_out) if number)
+        warnings.warn(
+            f"queries left out because no image of their gallery holds their person: {counts} (of {held.shape[1]})",
+            stacklevel=4,
+        )
+
+
+def _figures(gallery: Gallery, ranked: Tensor, query_inds: Tensor) -> tuple[Tensor, Tensor]:
+    """Average precision x recall, and how many come before the best right match.
+
+    Args:
+        gallery: The galleries of the queries, each of which holds its query's person at least once.
+        ranked: (R, N) similarities to all detections.
+        query_inds: (R,) the queries.
+
+    Returns:
+        (R,) float64 average precisions, (R,) int64 ranks from 0; the largest integer where nothing was matched.
+    """
+    rows, values, columns, ends = _right_matches(gallery, ranked, query_inds)
+    arranged = gallery.arrange(ranked, query_inds)
+    positives = _padded_rows(rows, values, len(query_inds))
+    ordered = _sort_rows_(arranged)
+    width = ordered.shape[1]
+
+    # Equal similarities count as one step of the precision-recall curve: all at or above it are retrieved.
+    retrieved = width - torch.searchsorted(ordered, positives)
+    num_right = torch.isfinite(positives).sum(1, keepdim=True)
+    found = num_right - torch.searchsorted(positives, positives)
+    precisions = (found.double() / retrieved).masked_fill_(torch.isinf(positives), 0)
+    aps = precisions.sum(1) / gallery.pairs.counts[query_inds]
+
+    ranks = _best_ranks(gallery, ranked, query_inds, ordered, rows, values, columns, ends)
+    return aps, ranks
+
+
+def _right_matches(gallery: Gallery, ranked: Tensor, query_inds: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The one right match of each image that holds the query's person and has a detection on it.
+
+    Returns:
+        (M,) row of each match in ``ranked``, ascending; (M,) similarity; (M, 2) columns of its image's first detection
+        and of itself in the arranged similarities; (M,) column after its image's last detection.
+    """
+    pairs = gallery.pairs
+    index = gallery.index
+    pair_inds, pair_rows = ragged_ranges(pairs.offsets[query_inds], pairs.counts[query_inds])
+    starts = pairs.candidate_offsets[pair_inds]
+    inds, owners = ragged_ranges(starts, pairs.candidate_offsets[pair_inds + 1] - starts)
+    detections = pairs.candidates[inds]
+    values = ranked[pair_rows[owners], detections]
+    # Going down by similarity, the first candidate is the most similar one; of equal ones the later is seen first.
+    best = segment_last_argmax(values, owners, len(pair_inds))
+    matched = best >= 0
+    best = best[matched]
+    image_inds = pairs.image_inds[pair_inds[matched]]
+    first = pairs.columns[pair_inds[matched]]
+    columns = torch.stack([first, first + detections[best] - index.offsets[image_inds]], 1)
+    return pair_rows[matched], values[best], columns, first + index.counts[image_inds]
+
+
+def _best_ranks(
+    gallery: Gallery,
+    ranked: Tensor,
+    query_inds: Tensor,
+    ordered: Tensor,
+    rows: Tensor,
+    values: Tensor,
+    columns: Tensor,
+    ends: Tensor,
+) -> Tensor:
+    """How many detections come before the best right match of each query.
+
+    The public code sorts a list by ``np.argsort(similarities)[::-1]``, stable here: of equal ones the later comes
+    first. In the list an image that holds the person has its detections in that very order, other images as detected.
+    """
+    ranks = torch.full_like(query_inds, torch.iinfo(torch.int64).max)
+    best_values = values.new_full((len(query_inds),), -torch.inf).scatter_reduce_(0, rows, values, "amax")
+    best_values = best_values.contiguous()
+    # Of equally similar right matches the one whose image comes last in the list.
+    lists_last = columns[:, 0].masked_fill(values != best_values[rows], -1)
+    best = segment_last_argmax(lists_last.double(), rows, len(query_inds))
+    done = torch.nonzero(best >= 0).flatten()
+    best = best[done]
+
+    thresholds = best_values[done, None]
+    above = ordered.shape[1] - torch.searchsorted(ordered[done], thresholds, right=True).squeeze(1)
+    equal = ordered.shape[1] - torch.searchsorted(ordered[done], thresholds).squeeze(1) - above
+    ranks[done] = above
+
+    tied = torch.nonzero(equal > 1).flatten()
+    if len(tied):
+        again = done[tied]
+        arranged = gallery.arrange(ranked[again], query_inds[again])
+        places = torch.arange(arranged.shape[1], device=arranged.device)
+        first, own = columns[best[tied]].T[..., None]
+        before = (places >= ends[best[tied], None]) | ((places >= first) & (places < own))
+        ranks[again] += (before & (arranged == thresholds[tied])).sum(1)
+    return ranks
+
+
+def _padded_rows(rows: Tensor, values: Tensor, num_rows: int) -> Tensor:
+    """Values of each row in ascending order, +inf behind them.
+
+    Args:
+        rows: (M,) row of each value, ascending.
+        values: (M,) finite values.
+        num_rows: Number of rows.
+    """
+    counts = torch.bincount(rows, minlength=num_rows)
+    places = torch.arange(len(rows), device=rows.device) - (counts.cumsum(0) - counts)[rows]
+    width = int(counts.max()) if len(counts) else 0
+    result = values.new_full((num_rows, width), torch.inf)
+    result[rows, places] = values
+    return result.sort(1)[0].contiguous()
+
+
+def _sort_rows_(values: Tensor) -> Tensor:
+    """Sort each row, ascending, in place where that is faster."""
+    if values.is_cuda:
+        return values.sort(1)[0]
+    # NumPy sorts floats by vector instructions: ten times faster than torch.sort, which also returns indices.
+    values.numpy().sort(axis=1)
+    return values

@@ -1,0 +1,215 @@
+"""All detections of the test images in one set of tensors, beside the queries."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from mmengine.structures import InstanceData
+from torch import Tensor
+
+from mmpersonsearch.structures import SearchProtocol
+
+
+@dataclass
+class SlotLayout:
+    """The detections sorted so that a maximum over each image is a few element-wise maxima.
+
+    Images are sorted by their number of detections, descending; slot j holds the j-th detection of every image
+    that has one, in the order of the images. A slot is thus a prefix of the images.
+
+    Attributes:
+        feats: (N, D) embeddings, slot after slot.
+        sizes: Number of detections in each slot, descending.
+        positions: (S,) place of each image in the sorted order.
+    """
+
+    feats: Tensor
+    sizes: list[int]
+    positions: Tensor
+
+
+@dataclass
+class SearchIndex:
+    """The detections with score >= det_thr of all S images, image after image, and the Q queries.
+
+    Attributes:
+        bboxes: (N, 4) float64 boxes, xyxy in pixels.
+        scores: (N,) detection scores.
+        feats: (N, D) embeddings.
+        image_inds: (N,) int64 image of each detection.
+        offsets: (S + 1,) int64; image i has the detections ``offsets[i] ... offsets[i + 1] - 1``.
+        query_feats: (Q, D) embeddings of the queries.
+        query_bboxes: (Q, 4) float64 boxes of the queries.
+        query_image_inds: (Q,) int64 image of each query.
+    """
+
+    bboxes: Tensor
+    scores: Tensor
+    feats: Tensor
+    image_inds: Tensor
+    offsets: Tensor
+    query_feats: Tensor
+    query_bboxes: Tensor
+    query_image_inds: Tensor
+
+    @property
+    def num_images(self) -> int:
+        """S."""
+        return len(self.offsets) - 1
+
+    @property
+    def counts(self) -> Tensor:
+        """(S,) number of detections of each image."""
+        return self.offsets.diff()
+
+    def similarities(self, query_inds: Tensor) -> Tensor:
+        """(len(query_inds), N) dot products of queries with all detections."""
+        return self.query_feats[query_inds] @ self.feats.T
+
+    @cached_property
+    def slots(self) -> SlotLayout:
+        """The slot layout of the detections; made when a ranking first asks for it."""
+        counts, order = self.counts.sort(descending=True, stable=True)
+        depth = int(counts[0]) if len(counts) else 0
+        # counts descend, so the number of images with more than j detections is a prefix length.
+        sizes = torch.searchsorted(-counts, -torch.arange(depth, device=counts.device)).tolist()
+        starts = self.offsets[:-1][order]
+        rows = [starts[:size] + slot for slot, size in enumerate(sizes)]
+        feats = self.feats[torch.cat(rows)] if rows else self.feats
+        positions = torch.empty_like(order)
+        positions[order] = torch.arange(len(order), device=order.device)
+        return SlotLayout(feats, sizes, positions)
+
+    def image_maxima(self, feats: Tensor) -> Tensor:
+        """Similarity of each given embedding to its best detection in each image.
+
+        Args:
+            feats: (R, D) embeddings; the caller bounds R, (R, N) numbers are held.
+
+        Returns:
+            (R, S) in the order of ``slots.positions``; -inf for images without detections.
+        """
+        sims = feats @ self.slots.feats.T
+        best = sims.new_full((len(feats), self.num_images), -torch.inf)
+        start = 0
+        for size in self.slots.sizes:
+            torch.maximum(best[:, :size], sims[:, start : start + size], out=best[:, :size])
+            start += size
+        return best
+
+
+def build_search_index(
+    protocol: SearchProtocol, detections: Sequence[InstanceData], query_feats: Tensor, det_thr: float
+) -> SearchIndex:
+    """Check detections and query embeddings and lay them out for the search.
+
+    Args:
+        protocol: Test images and queries.
+        detections: One an image, in the protocol's order, with ``bboxes`` (n, 4) xyxy, ``scores`` (n,) and
+            ``reid_feats`` (n, D); n may be 0.
+        query_feats: (Q, D), one row a query. Similarities are computed on its device, in float64 where an embedding
+            is float64, else in float32.
+        det_thr: Detections with a lower score are left out.
+
+    Raises:
+        ValueError: Wrong number of detections or query embeddings, a field that is missing or has the wrong shape,
+            a number that is not finite; the image or query is named.
+    """
+    images = protocol.images
+    query_feats = _checked_query_feats(protocol, query_feats)
+    device = query_feats.device
+    _check_fields(protocol, detections, width=query_feats.shape[1])
+
+    counts = np.array([len(d.scores) for d in detections], dtype=np.int64)
+    image_inds = torch.from_numpy(np.repeat(np.arange(len(images)), counts)).to(device)
+    bboxes = torch.cat([torch.zeros(0, 4), *(d.bboxes for d in detections)]).to(device, torch.float64)
+    scores = torch.cat([torch.zeros(0), *(d.scores for d in detections)]).to(device)
+    keep = scores >= det_thr
+    _check_finite(protocol, detections, bboxes, scores, image_inds)
+
+    if keep.all():
+        feats = [d.reid_feats for d in detections if len(d.scores)]
+    else:
+        masks = keep.split(counts.tolist())
+        feats = [d.reid_feats[m.to(d.reid_feats.device)] for d, m in zip(detections, masks) if len(m)]
+    feats = torch.cat(feats) if feats else query_feats[:0]
+    is_double = torch.float64 in (feats.dtype, query_feats.dtype)
+    dtype = torch.float64 if is_double else torch.float32
+    image_inds = image_inds[keep]
+    offsets = torch.zeros(len(images) + 1, dtype=torch.int64, device=device)
+    offsets[1:] = torch.bincount(image_inds, minlength=len(images)).cumsum(0)
+    return SearchIndex(
+        bboxes=bboxes[keep],
+        scores=scores[keep],
+        feats=feats.to(device, dtype),
+        image_inds=image_inds,
+        offsets=offsets,
+        query_feats=query_feats.to(dtype),
+        query_bboxes=torch.from_numpy(np.array([q.bbox for q in protocol.queries]).reshape(-1, 4)).to(device),
+        query_image_inds=torch.tensor(
+            [protocol.image_index[q.img_id] for q in protocol.queries], dtype=torch.int64, device=device
+        ),
+    )
+
+
+def _checked_query_feats(protocol: SearchProtocol, query_feats: Tensor) -> Tensor:
+    query_feats = torch.as_tensor(query_feats)
+    num_queries = len(protocol.queries)
+    if query_feats.ndim != 2 or len(query_feats) != num_queries:
+        raise ValueError(
+            f"query_feats: expected one row for each of the protocol's {num_queries} queries, (Q, D), "
+            f"got shape {tuple(query_feats.shape)}"
+        )
+    bad = torch.nonzero(~torch.isfinite(query_feats).all(1)).flatten().tolist()
+    if bad:
+        query = protocol.queries[bad[0]]
+        raise ValueError(
+            f"query_feats: not finite in {len(bad)} row(s); the first is query {bad[0]} "
+            f"(person {query.person_id} in image {query.img_id!r})"
+        )
+    return query_feats
+
+
+def _check_fields(protocol: SearchProtocol, detections: Sequence[InstanceData], width: int) -> None:
+    if len(detections) != len(protocol.images):
+        raise ValueError(
+            f"detections: expected one for each of the protocol's {len(protocol.images)} images, got {len(detections)}"
+        )
+    for image, dets in zip(protocol.images, detections):
+        missing = [name for name in ("bboxes", "scores", "reid_feats") if name not in dets]
+        if missing:
+            raise ValueError(f"image {image.img_id!r}: detections lack {', '.join(missing)}")
+        num = len(dets.scores)
+        shapes = (tuple(dets.bboxes.shape), tuple(dets.scores.shape), tuple(dets.reid_feats.shape))
+        if num and shapes != ((num, 4), (num,), (num, width)):
+            raise ValueError(
+                f"image {image.img_id!r}: expected bboxes (n, 4), scores (n,) and reid_feats (n, {width}), "
+                f"the width of query_feats, got {shapes[0]}, {shapes[1]} and {shapes[2]}"
+            )
+
+
+def _check_finite(
+    protocol: SearchProtocol,
+    detections: Sequence[InstanceData],
+    bboxes: Tensor,
+    scores: Tensor,
+    image_inds: Tensor,
+) -> None:
+    # A sum over a row is finite only if the row is, and costs no mask of the embeddings' size.
+    sums = [d.reid_feats.sum(1, dtype=torch.float64) for d in detections if len(d.scores)]
+    checks = {
+        "reid_feats": torch.cat(sums).to(scores.device) if sums else scores,
+        "bboxes": bboxes.sum(1),
+        "scores": scores,
+    }
+    for name, values in checks.items():
+        bad = image_inds[~torch.isfinite(values)]
+        if len(bad):
+            raise ValueError(
+                f"detections: {name} not finite in {len(bad.unique())} image(s); "
+                f"the first is image {protocol.images[int(bad[0])].img_id!r}"
+            )

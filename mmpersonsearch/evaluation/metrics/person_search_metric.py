@@ -1,0 +1,223 @@
+"""The metric that a runner calls."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import print_log
+from mmengine.structures import InstanceData
+from torch import Tensor
+
+from mmpersonsearch.registry import METRICS, RANKINGS
+from mmpersonsearch.structures import SearchProtocol
+
+from ..functional import SearchResult, evaluate_detections, evaluate_searches
+from ..rankings import BaseRanking
+
+_FIELDS = ("bboxes", "scores", "reid_feats")
+
+
+@METRICS.register_module()
+class PersonSearchMetric(BaseMetric):
+    """Search and detection figures of a test split, by the protocol in ``dataset_meta['search_protocol']``.
+
+    Reported are ``person_search/mAP``, ``person_search/top-1``, ... for plain similarity,
+    ``person_search/<ranking>/mAP``, ... for each ranking, and ``detection/ap``, ``detection/recall``, ``detection/labelled/ap``,
+    ``detection/labelled/recall``, all in [0, 1]. A protocol with galleries of several sizes gives
+    ``person_search/g<size>/mAP``, ``person_search/g<size>/<ranking>/mAP``, ... for each, and the keys without a size
+    for the first.
+
+    Args:
+        rankings: Rankings to report, as configs or built; None in the list is plain similarity. Names must differ.
+        det_thr: Detections with a lower score are left out, of search and detection figures alike.
+        topk: The k's of top-k.
+        iou_thr: Least IoU of a right detection.
+        collect_device: ``'cpu'`` or ``'gpu'``: how results of several processes are gathered.
+        collect_dir: Folder for gathering on the CPU; None for a temporary one.
+        prefix: Put before all keys, with a slash.
+
+    Raises:
+        ValueError: Two rankings of one name, or none at all.
+    """
+
+    def __init__(
+        self,
+        rankings: Sequence[BaseRanking | dict | None] = (None,),
+        det_thr: float = 0.5,
+        topk: Sequence[int] = (1, 5, 10),
+        iou_thr: float = 0.5,
+        collect_device: str = "cpu",
+        collect_dir: str | None = None,
+        prefix: str | None = None,
+    ) -> None:
+        # The keys carry their own prefixes; MMEngine warns of a metric without one.
+        super().__init__(collect_device=collect_device, collect_dir=collect_dir, prefix=prefix or "person_search")
+        self.prefix = prefix
+        self.rankings = [RANKINGS.build(r) if isinstance(r, dict) else r for r in rankings]
+        names = [_ranking_name(r) for r in self.rankings]
+        if not names or len(set(names)) != len(names):
+            raise ValueError(
+                "PersonSearchMetric: rankings must be at least one and of different names, "
+                f"got {names}; a ranking's name is a parameter"
+            )
+        self.det_thr = det_thr
+        self.topk = tuple(topk)
+        self.iou_thr = iou_thr
+
+    def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
+        """Keep what a model found in a batch of test images.
+
+        Args:
+            data_batch: Not used.
+            data_samples: Data samples as dicts, with ``img_id``, ``pred_instances`` (``bboxes`` (n, 4), ``scores``
+                (n,), ``reid_feats`` (n, D)) and, where the image has queries, ``query_instances`` (``query_ids`` (q,)
+                indices into the protocol's queries, ``reid_feats`` (q, D)).
+
+        Raises:
+            ValueError: A field is missing.
+        """
+        for sample in data_samples:
+            img_id = sample["img_id"]
+            result = {"img_id": img_id}
+            predictions = sample.get("pred_instances", {})
+            for name in _FIELDS:
+                result[name] = _field(predictions, name, "pred_instances", img_id)
+            queries = sample.get("query_instances")
+            if queries is not None and len(_field(queries, "query_ids", "query_instances", img_id)):
+                result["query_ids"] = _field(queries, "query_ids", "query_instances", img_id)
+                result["query_feats"] = _field(queries, "reid_feats", "query_instances", img_id)
+            self.results.append(result)
+
+    def compute_metrics(self, results: list[dict]) -> dict[str, float]:
+        """Figures of all images.
+
+        Args:
+            results: What ``process`` kept, of all processes. An image that a sampler gave out twice counts once.
+
+        Returns:
+            Figures by key.
+
+        Raises:
+            ValueError: Images or queries without a result, results of an image that is not in the protocol.
+        """
+        protocol = (self.dataset_meta or {}).get("search_protocol")
+        if not isinstance(protocol, SearchProtocol):
+            raise ValueError(
+                "PersonSearchMetric: dataset_meta['search_protocol'] must be a SearchProtocol, "
+                f"got {type(protocol).__name__}; is this a test split?"
+            )
+        ordered = _in_order(protocol, results)
+        detections = [InstanceData(**{name: result[name] for name in _FIELDS}) for result in ordered]
+        query_feats = _query_feats(protocol, ordered)
+        searches = evaluate_searches(
+            protocol, detections, query_feats, det_thr=self.det_thr, topk=self.topk, rankings=self.rankings
+        )
+        metrics = {}
+        for result in searches:
+            metrics.update(self._search_figures(result, protocol, first=searches[0].gallery))
+        metrics.update(self._detection_figures(protocol, detections))
+        self._log(searches, metrics)
+        return metrics
+
+    def _search_figures(self, result: SearchResult, protocol: SearchProtocol, first: str | int) -> dict[str, float]:
+        values = {"mAP": result.mAP, **{f"top-{k}": share for k, share in result.topk.items()}}
+        stem = "" if result.ranking is None else f"{result.ranking}/"
+        sizes = [f"g{result.gallery}/"] if isinstance(protocol.galleries, dict) else []
+        if result.gallery == first:
+            sizes.append("")
+        return {f"person_search/{size}{stem}{key}": value for size in sizes for key, value in values.items()}
+
+    def _detection_figures(self, protocol: SearchProtocol, detections: list[InstanceData]) -> dict[str, float]:
+        images = protocol.images
+        everyone = evaluate_detections([i.bboxes for i in images], detections, self.iou_thr, self.det_thr)
+        labelled = [(i.bboxes[i.person_ids >= 0], d) for i, d in zip(images, detections)]
+        # As in the public code images without a labelled person are skipped, with their detections.
+        labelled = [(bboxes, d) for bboxes, d in labelled if len(bboxes)]
+        known = evaluate_detections(*zip(*labelled), self.iou_thr, self.det_thr)
+        return {
+            "detection/ap": everyone.ap,
+            "detection/recall": everyone.recall,
+            "detection/labelled/ap": known.ap,
+            "detection/labelled/recall": known.recall,
+        }
+
+    def _log(self, searches: list[SearchResult], metrics: dict[str, float]) -> None:
+        header = ["gallery", "ranking", "queries", "left out", "mAP", *(f"top-{k}" for k in self.topk)]
+        rows = [
+            [
+                str(r.gallery),
+                r.ranking or "similarity",
+                str(r.num_queries),
+                str(r.num_left_out),
+                *(f"{100 * value:.2f}" for value in (r.mAP, *(r.topk[k] for k in self.topk))),
+            ]
+            for r in searches
+        ]
+        widths = [max(map(len, column)) for column in zip(header, *rows)]
+        lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths)) for row in (header, *rows)]
+        ap, recall, known_ap, known_recall = (
+            f"{100 * metrics[f'detection/{key}']:.2f}" for key in ("ap", "recall", "labelled/ap", "labelled/recall")
+        )
+        lines += [
+            f"detection of all persons: AP {ap}, recall {recall}; "
+            f"of labelled persons: AP {known_ap}, recall {known_recall}"
+        ]
+        print_log(f"Person search (%, detections with score >= {self.det_thr})\n" + "\n".join(lines), "current")
+
+
+def _ranking_name(ranking: BaseRanking | None) -> str | None:
+    return None if ranking is None else ranking.name
+
+
+def _field(instances: dict | InstanceData, name: str, where: str, img_id: str | int) -> Tensor:
+    if name not in instances:
+        raise ValueError(f"PersonSearchMetric: image {img_id!r}: {where} lacks {name}")
+    return torch.as_tensor(instances[name] if isinstance(instances, dict) else instances.get(name)).detach().cpu()
+
+
+def _in_order(protocol: SearchProtocol, results: list[dict]) -> list[dict]:
+    by_id = {}
+    for result in results:
+        by_id.setdefault(result["img_id"], result)
+    strangers = [img_id for img_id in by_id if img_id not in protocol.image_index]
+    if strangers:
+        raise ValueError(f"PersonSearchMetric: images that are not in the protocol: {_some(strangers)}")
+    missing = [image.img_id for image in protocol.images if image.img_id not in by_id]
+    if missing:
+        raise ValueError(
+            f"PersonSearchMetric: {len(missing)} of {len(protocol.images)} images have no result: {_some(missing)}"
+        )
+    return [by_id[image.img_id] for image in protocol.images]
+
+
+def _query_feats(protocol: SearchProtocol, results: list[dict]) -> Tensor:
+    with_queries = [result for result in results if "query_ids" in result]
+    query_ids = torch.cat([torch.zeros(0, dtype=torch.int64), *(r["query_ids"] for r in with_queries)])
+    for result in with_queries:
+        wrong = [q for q in result["query_ids"].tolist() if not 0 <= q < len(protocol.queries)]
+        wrong += (
+            [q for q in result["query_ids"].tolist() if protocol.queries[q].img_id != result["img_id"]]
+            if not wrong
+            else []
+        )
+        if wrong:
+            raise ValueError(
+                f"PersonSearchMetric: image {result['img_id']!r}: query_ids {_some(wrong)} are not this image's queries"
+            )
+    found = torch.bincount(query_ids, minlength=len(protocol.queries))
+    missing = torch.nonzero(found == 0).flatten().tolist()
+    if missing:
+        named = [f"{i} (image {protocol.queries[i].img_id!r})" for i in missing]
+        raise ValueError(f"PersonSearchMetric: {len(missing)} queries have no embedding: {_some(named)}")
+    feats = torch.cat([result["query_feats"] for result in with_queries])
+    ordered = torch.empty(len(protocol.queries), feats.shape[1], dtype=feats.dtype)
+    ordered[query_ids] = feats
+    return ordered
+
+
+def _some(names: list) -> str:
+    shown = ", ".join(str(name) for name in names[:5])
+    return shown if len(names) <= 5 else f"{shown}, ... ({len(names)} in all)"

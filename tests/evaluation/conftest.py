@@ -1,0 +1,1 @@
+"""Makes ``evaluation_reference`` importable from the folders below."""
