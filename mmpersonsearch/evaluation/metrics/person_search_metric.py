@@ -25,10 +25,10 @@ class PersonSearchMetric(BaseMetric):
     """Search and detection figures of a test split, by the protocol in ``dataset_meta['search_protocol']``.
 
     Reported are ``person_search/mAP``, ``person_search/top-1``, ... for plain similarity,
-    ``person_search/<ranking>/mAP``, ... for each ranking, and ``detection/ap``, ``detection/recall``, ``detection/labelled/ap``,
-    ``detection/labelled/recall``, all in [0, 1]. A protocol with galleries of several sizes gives
-    ``person_search/g<size>/mAP``, ``person_search/g<size>/<ranking>/mAP``, ... for each, and the keys without a size
-    for the first.
+    ``person_search/<ranking>/mAP``, ... for each ranking, and ``detection/ap``, ``detection/recall``,
+    ``detection/labelled/ap``, ``detection/labelled/recall``, all in [0, 1]. A protocol with galleries of several
+    sizes gives ``person_search/g<size>/mAP``, ``person_search/g<size>/<ranking>/mAP``, ... for each, and the keys
+    without a size for the first.
 
     Args:
         rankings: Rankings to report, as configs or built; None in the list is plain similarity. Names must differ.
@@ -197,12 +197,10 @@ def _query_feats(protocol: SearchProtocol, results: list[dict]) -> Tensor:
     with_queries = [result for result in results if "query_ids" in result]
     query_ids = torch.cat([torch.zeros(0, dtype=torch.int64), *(r["query_ids"] for r in with_queries)])
     for result in with_queries:
-        wrong = [q for q in result["query_ids"].tolist() if not 0 <= q < len(protocol.queries)]
-        wrong += (
-            [q for q in result["query_ids"].tolist() if protocol.queries[q].img_id != result["img_id"]]
-            if not wrong
-            else []
-        )
+        valid = range(len(protocol.queries))
+        wrong = [
+            q for q in result["query_ids"].tolist() if q not in valid or protocol.queries[q].img_id != result["img_id"]
+        ]
         if wrong:
             raise ValueError(
                 f"PersonSearchMetric: image {result['img_id']!r}: query_ids {_some(wrong)} are not this image's queries"
@@ -212,6 +210,8 @@ def _query_feats(protocol: SearchProtocol, results: list[dict]) -> Tensor:
     if missing:
         named = [f"{i} (image {protocol.queries[i].img_id!r})" for i in missing]
         raise ValueError(f"PersonSearchMetric: {len(missing)} queries have no embedding: {_some(named)}")
+    if not with_queries:
+        raise ValueError("PersonSearchMetric: the protocol has no queries")
     feats = torch.cat([result["query_feats"] for result in with_queries])
     ordered = torch.empty(len(protocol.queries), feats.shape[1], dtype=feats.dtype)
     ordered[query_ids] = feats
