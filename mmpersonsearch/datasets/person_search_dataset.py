@@ -6,11 +6,12 @@ import copy
 import warnings
 from abc import ABCMeta, abstractmethod
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from mmdet.datasets import BaseDetDataset
 
+from mmpersonsearch.registry import TRANSFORMS
 from mmpersonsearch.structures import Query, SceneImage, SearchProtocol
 
 from .boxes import has_area
@@ -38,6 +39,7 @@ class PersonSearchDataset(BaseDetDataset, metaclass=ABCMeta):
         split: ``'train'`` or ``'test'``.
         filter_cfg: ``dict(filter_empty_gt=True)`` leaves images without persons out of training. They are kept
             by default; the test split always keeps them.
+        pipeline: Transforms or their configs, as ``mmdet.Resize`` where they are not ours.
         kwargs: Arguments of :class:`mmdet.datasets.BaseDetDataset`.
 
     Raises:
@@ -47,7 +49,14 @@ class PersonSearchDataset(BaseDetDataset, metaclass=ABCMeta):
 
     METAINFO = dict(classes=("person",), palette=[(220, 20, 60)])
 
-    def __init__(self, *args, split: str = "train", filter_cfg: dict | None = None, **kwargs) -> None:
+    def __init__(
+        self,
+        *args,
+        split: str = "train",
+        filter_cfg: dict | None = None,
+        pipeline: Sequence[dict | Callable] = (),
+        **kwargs,
+    ) -> None:
         if split not in ("train", "test"):
             raise ValueError(f"{type(self).__name__}: split must be 'train' or 'test', got {split!r}")
         if unknown := set(filter_cfg or ()) - {"filter_empty_gt"}:
@@ -59,7 +68,9 @@ class PersonSearchDataset(BaseDetDataset, metaclass=ABCMeta):
             )
         self.split = split
         kwargs.setdefault("test_mode", split == "test")
-        super().__init__(*args, filter_cfg=filter_cfg, **kwargs)
+        # MMEngine would look the names up from its root, which finds ours only where a default scope is set.
+        pipeline = [TRANSFORMS.build(step) if isinstance(step, dict) else step for step in pipeline]
+        super().__init__(*args, filter_cfg=filter_cfg, pipeline=pipeline, **kwargs)
 
     @abstractmethod
     def load_scenes(self) -> list[SceneImage]:

@@ -1,0 +1,125 @@
+import json
+import re
+
+import pytest
+from dataset_writers import write_image
+
+from mmpersonsearch.datasets import CocoPersonSearchDataset
+
+IMAGES = [
+    dict(id=5, file_name="a.jpg", width=160, height=120, camera_id=1),
+    dict(id=2, file_name="b.jpg", width=160, height=120),
+    dict(id="x", file_name="c.jpg", width=160, height=120),
+]
+ANNOTATIONS = [
+    dict(id=1, image_id=2, bbox=[10.5, 20, 30.25, 40], person_id=70, camera_id=3),
+    dict(id=2, image_id=5, bbox=[1, 2, 30, 40], person_id=8),
+    dict(id=3, image_id=5, bbox=[50, 2, 30, 40], person_id=None),
+    dict(id=4, image_id=5, bbox=[90, 2, 30, 40]),
+    dict(id=5, image_id=2, bbox=[60, 2, 30, 40], person_id=8),
+]
+QUERIES = [dict(image_id=5, bbox=[1, 2, 30, 40], person_id=8)]
+
+
+@pytest.fixture
+def build(tmp_path):
+    """Writes a set and builds its dataset."""
+
+    def build(images=IMAGES, annotations=ANNOTATIONS, queries=None, **kwargs):
+        for image in images:
+            write_image(tmp_path / "img" / image.get("file_name", "none.jpg"))
+        (tmp_path / "ann.json").write_text(json.dumps(dict(images=images, annotations=annotations)))
+        if queries is not None:
+            (tmp_path / "queries.json").write_text(json.dumps(dict(queries=queries)))
+            kwargs["query_file"] = "queries.json"
+        return CocoPersonSearchDataset(
+            data_root=str(tmp_path), ann_file="ann.json", data_prefix=dict(img_path="img"), **kwargs
+        )
+
+    return build
+
+
+def test_training_split(build, tmp_path):
+    dataset = build()
+    assert dataset.split == "train" and dataset.metainfo["num_ids"] == 2
+    first, second, third = (dataset.get_data_info(i) for i in range(3))
+    assert first["img_path"] == str(tmp_path / "img" / "a.jpg")
+    assert [i["person_id"] for i in first["instances"]] == [0, -1, -1]
+    assert [i["person_id"] for i in second["instances"]] == [1, 0]
+    assert second["instances"][0]["bbox"] == [10.5, 20, 40.75, 60]
+    assert (first["camera_id"], second["camera_id"], third["camera_id"]) == (1, 3, None)
+    assert third["img_id"] == "x" and third["instances"] == []
+
+
+def test_test_split(build):
+    dataset = build(queries=QUERIES)
+    protocol = dataset.metainfo["search_protocol"]
+    assert dataset.split == "test" and protocol.galleries == "all"
+    assert [image.img_id for image in protocol.images] == [5, 2, "x"]
+    assert protocol.images[1].person_ids.tolist() == [70, 8]
+    query = protocol.queries[0]
+    assert (query.img_id, query.bbox.tolist(), query.person_id, query.camera_id) == (5, [1, 2, 31, 42], 8, 1)
+    assert dataset.get_data_info(0)["query_instances"]["query_ids"].tolist() == [0]
+
+
+def test_cross_camera_needs_cameras(build):
+    protocol = build(images=IMAGES[:2], queries=QUERIES, cross_camera=True).metainfo["search_protocol"]
+    assert protocol.galleries == "cross_camera"
+    with pytest.raises(ValueError, match=r"ann.json: image 'x' has no camera_id"):
+        build(queries=QUERIES, cross_camera=True)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (dict(bbox=[1, 2, 3]), r"annotations\[0\]: bbox \[1, 2, 3\], expected \[x, y, w, h\]"),
+        (dict(bbox=None), r"annotations\[0\]: bbox None"),
+        (dict(person_id=-2), r"annotations\[0\]: person_id -2"),
+        (dict(person_id="7"), r"annotations\[0\]: person_id '7'"),
+        (dict(image_id=77), r"annotations\[0\]: image_id 77 is not among the images"),
+        (dict(camera_id=9), r"image 5 has several camera_id: \[1, 9\]"),
+    ],
+)
+def test_wrong_annotation_is_named(build, change, message):
+    good = dict(image_id=5, bbox=[1, 2, 30, 40], person_id=8)
+    with pytest.raises(ValueError, match=message):
+        build(annotations=[good | change])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (dict(bbox="here"), r"queries\[0\]: bbox 'here'"),
+        (dict(bbox=[1, 2, 0, 40]), r"queries\[0\]: expected a person_id >= 0 and a box with an area"),
+        (dict(person_id=-1), r"queries\[0\]: expected a person_id >= 0"),
+        (dict(image_id=77), r"queries\[0\]: image_id 77 is not among the images"),
+    ],
+)
+def test_wrong_query_is_named(build, change, message):
+    with pytest.raises(ValueError, match=message):
+        build(queries=[QUERIES[0] | change])
+
+
+@pytest.mark.parametrize("key", ["id", "file_name"])
+def test_missing_key_of_an_image(build, key):
+    with pytest.raises(ValueError, match=rf"images\[1\] has no '{key}'"):
+        build(images=[IMAGES[0], {k: v for k, v in IMAGES[1].items() if k != key}], annotations=[])
+
+
+def test_wrong_files_are_named(build, tmp_path):
+    build(queries=QUERIES)
+    path = tmp_path / "queries.json"
+    with pytest.raises(ValueError, match="holds no queries"):
+        build(queries=[])
+    path.write_text(json.dumps(dict(probes=[])))
+    with pytest.raises(ValueError, match=re.escape(f"{path} has no list 'queries'")):
+        build(query_file="queries.json")
+    path.write_text("{")
+    with pytest.raises(ValueError, match=re.escape(f"{path} is no json")):
+        build(query_file="queries.json")
+    with pytest.raises(FileNotFoundError, match=r"nothing.json does not exist"):
+        build(query_file="nothing.json")
+    with pytest.raises(ValueError, match="image 5 is listed 2 times"):
+        build(images=[*IMAGES, IMAGES[0]])
+    with pytest.raises(ValueError, match="ann_file"):
+        CocoPersonSearchDataset(data_root=str(tmp_path))

@@ -1,0 +1,106 @@
+import numpy as np
+import pytest
+import torch
+from dataset_writers import write_prw
+from mmdet.structures.bbox import HorizontalBoxes
+
+from mmpersonsearch.datasets import PackPersonSearchInputs, PRWDataset
+
+LOAD = [dict(type="LoadSceneImage"), dict(type="LoadPersonSearchAnnotations")]
+PACK = dict(type="PackPersonSearchInputs")
+
+
+def many_persons(root, frames=4, persons=12):
+    """A set whose persons tell their number by their box: identity i is i + 5 pixels wide and 40 - i high."""
+    rng = np.random.default_rng(0)
+    train = {
+        f"c1s1_{frame:06d}": [
+            (i, int(rng.integers(0, 130)), int(rng.integers(0, 80)), 5 + i, 40 - i) for i in range(persons)
+        ]
+        for frame in range(frames)
+    }
+    return write_prw(root, train=train), train
+
+
+def test_sample_of_the_test_split(prw_root):
+    pipeline = [
+        LOAD[0],
+        dict(type="mmdet.Resize", scale=(320, 240), keep_ratio=True),
+        LOAD[1] | dict(clip=False),
+        PACK,
+    ]
+    dataset = PRWDataset(data_root=str(prw_root), split="test", pipeline=pipeline)
+    packed = dataset[0]
+    sample = packed["data_samples"]
+    assert packed["inputs"].shape == (3, 240, 320) and packed["inputs"].dtype == torch.uint8
+    # Truth and queries are in pixels of the original image, which is half as wide.
+    assert sample.gt_instances.bboxes.tensor.tolist() == [[12, 16, 42, 88], [70, 20, 98, 84]]
+    assert sample.gt_instances.person_ids.tolist() == [11, 12]
+    assert sample.query_instances.bboxes.tolist() == [[12, 16, 42, 88], [70, 20, 98, 84]]
+    assert sample.query_instances.bboxes.dtype == torch.float32
+    assert sample.query_instances.query_ids.tolist() == [0, 1] and sample.query_instances.query_ids.dtype == torch.int64
+    assert sample.scale_factor == (2, 2) and sample.ori_shape == (120, 160)
+    assert (sample.img_id, sample.camera_id) == ("c1s2_000010", 1)
+    assert dataset[3]["data_samples"].query_instances.bboxes.shape == (0, 4)
+
+
+def test_training_image_without_persons(prw_root):
+    packed = PRWDataset(data_root=str(prw_root), pipeline=[*LOAD, dict(type="mmdet.RandomFlip", prob=1.0), PACK])[2]
+    instances = packed["data_samples"].gt_instances
+    assert instances.bboxes.tensor.shape == (0, 4) and instances.person_ids.shape == (0,)
+    assert instances.person_ids.dtype == torch.int64
+    assert "query_instances" not in packed["data_samples"]
+
+
+@pytest.mark.parametrize("flip", [0.0, 1.0])
+def test_identities_stay_with_their_boxes_through_flip_and_resize(tmp_path, flip):
+    root, train = many_persons(tmp_path)
+    resize = dict(type="mmdet.Resize", scale=(320, 240), keep_ratio=True)
+    pipeline = [*LOAD, resize, dict(type="mmdet.RandomFlip", prob=flip), PACK]
+    dataset = PRWDataset(data_root=str(root), pipeline=pipeline)
+    for i, persons in enumerate(train.values()):
+        instances = dataset[i]["data_samples"].gt_instances
+        expected = {}
+        for person, x, y, w, h in persons:
+            x1, x2, y1, y2 = 2 * x, 2 * min(x + w, 160), 2 * y, 2 * min(y + h, 120)
+            expected[person] = [320 - x2, y1, 320 - x1, y2] if flip else [x1, y1, x2, y2]
+        assert dict(zip(instances.person_ids.tolist(), instances.bboxes.tensor.tolist())) == expected
+
+
+def test_identities_stay_with_their_boxes_through_crops(tmp_path):
+    root, train = many_persons(tmp_path, frames=6)
+    crop = dict(type="mmdet.RandomCrop", crop_size=(60, 60), allow_negative_crop=True)
+    dataset = PRWDataset(data_root=str(root), pipeline=[*LOAD, crop, PACK])
+    np.random.seed(0)
+    lost = 0
+    for i, persons in enumerate(train.values()):
+        instances = dataset[i]["data_samples"].gt_instances
+        lost += len(persons) - len(instances)
+        for person, box in zip(instances.person_ids.tolist(), instances.bboxes.tensor.tolist()):
+            x1, y1, x2, y2 = box
+            # A box that the crop does not touch still has its identity's size.
+            if x1 > 0 and y1 > 0 and x2 < 60 and y2 < 60:
+                _, x, y, w, h = persons[person]
+                assert (x2 - x1, y2 - y1) == (min(x + w, 160) - x, min(y + h, 120) - y)
+    assert lost > 10, "the crops lost hardly a box: the test shows nothing"
+
+
+def test_filtered_boxes_do_not_pass_with_all_identities(tmp_path):
+    root, _ = many_persons(tmp_path, frames=1)
+    keep_large = dict(type="mmdet.FilterAnnotations", min_gt_bbox_wh=(8, 8))
+    dataset = PRWDataset(data_root=str(root), pipeline=[*LOAD, keep_large, PACK])
+    with pytest.raises(ValueError, match=r"c1s1_000000.jpg: .*'gt_instances_ids': 12.*FilterAnnotations"):
+        dataset[0]
+
+
+def test_ignored_persons_keep_their_identity():
+    results = dict(
+        img=np.zeros((8, 8, 3), np.uint8),
+        gt_bboxes=HorizontalBoxes(torch.arange(12.0).reshape(3, 4)),
+        gt_bboxes_labels=np.zeros(3, np.int64),
+        gt_instances_ids=np.array([4, 5, 6]),
+        gt_ignore_flags=np.array([False, True, False]),
+    )
+    sample = PackPersonSearchInputs()(results)["data_samples"]
+    assert sample.gt_instances.person_ids.tolist() == [4, 6]
+    assert sample.ignored_instances.person_ids.tolist() == [5]
