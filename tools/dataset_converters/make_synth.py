@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
-import shutil
 import tempfile
 from collections import defaultdict
 from dataclasses import dataclass
@@ -197,6 +196,7 @@ def _describe(world: World, truth: Truth, queries: list) -> dict:
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
+    args.out = args.out.resolve()
     check_args(args)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     # Beside the target, so that the last step is a rename: a set is there as a whole or not at all.
@@ -206,7 +206,7 @@ def main(argv: list[str] | None = None) -> None:
         facts = write_set(args, root)
         if args.out.exists():
             args.out.rename(Path(folder) / "old")
-        shutil.move(root, args.out)
+        root.rename(args.out)
     print(json.dumps(facts["counts"], indent=1))
 
 

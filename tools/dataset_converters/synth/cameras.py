@@ -89,12 +89,12 @@ def draw_cameras(rng: np.random.Generator, count: int, size: Size) -> list[Camer
         count: Number of cameras.
         size: Width and height of their frames.
     """
-    gains = _spread(rng, count, 0.62, 1.28)
+    gains = _spread(rng, count, 0.68, 1.22)
     offsets = _spread(rng, count, -0.05, 0.10)
-    gammas = _spread(rng, count, 0.72, 1.40)
+    gammas = _spread(rng, count, 0.78, 1.30)
     blurs = _spread(rng, count, 0.15, 0.75)
     noises = _spread(rng, count, 0.008, 0.030)
-    saturations = _spread(rng, count, 0.50, 1.05)
+    saturations = _spread(rng, count, 0.60, 1.05)
     casts = _spread(rng, count, 0.0, 2 * np.pi)
     return [
         Camera(
@@ -122,8 +122,8 @@ def _spread(rng: np.random.Generator, count: int, low: float, high: float) -> li
 def _draw_mix(rng: np.random.Generator, saturation: float, cast: float) -> np.ndarray:
     """Fades colours to ``saturation``, casts white towards the hue angle ``cast``, and lets channels leak."""
     fade = saturation * np.eye(3) + (1 - saturation) * np.tile(_LUMA, (3, 1))
-    white = 1 + 0.15 * np.cos(cast - np.array([0, 2, 4]) * np.pi / 3)
-    leak = rng.uniform(-0.08, 0.08, (3, 3))
+    white = 1 + 0.13 * np.cos(cast - np.array([0, 2, 4]) * np.pi / 3)
+    leak = rng.uniform(-0.05, 0.05, (3, 3))
     leak -= np.diag(leak.sum(axis=1))  # leaves grey as it is
     return np.diag(white) @ (fade + leak)
 

@@ -1,0 +1,77 @@
+"""Fixed embeddings on true boxes: histograms worked out by hand, and a set on which they are certain."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+TOOLS = Path(__file__).resolve().parents[2] / "tools" / "dataset_converters"
+sys.path.insert(0, str(TOOLS))
+
+import synth_baselines  # noqa: E402
+from synth import prw_layout  # noqa: E402
+
+
+def test_colour_histogram_is_the_root_of_the_shares():
+    crop = np.zeros((4, 4, 3), np.uint8)
+    crop[:1] = (255, 0, 0)  # a quarter red, the rest black
+    found = synth_baselines.colour_histogram(crop, bins=2)
+    np.testing.assert_allclose(found, [np.sqrt(0.75), 0, 0, 0, 0.5, 0, 0, 0])
+
+
+def test_stripes_tell_trousers_from_top_where_colours_do_not():
+    top_red, bottom_red = np.zeros((2, 12, 6, 3), np.uint8)
+    top_red[:6], bottom_red[6:] = (255, 0, 0), (255, 0, 0)
+    whole = synth_baselines.colour_histogram(top_red) @ synth_baselines.colour_histogram(bottom_red)
+    stripes = synth_baselines.stripe_histogram(top_red) @ synth_baselines.stripe_histogram(bottom_red)
+    assert whole == pytest.approx(1) and stripes == pytest.approx(0)
+    assert np.linalg.norm(synth_baselines.stripe_histogram(top_red)) == pytest.approx(1)
+
+
+@pytest.fixture
+def root(tmp_path):
+    """Six frames of two cameras, each with a red and a green block; red is 1, green 2; one frame without a person."""
+    prw_layout.make_folders(tmp_path)
+    rows = np.array([[1, 4, 10, 10, 20], [2, 24, 10, 10, 20]], dtype=float)
+    names = [f"c{1 + i % 2}s1_{i:06d}" for i in range(6)]
+    for name in names:
+        frame = np.zeros((40, 40, 3), np.uint8)
+        frame[10:30, 4:14], frame[10:30, 24:34] = (255, 0, 0), (0, 255, 0)
+        prw_layout.write_frame(tmp_path, name, frame, rows)
+    prw_layout.write_frame(tmp_path, "c1s1_000009", np.zeros((40, 40, 3), np.uint8), np.zeros((0, 5)))
+    prw_layout.write_split(tmp_path, "test", [*names, "c1s1_000009"], [1, 2])
+    prw_layout.write_queries(tmp_path, [(names[0], rows[0]), (names[1], rows[1])])
+    return tmp_path
+
+
+def test_colours_find_all_where_they_tell_persons_apart(root):
+    protocol = synth_baselines.read_protocol(root)
+    assert [query.camera_id for query in protocol.queries] == [1, 2]
+    np.testing.assert_array_equal(protocol.queries[1].bbox, [24, 10, 34, 30])
+    assert synth_baselines.measure(root, protocol, synth_baselines.colour_histogram) == (1.0, 1.0)
+    mean_ap, _ = synth_baselines.measure(root, protocol, synth_baselines.random_embedding(0))
+    assert 0.3 < mean_ap < 0.9  # half of the candidates are right
+
+
+def test_crops_are_the_boxes_at_the_size_of_a_crop(root):
+    seen = []
+
+    def embed(crop):
+        seen.append(crop)
+        return np.ones(3)
+
+    feats = synth_baselines.embed_boxes(root, "c1s1_000000", np.array([[24.0, 10, 34, 30]]), embed)
+    assert feats.shape == (1, 3) and seen[0].shape == (128, 64, 3)
+    assert np.abs(seen[0][8:-8, 8:-8].astype(int) - (0, 255, 0)).max() < 30
+    assert np.asarray(Image.open(root / "frames" / "c1s1_000000.jpg")).shape == (40, 40, 3)
+
+
+def test_table_has_a_row_for_each_embedding(root, capsys):
+    synth_baselines.main([str(root)])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line[:22].strip() for line in lines] == [
+        "true boxes", "random", "colour histogram", "six-stripe histogram"
+    ]  # fmt: skip
+    assert lines[2].split()[-2:] == ["100.0", "100.0"]

@@ -1,0 +1,128 @@
+"""What fixed embeddings find on the true boxes of a set in PRW's layout: how far it is from chance to colours."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.structures import InstanceData
+from PIL import Image
+from scipy.io import loadmat
+from tqdm import tqdm
+
+from mmpersonsearch.evaluation import evaluate_search
+from mmpersonsearch.structures import Query, SceneImage, SearchProtocol
+
+CROP_SIZE = (64, 128)  # width, height
+COLOUR_BINS = 8  # a channel, of the three together
+STRIPES = 6
+STRIPE_BINS = 4
+
+Embedding = Callable[[np.ndarray], np.ndarray]
+
+
+def colour_histogram(crop: np.ndarray, bins: int = COLOUR_BINS) -> np.ndarray:
+    """Root of the joint RGB histogram, so that the scalar product is the Bhattacharyya coefficient.
+
+    Args:
+        crop: (H, W, 3) uint8.
+        bins: Bins a channel.
+
+    Returns:
+        (bins ** 3,) of unit length.
+    """
+    index = (crop.astype(np.int64) * bins // 256) @ np.array([bins * bins, bins, 1])
+    return np.sqrt(np.bincount(index.ravel(), minlength=bins**3) / index.size)
+
+
+def stripe_histogram(crop: np.ndarray) -> np.ndarray:
+    """The colour histograms of six horizontal stripes, one after another; of unit length."""
+    parts = [colour_histogram(part, STRIPE_BINS) for part in np.array_split(crop, STRIPES)]
+    return np.concatenate(parts) / np.sqrt(STRIPES)
+
+
+def random_embedding(seed: int, channels: int = 128) -> Embedding:
+    """An embedding that does not look at the crop."""
+    rng = np.random.default_rng(seed)
+
+    def embed(crop: np.ndarray) -> np.ndarray:
+        vector = rng.normal(size=channels)
+        return vector / np.linalg.norm(vector)
+
+    return embed
+
+
+def read_protocol(root: Path) -> SearchProtocol:
+    """Reads the test split: every test frame but the query's own is its gallery."""
+    names = [str(cell[0]) for cell in loadmat(root / "frame_test.mat")["img_index_test"][:, 0]]
+    images = []
+    for name in names:
+        rows = loadmat(root / "annotations" / f"{name}.jpg.mat")["box_new"].reshape(-1, 5)
+        images.append(SceneImage(name, _xyxy(rows[:, 1:]), np.maximum(rows[:, 0], -1), int(name[1])))
+    queries = []
+    for line in (root / "query_info.txt").read_text().split("\n")[:-1]:
+        number, *box, name = line.split()
+        queries.append(Query(name, _xyxy(np.array([box], dtype=float))[0], int(number), int(name[1])))
+    return SearchProtocol(images, queries)
+
+
+def embed_boxes(root: Path, name: str, boxes: np.ndarray, embed: Embedding) -> torch.Tensor:
+    """Embeds the crops of a frame.
+
+    Args:
+        root: Folder of the set.
+        name: Frame name without suffix.
+        boxes: (N, 4) xyxy.
+        embed: Gives the (D,) embedding of a crop.
+
+    Returns:
+        (N, D) float32; of length 0 without boxes.
+    """
+    frame = Image.open(root / "frames" / f"{name}.jpg")
+    crops = [frame.resize(CROP_SIZE, Image.Resampling.BILINEAR, box=tuple(box)) for box in boxes]
+    feats = [embed(np.asarray(crop)) for crop in crops] or np.zeros((0, embed(np.zeros((128, 64, 3), np.uint8)).size))
+    return torch.as_tensor(np.array(feats), dtype=torch.float32)
+
+
+def measure(root: Path, protocol: SearchProtocol, embed: Embedding) -> tuple[float, float]:
+    """Gives mAP and top-1, in 0..1, of an embedding on the true boxes of the test frames."""
+    detections = []
+    for image in tqdm(protocol.images, leave=False):
+        detections.append(
+            InstanceData(
+                bboxes=torch.as_tensor(image.bboxes, dtype=torch.float32),
+                scores=torch.ones(len(image.bboxes)),
+                reid_feats=embed_boxes(root, str(image.img_id), image.bboxes, embed),
+            )
+        )
+    query_feats = [embed_boxes(root, str(query.img_id), query.bbox[None], embed) for query in protocol.queries]
+    result = evaluate_search(protocol, detections, torch.cat(query_feats), topk=(1,))
+    return result.mAP, result.topk[1]
+
+
+def _xyxy(boxes: np.ndarray) -> np.ndarray:
+    return np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("root", type=Path, help="folder of the set")
+    parser.add_argument("--seed", type=int, default=0, help="of the random embedding")
+    args = parser.parse_args(argv)
+    protocol = read_protocol(args.root)
+    embeddings = {
+        "random": random_embedding(args.seed),
+        "colour histogram": colour_histogram,
+        "six-stripe histogram": stripe_histogram,
+    }
+    print(f"{'true boxes':<22}{'mAP':>7}{'top-1':>7}")
+    for name, embed in embeddings.items():
+        mean_ap, top1 = measure(args.root, protocol, embed)
+        print(f"{name:<22}{100 * mean_ap:7.1f}{100 * top1:7.1f}")
+
+
+if __name__ == "__main__":
+    main()
