@@ -1,0 +1,134 @@
+"""Scenes with their detections and queries."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import mmcv
+import numpy as np
+import torch
+from mmdet.structures import DetDataSample
+from mmdet.visualization import DetLocalVisualizer
+from mmengine.dist import master_only
+from mmengine.structures import InstanceData
+from torch import Tensor
+
+from mmpersonsearch.registry import VISUALIZERS
+
+Color = tuple[int, int, int]
+
+
+@VISUALIZERS.register_module()
+class PersonSearchLocalVisualizer(DetLocalVisualizer):
+    """Draws detections with their scores, and the boxes of queries in another colour.
+
+    Serves MMDetection's ``DetVisualizationHook``. With ground truth the picture has two halves: left the annotated
+    persons with their identities, right the detections. The colours differ in brightness too.
+
+    Args:
+        name: Name of the instance, for MMEngine.
+        bbox_color: RGB of detections.
+        query_color: RGB of queries.
+        gt_color: RGB of annotated persons.
+        kwargs: :class:`mmdet.visualization.DetLocalVisualizer`'s.
+    """
+
+    def __init__(
+        self,
+        name: str = "visualizer",
+        bbox_color: Color = (0, 114, 178),
+        query_color: Color = (255, 176, 0),
+        gt_color: Color = (0, 158, 115),
+        **kwargs: object,
+    ) -> None:
+        super().__init__(name, bbox_color=bbox_color, **kwargs)
+        self.query_color = query_color
+        self.gt_color = gt_color
+
+    @master_only
+    def add_datasample(
+        self,
+        name: str,
+        image: np.ndarray,
+        data_sample: DetDataSample | None = None,
+        draw_gt: bool = True,
+        draw_pred: bool = True,
+        show: bool = False,
+        wait_time: float = 0,
+        out_file: str | None = None,
+        pred_score_thr: float = 0.3,
+        step: int = 0,
+    ) -> None:
+        """Draw one image and show it, write it to a file, or hand it to the backends.
+
+        Args:
+            name: Name of the picture for window and backends.
+            image: (h, w, 3) RGB in [0, 255].
+            data_sample: ``gt_instances`` (``bboxes``, ``person_ids``), ``pred_instances`` (``bboxes``, ``scores``) and
+                ``query_instances`` (``bboxes``, ``query_ids``), each where present, all in pixels of ``image``.
+            draw_gt: Whether to draw ``gt_instances``.
+            draw_pred: Whether to draw ``pred_instances``.
+            show: Open a window.
+            wait_time: Seconds to wait in ``show``.
+            out_file: File to write; None hands the picture to the backends.
+            pred_score_thr: Least score of the detections drawn.
+            step: Step for the backends.
+        """
+        image = image.clip(0, 255).astype(np.uint8)
+        sample = DetDataSample() if data_sample is None else data_sample.cpu()
+        halves = []
+        if draw_gt and "gt_instances" in sample:
+            halves.append(self._draw_truth(image, sample.gt_instances))
+        if draw_pred and "pred_instances" in sample:
+            found = sample.pred_instances
+            halves.append(self._draw_found(image, found[found.scores >= pred_score_thr]))
+        if "query_instances" in sample:
+            halves = [self._draw_queries(half, sample.query_instances) for half in halves or [image]]
+        drawn = np.concatenate(halves or [image], axis=1)
+
+        self.set_image(drawn)
+        if show:
+            self.show(drawn, win_name=name, wait_time=wait_time)
+        if out_file is None:
+            self.add_image(name, drawn, step)
+        else:
+            mmcv.imwrite(drawn[..., ::-1], out_file)
+
+    def _draw_truth(self, image: np.ndarray, truth: InstanceData) -> np.ndarray:
+        ids = truth.person_ids.tolist() if "person_ids" in truth else [-1] * len(truth.bboxes)
+        return self._draw_boxes(image, truth.bboxes, [f"id {i}" if i >= 0 else "" for i in ids], self.gt_color)
+
+    def _draw_found(self, image: np.ndarray, found: InstanceData) -> np.ndarray:
+        texts = [f"{100 * score:.0f}" for score in found.scores.tolist()]
+        return self._draw_boxes(image, found.bboxes, texts, self.bbox_color)
+
+    def _draw_queries(self, image: np.ndarray, queries: InstanceData) -> np.ndarray:
+        texts = [f"query {i}" for i in queries.query_ids.tolist()]
+        return self._draw_boxes(image, queries.bboxes, texts, self.query_color, below=True)
+
+    def _draw_boxes(
+        self, image: np.ndarray, bboxes: Tensor, texts: Sequence[str], color: Color, below: bool = False
+    ) -> np.ndarray:
+        """Boxes with a text over them, or at their lower edge."""
+        if len(bboxes) == 0:
+            return image
+        height, width = image.shape[:2]
+        limits = torch.tensor([width - 1, height - 1, width - 1, height - 1])
+        bboxes = getattr(bboxes, "tensor", bboxes).float().clamp(min=0).minimum(limits)
+        self.set_image(image)
+        self.draw_bboxes(bboxes, edge_colors=color, alpha=self.alpha, line_widths=self.line_width)
+        corners = bboxes[:, [0, 3]] if below else bboxes[:, :2]
+        dark = sum(color) < 384
+        font_size = max(7, round((height * width) ** 0.5 / 60))
+        for text, corner in zip(texts, corners):
+            fits_over = below or corner[1] > 2 * font_size
+            if text:
+                self.draw_texts(
+                    text,
+                    corner,
+                    font_sizes=font_size,
+                    colors="white" if dark else "black",
+                    vertical_alignments="bottom" if fits_over else "top",
+                    bboxes=dict(facecolor=tuple(c / 255 for c in color), alpha=0.8, pad=0.7, edgecolor="none"),
+                )
+        return self.get_image()

@@ -1,0 +1,57 @@
+import numpy as np
+import pytest
+from evaluation_reference import draw_case, galleries_of, iou, kept, slow_factors
+
+from mmpersonsearch.evaluation import RankingWithContextPersons, evaluate_search, rank_gallery
+
+pytestmark = pytest.mark.filterwarnings("ignore:queries left out")
+
+
+@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("galleries", ["all", "cross_camera", (6,)])
+@pytest.mark.parametrize("with_rcp", [False, True])
+def test_equals_the_definition(seed, galleries, with_rcp):
+    case = draw_case(seed, galleries=galleries)
+    protocol, detections, query_feats = case
+    persons = kept(detections, 0.5)
+    rerank = slow_factors(*case, 0.5, 0.3, 0.2)
+    inds = [7, 0, 3]
+    lists = rank_gallery(*case, inds, k=4, ranking=RankingWithContextPersons() if with_rcp else None)
+    assert [one.query_ind for one in lists] == inds
+    for one in lists:
+        gallery = galleries_of(protocol, 6)[one.query_ind]
+        best = []
+        for image, true in gallery:
+            if persons[image]:
+                sims = np.array([feat @ query_feats[one.query_ind].numpy() for _, feat in persons[image]])
+                sims = rerank(one.query_ind, image, sims) if with_rcp else sims
+                box = persons[image][int(sims.argmax())][0]
+                if true is not None:
+                    w, h = true[2] - true[0], true[3] - true[1]
+                    right = iou(box, true) >= min(0.5, w * h / ((w + 10) * (h + 10)))
+                best.append((sims.max(), image, box, true is not None and right))
+        best = sorted(best, key=lambda entry: -entry[0])[:4]
+        assert one.image_inds.tolist() == [image for _, image, _, _ in best]
+        np.testing.assert_allclose(one.similarities, [s for s, *_ in best], atol=1e-6)
+        np.testing.assert_array_equal(one.bboxes.reshape(-1, 4), np.array([b for *_, b, _ in best]).reshape(-1, 4))
+        assert one.right.tolist() == [right for *_, right in best]
+
+
+def test_the_first_is_right_where_top_1_is():
+    case = draw_case(3, num_images=30, num_queries=20)
+    result = evaluate_search(*case)
+    lists = rank_gallery(*case, result.query_inds.tolist(), k=1)
+    assert np.mean([one.right[0] for one in lists]) == pytest.approx(result.topk[1]) > 0
+
+
+def test_a_query_that_is_nowhere_has_only_wrong_matches():
+    protocol, detections, query_feats = draw_case(4)
+    protocol.queries[2].person_id = 77
+    (one,) = rank_gallery(protocol, detections, query_feats, [2], k=50)
+    assert not one.right.any()
+    assert len(one.image_inds) == len(set(one.image_inds.tolist())) <= 11
+
+
+def test_bad_query():
+    with pytest.raises(ValueError, match="9 is not a query, the protocol has 9"):
+        rank_gallery(*draw_case(5), [9])
