@@ -223,10 +223,9 @@ def _figures(gallery: Gallery, ranked: Tensor, query_inds: Tensor) -> tuple[Tens
     Returns:
         (R,) float64 average precisions, (R,) int64 ranks from 0; the largest integer where nothing was matched.
     """
-    rows, values, columns, ends = _right_matches(gallery, ranked, query_inds)
-    arranged = gallery.arrange(ranked, query_inds)
-    positives = _padded_rows(rows, values, len(query_inds))
-    ordered = _sort_rows_(arranged)
+    matches = _right_matches(gallery, ranked, query_inds)
+    positives = _padded_rows(matches.rows, matches.values, len(query_inds))
+    ordered = _sort_rows_(gallery.arrange(ranked, query_inds))
     width = ordered.shape[1]
 
     # Equal similarities count as one step of the precision-recall curve: all at or above it are retrieved.
@@ -235,18 +234,29 @@ def _figures(gallery: Gallery, ranked: Tensor, query_inds: Tensor) -> tuple[Tens
     found = num_right - torch.searchsorted(positives, positives)
     precisions = (found.double() / retrieved).masked_fill_(torch.isinf(positives), 0)
     aps = precisions.sum(1) / gallery.pairs.counts[query_inds]
-
-    ranks = _best_ranks(gallery, ranked, query_inds, ordered, rows, values, columns, ends)
-    return aps, ranks
+    return aps, _best_ranks(gallery, ranked, query_inds, ordered, matches)
 
 
-def _right_matches(gallery: Gallery, ranked: Tensor, query_inds: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+@dataclass
+class _Matches:
     """The one right match of each image that holds the query's person and has a detection on it.
 
-    Returns:
-        (M,) row of each match in ``ranked``, ascending; (M,) similarity; (M, 2) columns of its image's first detection
-        and of itself in the arranged similarities; (M,) column after its image's last detection.
+    Attributes:
+        rows: (M,) row of the query among the similarities, ascending.
+        values: (M,) similarities.
+        columns: (M,) columns in the query's list of similarities.
+        firsts: (M,) column of the image's first detection.
+        ends: (M,) column after the image's last detection.
     """
+
+    rows: Tensor
+    values: Tensor
+    columns: Tensor
+    firsts: Tensor
+    ends: Tensor
+
+
+def _right_matches(gallery: Gallery, ranked: Tensor, query_inds: Tensor) -> _Matches:
     pairs = gallery.pairs
     index = gallery.index
     pair_inds, pair_rows = ragged_ranges(pairs.offsets[query_inds], pairs.counts[query_inds])
@@ -259,48 +269,41 @@ def _right_matches(gallery: Gallery, ranked: Tensor, query_inds: Tensor) -> tupl
     matched = best >= 0
     best = best[matched]
     image_inds = pairs.image_inds[pair_inds[matched]]
-    first = pairs.columns[pair_inds[matched]]
-    columns = torch.stack([first, first + detections[best] - index.offsets[image_inds]], 1)
-    return pair_rows[matched], values[best], columns, first + index.counts[image_inds]
+    firsts = pairs.columns[pair_inds[matched]]
+    return _Matches(
+        rows=pair_rows[matched],
+        values=values[best],
+        columns=firsts + detections[best] - index.offsets[image_inds],
+        firsts=firsts,
+        ends=firsts + index.counts[image_inds],
+    )
 
 
-def _best_ranks(
-    gallery: Gallery,
-    ranked: Tensor,
-    query_inds: Tensor,
-    ordered: Tensor,
-    rows: Tensor,
-    values: Tensor,
-    columns: Tensor,
-    ends: Tensor,
-) -> Tensor:
+def _best_ranks(gallery: Gallery, ranked: Tensor, query_inds: Tensor, ordered: Tensor, matches: _Matches) -> Tensor:
     """How many detections come before the best right match of each query.
 
     The public code sorts a list by ``np.argsort(similarities)[::-1]``, stable here: of equal ones the later comes
     first. In the list an image that holds the person has its detections in that very order, other images as detected.
     """
-    ranks = torch.full_like(query_inds, torch.iinfo(torch.int64).max)
-    best_values = values.new_full((len(query_inds),), -torch.inf).scatter_reduce_(0, rows, values, "amax")
-    best_values = best_values.contiguous()
+    num, width = len(query_inds), ordered.shape[1]
+    thresholds = matches.values.new_full((num,), -torch.inf)
+    thresholds = thresholds.scatter_reduce_(0, matches.rows, matches.values, "amax")
     # Of equally similar right matches the one whose image comes last in the list.
-    lists_last = columns[:, 0].masked_fill(values != best_values[rows], -1)
-    best = segment_last_argmax(lists_last.double(), rows, len(query_inds))
-    done = torch.nonzero(best >= 0).flatten()
-    best = best[done]
+    places = matches.firsts.masked_fill(matches.values != thresholds[matches.rows], -1)
+    best = segment_last_argmax(places.double(), matches.rows, num)
 
-    thresholds = best_values[done, None]
-    above = ordered.shape[1] - torch.searchsorted(ordered[done], thresholds, right=True).squeeze(1)
-    equal = ordered.shape[1] - torch.searchsorted(ordered[done], thresholds).squeeze(1) - above
-    ranks[done] = above
+    above = width - torch.searchsorted(ordered, thresholds[:, None], right=True).squeeze(1)
+    equal = width - torch.searchsorted(ordered, thresholds[:, None]).squeeze(1) - above
+    ranks = above.masked_fill(best < 0, torch.iinfo(torch.int64).max)
 
-    tied = torch.nonzero(equal > 1).flatten()
+    tied = torch.nonzero((equal > 1) & (best >= 0)).flatten()
     if len(tied):
-        again = done[tied]
-        arranged = gallery.arrange(ranked[again], query_inds[again])
-        places = torch.arange(arranged.shape[1], device=arranged.device)
-        first, own = columns[best[tied]].T[..., None]
-        before = (places >= ends[best[tied], None]) | ((places >= first) & (places < own))
-        ranks[again] += (before & (arranged == thresholds[tied])).sum(1)
+        best = best[tied, None]
+        same = gallery.arrange(ranked[tied], query_inds[tied]) == thresholds[tied, None]
+        columns = torch.arange(width, device=same.device)[: same.shape[1]]
+        before = (columns >= matches.firsts[best]) & (columns < matches.columns[best])
+        before |= columns >= matches.ends[best]
+        ranks[tied] += (before & same).sum(1)
     return ranks
 
 

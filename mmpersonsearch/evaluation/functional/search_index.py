@@ -139,16 +139,18 @@ def build_search_index(
     feats = torch.cat(feats) if feats else query_feats[:0]
     is_double = torch.float64 in (feats.dtype, query_feats.dtype)
     dtype = torch.float64 if is_double else torch.float32
+    feats, query_feats = feats.to(device, dtype), query_feats.to(dtype)
+    _check_size(feats, query_feats)
     image_inds = image_inds[keep]
     offsets = torch.zeros(len(images) + 1, dtype=torch.int64, device=device)
     offsets[1:] = torch.bincount(image_inds, minlength=len(images)).cumsum(0)
     return SearchIndex(
         bboxes=bboxes[keep],
         scores=scores[keep],
-        feats=feats.to(device, dtype),
+        feats=feats,
         image_inds=image_inds,
         offsets=offsets,
-        query_feats=query_feats.to(dtype),
+        query_feats=query_feats,
         query_bboxes=torch.from_numpy(np.array([q.bbox for q in protocol.queries]).reshape(-1, 4)).to(device),
         query_image_inds=torch.tensor(
             [protocol.image_index[q.img_id] for q in protocol.queries], dtype=torch.int64, device=device
@@ -212,4 +214,15 @@ def _check_finite(
             raise ValueError(
                 f"detections: {name} not finite in {len(bad.unique())} image(s); "
                 f"the first is image {protocol.images[int(bad[0])].img_id!r}"
+            )
+
+
+def _check_size(feats: Tensor, query_feats: Tensor) -> None:
+    if len(feats) and len(query_feats):
+        largest = float(torch.linalg.vector_norm(feats, dim=1).max())
+        largest *= float(torch.linalg.vector_norm(query_feats, dim=1).max())
+        if not largest < torch.finfo(feats.dtype).max:
+            raise ValueError(
+                f"embeddings are too large: their products, up to {largest:.3g}, overflow {feats.dtype}; "
+                "they should be L2-normalised"
             )

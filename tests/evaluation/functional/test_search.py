@@ -344,6 +344,14 @@ def test_numbers_that_are_not_finite_are_named(value):
         evaluate_search(protocol, detections, query_feats)
 
 
+def test_embeddings_whose_products_overflow():
+    protocol, detections, query_feats = draw_case(15)
+    for found in detections:
+        found.reid_feats *= 1e25
+    with pytest.raises(ValueError, match="overflow torch.float32"):
+        evaluate_search(protocol, detections, query_feats * 1e20)
+
+
 def test_negative_identity_of_a_query():
     protocol, detections, query_feats = draw_case(16)
     protocol.queries[2].person_id = -1
