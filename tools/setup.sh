@@ -65,7 +65,7 @@ ensure_opencv() {
   "$PY" -c 'import cv2' 2>/dev/null && return
   say "OpenCV does not load (mostly for want of libGL.so.1): installing its variant without windows over it"
   pip_install --force-reinstall --no-deps opencv-python-headless
-  "$PY" -c 'import cv2' || die "OpenCV does not load, see the error above"
+  "$PY" -c 'import cv2' || die "OpenCV does not load, see the error above."
 }
 
 mmcv_ops_load() { "$PY" -c "$CHECK_OPS"; }
@@ -73,6 +73,8 @@ mmcv_ops_load() { "$PY" -c "$CHECK_OPS"; }
 ensure_mmcv_ops() {
   local error
   error=$(mmcv_ops_load 2>&1) && return
+  "$PY" -c 'import torch, mmengine' ||
+    die "$VENV is damaged, see the error above. Remove $VENV and run make again."
   say "MMCV is installed without working operators: ${error##*$'\n'}"
   say "That happens when it was built before PyTorch was there, or when pip kept such a build."
   say "Building it again, past pip's cache (about 11 minutes on two cores)"
