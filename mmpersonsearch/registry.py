@@ -58,3 +58,20 @@ VISUALIZERS = Registry(
     scope="mmpersonsearch",
     locations=["mmpersonsearch.visualization"],
 )
+
+# Nothing of ours is of these kinds; without a registry of the scope MMEngine warns at each look-up.
+_INHERITED = [
+    Registry(kind.name, parent=kind, scope="mmpersonsearch")
+    for kind in (
+        parent.LOG_PROCESSORS,
+        parent.LOOPS,
+        parent.MODEL_WRAPPERS,
+        parent.OPTIMIZERS,
+        parent.OPTIM_WRAPPERS,
+        parent.OPTIM_WRAPPER_CONSTRUCTORS,
+        parent.PARAM_SCHEDULERS,
+        parent.RUNNERS,
+        parent.VISBACKENDS,
+        parent.WEIGHT_INITIALIZERS,
+    )
+]

@@ -12,12 +12,12 @@ train_pipeline = [
     dict(type="mmdet.RandomFlip", prob=0.5),
     dict(type="mmpretrain.RandomCrop", crop_size=(256, 128), padding=10),
     dict(type="mmpretrain.RandomErasing", erase_prob=0.5, fill_color=(104, 116, 124)),
-    dict(type="mmdet.PackReIDInputs", meta_keys=("flip", "flip_direction")),
+    dict(type="PackReIDCrop", meta_keys=("flip", "flip_direction")),
 ]
 test_pipeline = [
     dict(type="LoadSceneImage"),
     dict(type="mmdet.Resize", scale=(128, 256), keep_ratio=False),
-    dict(type="mmdet.PackReIDInputs"),
+    dict(type="PackReIDCrop"),
 ]
 
 # batch_size is the sampler's 16 identities x 4 images.

@@ -1,6 +1,6 @@
 """Steps of a pipeline that person search adds to MMDetection's."""
 
-from .formatting import PackPersonSearchInputs
+from .formatting import PackPersonSearchInputs, PackReIDCrop
 from .loading import LoadPersonSearchAnnotations, LoadSceneImage
 
-__all__ = ["LoadPersonSearchAnnotations", "LoadSceneImage", "PackPersonSearchInputs"]
+__all__ = ["LoadPersonSearchAnnotations", "LoadSceneImage", "PackPersonSearchInputs", "PackReIDCrop"]

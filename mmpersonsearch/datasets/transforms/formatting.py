@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from mmdet.datasets.transforms import PackDetInputs
+from mmdet.datasets.transforms import PackDetInputs, PackReIDInputs
 from mmengine.structures import InstanceData
 
 from mmpersonsearch.registry import TRANSFORMS
@@ -55,3 +55,18 @@ class PackPersonSearchInputs(PackDetInputs):
                 f"{results.get('img_path')}: {counts}: a transform of the pipeline left out boxes but not their "
                 "identities (mmdet.FilterAnnotations does; mmdet.RandomCrop keeps them together)"
             )
+
+
+@TRANSFORMS.register_module()
+class PackReIDCrop(PackReIDInputs):
+    """Pack one person crop: (C, H, W), so that a batch of any size is (N, C, H, W).
+
+    MMDetection's own packs a group of crops as (G, C, H, W): in a batch of more than one item its model refuses them,
+    and its preprocessor then leaves the channels in the wrong order, since it looks for them in the first dimension.
+    """
+
+    def transform(self, results: dict) -> dict:
+        """Pack ``img`` and ``gt_label``."""
+        packed = super().transform(results)
+        packed["inputs"] = packed["inputs"].squeeze(0)
+        return packed

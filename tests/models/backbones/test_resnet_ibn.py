@@ -94,7 +94,7 @@ def test_partial_checkpoint(tmp_path):
 
 def test_missing_checkpoint(tmp_path):
     net = ResNetIBN(18, init_cfg=dict(type="Pretrained", checkpoint=str(tmp_path / "nowhere.pth")))
-    with pytest.raises(FileNotFoundError, match="nowhere.pth"):
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.pth"):
         net.init_weights()
 
 

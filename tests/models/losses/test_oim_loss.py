@@ -144,7 +144,7 @@ def test_bad_lut_checkpoint(tmp_path, content, message):
 
 def test_missing_lut_checkpoint(tmp_path):
     oim = OIMLoss(5, feat_channels=6, lut_checkpoint=str(tmp_path / "none.pth"))
-    with pytest.raises(FileNotFoundError, match="none.pth"):
+    with pytest.raises(FileNotFoundError, match=r"none\.pth"):
         oim.init_weights()
 
 

@@ -1,0 +1,134 @@
+from types import SimpleNamespace
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from tiny_models import CONFIGS, NUM_IDS, build_model
+
+from mmpersonsearch.engine.hooks import FrozenTeacherHook, IdentityCountCheckHook, LossWeightScheduleHook
+
+PATH = "roi_head.reid_head.loss_distill.loss_weight"
+
+
+def runner_of(model, num_ids=NUM_IDS, epoch=0):
+    dataset = SimpleNamespace(metainfo=dict(num_ids=num_ids))
+    return SimpleNamespace(model=model, epoch=epoch, iter=epoch, train_dataloader=SimpleNamespace(dataset=dataset))
+
+
+def paper_weight(epoch):
+    """TDN, equation 4."""
+    if epoch < 15:
+        return 5.0
+    return 11 - 0.4 * epoch if epoch < 25 else 1.0
+
+
+def test_schedule_is_the_papers():
+    init_default_scope("mmpersonsearch")
+    cfg = Config.fromfile(CONFIGS / "tdn/tdn_r50ibn_prw.py").loss_weight_schedule
+    cfg.pop("type")
+    hook, model = LossWeightScheduleHook(**cfg), build_model()
+    hook.before_train(runner_of(model))
+    for epoch in range(41):
+        hook.before_train_epoch(runner_of(model, epoch=epoch))
+        assert model.roi_head.reid_head.loss_distill.loss_weight == pytest.approx(paper_weight(epoch))
+
+
+def test_schedule_by_iteration():
+    hook, model = LossWeightScheduleHook(PATH, [(10, 2.0), (20, 4.0)], by_epoch=False), build_model()
+    hook.before_train(runner_of(model))
+    values = []
+    for step in (0, 10, 15, 20, 99):
+        hook.before_train_iter(runner_of(model, epoch=step), 0)
+        values.append(model.roi_head.reid_head.loss_distill.loss_weight)
+    assert values == [2.0, 2.0, 3.0, 4.0, 4.0]
+
+
+@pytest.mark.parametrize("milestones", [[], [(5, 1.0), (5, 2.0)], [(5, 1.0), (3, 2.0)]])
+def test_bad_milestones(milestones):
+    with pytest.raises(ValueError, match="milestones"):
+        LossWeightScheduleHook(PATH, milestones)
+
+
+def test_schedule_of_nothing():
+    hook = LossWeightScheduleHook("roi_head.reid_head.loss_distil.loss_weight", [(0, 1.0)])
+    with pytest.raises(ValueError, match=r"the model has no roi_head\.reid_head\.loss_distil\.loss_weight"):
+        hook.before_train(runner_of(build_model()))
+
+
+def teacher_weights():
+    return build_model().roi_head.reid_head.teacher.model.state_dict()
+
+
+def load_teacher(tmp_path, weights, model=None):
+    torch.save(dict(state_dict=weights), tmp_path / "teacher.pth")
+    model = model or build_model()
+    FrozenTeacherHook(str(tmp_path / "teacher.pth")).before_train(runner_of(model))
+    return model.roi_head.reid_head.teacher
+
+
+def test_teacher_is_loaded(tmp_path):
+    weights = {k: torch.rand_like(v) if v.is_floating_point() else v for k, v in teacher_weights().items()}
+    teacher = load_teacher(tmp_path, weights)
+    assert teacher.loaded
+    assert all(torch.equal(weights[k], v) for k, v in teacher.model.state_dict().items())
+
+
+def test_partial_teacher(tmp_path):
+    weights = teacher_weights()
+    del weights["backbone.layer1.0.conv1.weight"]
+    with pytest.raises(ValueError, match=r"teacher\.pth .* backbone\.layer1\.0\.conv1\.weight is missing"):
+        load_teacher(tmp_path, weights)
+
+
+def test_teacher_with_other_keys(tmp_path):
+    with pytest.raises(ValueError, match="extra is unexpected"):
+        load_teacher(tmp_path, dict(teacher_weights(), extra=torch.zeros(1)))
+
+
+def test_teacher_of_other_shape(tmp_path):
+    weights = dict(teacher_weights(), **{"head.classifier.weight": torch.zeros(3, 512)})
+    with pytest.raises(ValueError, match=r"head\.classifier\.weight has shape \(3, 512\), expected \(12, 512\)"):
+        load_teacher(tmp_path, weights)
+
+
+def test_missing_teacher():
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        FrozenTeacherHook("nowhere.pth").before_train(runner_of(build_model()))
+
+
+def test_model_without_teacher(tmp_path):
+    with pytest.raises(ValueError, match="no teacher"):
+        load_teacher(tmp_path, teacher_weights(), build_model("_wo-teacher"))
+
+
+def test_teacher_of_other_pixels(tmp_path):
+    model = build_model()
+    model.data_preprocessor.mean = torch.zeros(3, 1, 1)
+    with pytest.raises(ValueError, match=r"data_preprocessor\.mean"):
+        load_teacher(tmp_path, teacher_weights(), model)
+
+
+def test_teacher_that_was_never_loaded():
+    model = build_model()
+    model.roi_head.reid_head.teacher.loaded = False
+    with pytest.raises(RuntimeError, match="add dict\\(type='FrozenTeacherHook'"):
+        model.roi_head.reid_head.teacher(torch.zeros(1, 3, 128, 64))
+
+
+def test_identity_count():
+    hook = IdentityCountCheckHook()
+    model = build_model("_oim-star")
+    hook.before_train(runner_of(model, NUM_IDS))
+    hook.before_train(runner_of(model, NUM_IDS - 1))
+    message = rf"model\.roi_head\.reid_head\.num_ids is {NUM_IDS}, but the training set has {NUM_IDS + 1} identities"
+    with pytest.raises(ValueError, match=message):
+        hook.before_train(runner_of(model, NUM_IDS + 1))
+
+
+def test_identity_count_of_crops():
+    crops = SimpleNamespace(metainfo={}, pids=range(NUM_IDS + 3))
+    runner = runner_of(build_model("_baseline"))
+    runner.train_dataloader.dataset = crops
+    with pytest.raises(ValueError, match=f"{NUM_IDS + 3} identities"):
+        IdentityCountCheckHook().before_train(runner)

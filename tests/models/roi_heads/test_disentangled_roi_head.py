@@ -1,0 +1,94 @@
+import pytest
+import torch
+from mmdet.structures.bbox import bbox_overlaps
+from mmengine.structures import InstanceData
+from tiny_models import build_model, draw_batch
+
+
+def choose(roi_head, samples, cls_score, bbox_pred, priors):
+    sampled = [type("Sampled", (), dict(priors=p)) for p in priors]
+    boxes = dict(cls_score=cls_score, bbox_pred=bbox_pred)
+    return roi_head.person_rois(boxes, sampled, samples)
+
+
+def certain(n):
+    """Scores of persons that are sure, and boxes that stay where they are."""
+    return torch.tensor([[10.0, -10.0]]).repeat(n, 1), torch.zeros(n, 4)
+
+
+def test_person_rois_take_the_identity_of_the_overlapped_person():
+    roi_head = build_model().roi_head
+    _, samples = draw_batch([0])
+    truth = torch.tensor([[10.0, 10, 30, 60], [60, 10, 90, 70]])
+    samples[0].gt_instances = InstanceData(bboxes=truth, labels=torch.zeros(2).long(), person_ids=torch.tensor([7, -1]))
+    # near the second, near the first, background
+    priors = torch.tensor([[62.0, 12, 92, 72], [10, 14, 30, 64], [100, 60, 120, 90]])
+    rois, person_ids = choose(roi_head, samples, *certain(3), [priors])
+    assert rois.shape == (4, 5)
+    assert person_ids[:2].tolist() == [7, -1]  # the ground truth first
+    for roi, person_id in zip(rois, person_ids):
+        overlap = bbox_overlaps(roi[None, 1:], truth)[0]
+        assert overlap.max() >= 0.5
+        assert person_id == [7, -1][overlap.argmax()]
+
+    roi_head.add_gt = False
+    rois, person_ids = choose(roi_head, samples, *certain(3), [priors])
+    assert sorted(person_ids.tolist()) == [-1, 7]
+
+    roi_head.add_gt, roi_head.max_rois_per_img = True, 1
+    rois, person_ids = choose(roi_head, samples, *certain(3), [priors])
+    assert torch.equal(rois, torch.tensor([[0.0, 10, 10, 30, 60]]))
+    assert person_ids.tolist() == [7]
+
+
+def test_person_rois_of_unsure_boxes_are_dropped():
+    roi_head = build_model(add_gt=False).roi_head
+    _, samples = draw_batch([2])
+    scores, deltas = certain(2)
+    rois, person_ids = choose(roi_head, samples, -scores, deltas, [samples[0].gt_instances.bboxes])
+    assert rois.shape == (0, 5)
+    assert person_ids.shape == (0,)
+
+
+def test_reid_branch_sees_final_boxes_only():
+    model = build_model().eval()
+    counts = []
+    model.roi_head.part2.register_forward_pre_hook(lambda module, inputs: counts.append(len(inputs[0])))
+    model.roi_head.test_cfg.score_thr = 0.0
+    model.roi_head.test_cfg.max_per_img = 3
+    with torch.no_grad():
+        model.predict(*draw_batch([2, 2], num_queries=[1, 2]))
+    assert counts == [3 + 1 + 3 + 2]
+
+
+def test_bridge_adds_to_the_base_maps():
+    model = build_model().eval()
+    roi_head = model.roi_head
+    images, samples = draw_batch([2])
+    rois = torch.cat((torch.zeros(2, 1), samples[0].gt_instances.bboxes), 1)
+    x = model.extract_feat(images)
+    with torch.no_grad():
+        maps, crops = roi_head.extract_reid_maps(x, rois, images)
+        base = roi_head.reid_roi_extractor(x, rois)
+        assert crops.shape == (2, 3, 128, 64)
+        assert base.shape == roi_head.bridge(crops).shape == (2, 128, 16, 8)
+        assert torch.allclose(maps, roi_head.part2(base + roi_head.bridge(crops))[-1], atol=1e-5)
+        roi_head.bridge = None
+        maps, crops = roi_head.extract_reid_maps(x, rois, images)
+        assert crops is None
+        assert torch.allclose(maps, roi_head.part2(base)[-1], atol=1e-5)
+
+
+@pytest.mark.parametrize("variant", ["", "_wo-ktb", "_wo-teacher"])
+def test_crops_need_an_extractor(variant):
+    with pytest.raises(ValueError, match="needs a crop_extractor"):
+        build_model(variant, crop_extractor=None)
+
+
+def test_crop_is_a_bilinear_resize():
+    """A box on a linear ramp comes out as a linear ramp."""
+    roi_head = build_model().roi_head
+    ramp = torch.arange(128.0).repeat(1, 3, 96, 1)
+    crop = roi_head.crop(ramp, torch.tensor([[0.0, 20.0, 10.0, 84.0, 80.0]]))
+    expected = torch.linspace(20.5, 83.5, 64) - 0.5
+    assert torch.allclose(crop[0, 0, 5], expected, atol=1e-3)

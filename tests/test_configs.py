@@ -1,0 +1,43 @@
+import pytest
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from tiny_models import CONFIGS
+
+from mmpersonsearch.registry import DATASETS, HOOKS, METRICS, MODELS, TRANSFORMS
+
+LEAVES = sorted(path for path in CONFIGS.rglob("*.py") if "_base_" not in path.relative_to(CONFIGS).parts)
+
+
+@pytest.mark.parametrize("path", LEAVES, ids=[path.stem for path in LEAVES])
+def test_config_builds(path):
+    cfg = Config.fromfile(path)
+    init_default_scope(cfg.default_scope)
+    model = MODELS.build(cfg.model)
+    for hook in cfg.custom_hooks:
+        HOOKS.build(hook)
+    METRICS.build(cfg.test_evaluator)
+    for loader in (cfg.train_dataloader, cfg.test_dataloader):
+        assert DATASETS.get(loader.dataset.type) is not None
+        for transform in loader.dataset.pipeline:
+            TRANSFORMS.build(transform)
+    if "roi_head" in cfg.model:
+        reid_head = model.roi_head.reid_head
+        assert reid_head.num_ids == cfg.num_ids
+        assert reid_head.with_teacher == ("FrozenTeacherHook" in [hook.type for hook in cfg.custom_hooks])
+        schedules = [hook for hook in cfg.custom_hooks if hook.type == "LossWeightScheduleHook"]
+        assert bool(schedules) == reid_head.with_teacher
+    else:
+        assert model.head.num_ids == cfg.num_ids
+
+
+@pytest.mark.parametrize("path", LEAVES, ids=[path.stem for path in LEAVES])
+def test_config_is_named_and_documented(path):
+    """A leaf is named in its folder's README and metafile."""
+    assert path.stem in (path.parent / "README.md").read_text()
+    assert path.stem in (path.parent / "metafile.yml").read_text()
+
+
+def test_a_paper_variant_is_a_few_lines():
+    for path in LEAVES:
+        lines = [line for line in path.read_text().splitlines() if line.strip() and not line.startswith("#")]
+        assert len(lines) <= 32, path

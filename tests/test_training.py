@@ -1,0 +1,104 @@
+"""The whole path on a small set: train, stop, resume, test."""
+
+import copy
+
+import pytest
+import torch
+from dataset_writers import write_prw
+from mmengine.runner import Runner
+from tiny_models import NUM_IDS, build_model, read_config
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory):
+    return write_prw(tmp_path_factory.mktemp("prw"))
+
+
+@pytest.fixture(scope="module")
+def teacher_checkpoint(tmp_path_factory):
+    path = tmp_path_factory.mktemp("teacher") / "teacher.pth"
+    torch.save(dict(state_dict=build_model().roi_head.reid_head.teacher.model.state_dict()), path)
+    return str(path)
+
+
+def make_config(variant, scenes, work_dir, teacher_checkpoint, epochs=3):
+    cfg = read_config(variant)
+    cfg.work_dir = str(work_dir)
+    for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
+        loader.dataset.data_root = str(scenes)
+        loader.num_workers = 0
+        loader.persistent_workers = False
+    cfg.train_dataloader.batch_size = 3
+    for pipeline in (cfg.train_dataloader.dataset.pipeline, cfg.test_dataloader.dataset.pipeline):
+        next(step for step in pipeline if step.type == "mmdet.Resize").scale = (160, 96)
+    cfg.train_cfg = dict(type="EpochBasedTrainLoop", max_epochs=epochs, val_interval=epochs)
+    cfg.param_scheduler = [dict(type="MultiStepLR", by_epoch=True, milestones=[1, 2], gamma=0.5)]
+    cfg.default_hooks.checkpoint = dict(type="CheckpointHook", interval=1, by_epoch=True)
+    cfg.log_processor.by_epoch = True
+    cfg.randomness = dict(seed=3, deterministic=True)
+    for hook in cfg.custom_hooks:
+        if hook.type == "FrozenTeacherHook":
+            hook.checkpoint = teacher_checkpoint
+        if hook.type == "LossWeightScheduleHook":
+            hook.update(milestones=[(0, 5.0), (2, 1.0)], by_epoch=True)
+    cfg.experiment_name = f"{work_dir.name}{epochs}"
+    return cfg
+
+
+def run(cfg):
+    runner = Runner.from_cfg(copy.deepcopy(cfg))
+    runner.train()
+    return runner
+
+
+def same(one, other):
+    assert one.keys() == other.keys()
+    return [key for key in one if not torch.equal(one[key], other[key])]
+
+
+@pytest.mark.parametrize("variant", ["", "_oim-star"])
+@pytest.mark.parametrize("stop", [1, 2])
+def test_resumed_equals_uninterrupted(variant, stop, scenes, teacher_checkpoint, tmp_path):
+    whole = run(make_config(variant, scenes, tmp_path / f"whole{variant}{stop}", teacher_checkpoint))
+    cfg = make_config(variant, scenes, tmp_path / f"parts{variant}{stop}", teacher_checkpoint)
+    interrupted = copy.deepcopy(cfg)
+    interrupted.train_cfg.max_epochs = interrupted.train_cfg.val_interval = stop
+    run(interrupted)
+    cfg.resume = True
+    cfg.experiment_name += "resumed"
+    resumed = run(cfg)
+    assert resumed.epoch == 3
+    assert same(whole.model.state_dict(), resumed.model.state_dict()) == []
+    assert whole.optim_wrapper.get_lr() == resumed.optim_wrapper.get_lr()
+    if variant == "_oim-star":
+        assert resumed.model.state_dict()["roi_head.reid_head.loss_id.lut.features"].abs().sum() > 0
+    else:
+        head = resumed.model.roi_head.reid_head
+        assert head.loss_distill.loss_weight == whole.model.roi_head.reid_head.loss_distill.loss_weight == 1.0
+
+
+def test_teacher_stays_out_of_checkpoint_and_unchanged(scenes, teacher_checkpoint, tmp_path):
+    runner = run(make_config("", scenes, tmp_path / "teacher", teacher_checkpoint, epochs=1))
+    teacher = runner.model.roi_head.reid_head.teacher.model.state_dict()
+    assert same(torch.load(teacher_checkpoint)["state_dict"], teacher) == []
+    saved = torch.load(tmp_path / "teacher" / "epoch_1.pth", weights_only=False)["state_dict"]
+    assert not any("teacher" in key for key in saved)
+    assert saved.keys() == runner.model.state_dict().keys()
+    metrics = runner.test()
+    assert {"person_search/mAP", "person_search/rcp/mAP", "detection/ap", "detection/recall"} <= metrics.keys()
+    assert all(0 <= value <= 1 for value in metrics.values())
+
+
+def test_too_few_identities_stop_before_the_first_iteration(scenes, teacher_checkpoint, tmp_path):
+    cfg = make_config("_baseline", scenes, tmp_path / "few", teacher_checkpoint)
+    cfg.model.roi_head.reid_head.num_ids = 2
+    with pytest.raises(ValueError, match=r"num_ids is 2, but the training set has 3 identities"):
+        run(cfg)
+    assert NUM_IDS > 3
+
+
+def test_missing_teacher_stops_before_the_first_iteration(scenes, tmp_path):
+    cfg = make_config("", scenes, tmp_path / "missing", str(tmp_path / "nobody.pth"))
+    with pytest.raises(FileNotFoundError, match="nobody"):
+        run(cfg)
+    assert not list((tmp_path / "missing").glob("*.pth"))
