@@ -59,7 +59,7 @@ def write_image(path, persons=(), size=(160, 120)):
         colour = tuple(int(c) for c in np.random.default_rng(int(number) + 10).integers(0, 256, 3))
         draw.rectangle([x, y, max(x, x + w - 1), max(y, y + h - 1)], fill=colour)
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    image.save(path, quality=95)
+    image.save(path, "JPEG", quality=95)
 
 
 def cells(items, column=True):

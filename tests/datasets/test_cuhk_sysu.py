@@ -95,11 +95,12 @@ def test_labelled_person_without_box_is_said(tmp_path):
 def test_galleries_are_those_that_scipy_reads(tmp_path, compress):
     rng = np.random.default_rng(0)
     images = {f"s{i}.jpg": [(2 * i, 3, 20, 30)] for i in (1, 9, 10, 99, 100, 12345)}
+    images["a.b"] = [(7, 7, 30, 30)]  # so short that the file holds it within a tag
     queries = []
     for number in range(5):
         rows = [
             (name, images[name][0] if rng.random() < 0.3 else None)
-            for name in rng.permutation(list(images))[: 1 + number]
+            for name in rng.permutation(list(images))[: 3 + number]
         ]
         queries.append((f"p{number}", "s1.jpg", (2, 3, 20, 30), rows))
     root = write_cuhk(tmp_path, images=images, pool=list(images), train={}, galleries={50: queries}, compress=compress)

@@ -97,7 +97,7 @@ def test_crop_configs_read(name, size, tmp_path, monkeypatch):
     monkeypatch.setenv(ROOTS[name].replace("_ROOT", "_REID_ROOT"), str(tmp_path))
     config = load(f"{name}_reid")
     (batch,) = list(loader(config.train_dataloader))
-    assert {tuple(image.shape) for image in batch["inputs"]} == {(1, 3, *size)}
+    assert {tuple(image.shape) for image in batch["inputs"]} == {(3, *size)}
     labels = torch.cat([sample.gt_label.label for sample in batch["data_samples"]])
     assert sorted(labels.tolist()) == sorted(4 * list(range(16)))
     assert len(loader(config.val_dataloader).dataset) == 64

@@ -104,3 +104,13 @@ def test_ignored_persons_keep_their_identity():
     sample = PackPersonSearchInputs()(results)["data_samples"]
     assert sample.gt_instances.person_ids.tolist() == [4, 6]
     assert sample.ignored_instances.person_ids.tolist() == [5]
+
+
+def test_crops_of_one_size_stack_to_a_batch():
+    from mmpersonsearch.datasets.transforms import PackReIDCrop
+
+    image = np.arange(2 * 4 * 3, dtype=np.uint8).reshape(4, 2, 3)
+    keys = dict(img_path="a.jpg", ori_shape=(4, 2), img_shape=(4, 2), scale=(2, 4), scale_factor=(1, 1))
+    packed = PackReIDCrop()(dict(img=image, gt_label=np.array(7), **keys))
+    assert packed["inputs"].tolist() == image.transpose(2, 0, 1).tolist()
+    assert packed["data_samples"].gt_label.label.tolist() == [7]
