@@ -348,7 +348,7 @@ def test_embeddings_whose_products_overflow():
     protocol, detections, query_feats = draw_case(15)
     for found in detections:
         found.reid_feats *= 1e25
-    with pytest.raises(ValueError, match="overflow torch.float32"):
+    with pytest.raises(ValueError, match=r"overflow torch\.float32"):
         evaluate_search(protocol, detections, query_feats * 1e20)
 
 
