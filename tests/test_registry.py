@@ -1,0 +1,76 @@
+import subprocess
+import sys
+
+import pytest
+
+import mmpersonsearch
+from mmpersonsearch import registry
+
+BLOCKED = """
+import sys
+
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {blocked!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name.split(".")[0])
+
+sys.meta_path.insert(0, Blocker())
+{code}
+"""
+
+
+def run_without(blocked, code):
+    script = BLOCKED.format(blocked=blocked, code=code)
+    return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+
+
+def test_importing_the_package_is_light():
+    done = run_without(
+        ("torch", "torchvision", "mmengine", "mmcv", "mmdet", "mmpretrain"),
+        "import mmpersonsearch; print(mmpersonsearch.__version__)",
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == mmpersonsearch.__version__
+
+
+def test_mathematics_needs_neither_mmcv_nor_mmdetection():
+    modules = ("evaluation", "structures", "models.memories", "models.losses", "utils.checkpoint", "visualization")
+    code = "\n".join(f"import mmpersonsearch.{module}" for module in modules)
+    done = run_without(("mmcv", "mmdet", "mmpretrain"), code)
+    assert done.returncode == 0, done.stderr
+
+
+def test_blocking_works():
+    assert "No module named 'mmdet" in run_without(("mmdet",), "import mmdet.models").stderr
+
+
+def test_other_import_errors_of_mmdetection_are_not_hidden():
+    broken = run_without(("addict",), "import mmpersonsearch.registry")
+    assert broken.returncode
+    assert "addict" in broken.stderr
+
+
+@pytest.mark.parametrize(
+    "kind", ["DATASETS", "DATA_SAMPLERS", "TRANSFORMS", "MODELS", "HOOKS", "METRICS", "VISUALIZERS"]
+)
+def test_registries_are_children_of_mmdetections(kind):
+    import mmdet.registry
+
+    ours = getattr(registry, kind)
+    assert ours.scope == "mmpersonsearch"
+    assert ours.parent is getattr(mmdet.registry, kind)
+
+
+def test_members_are_found_without_importing_their_folder():
+    code = (
+        "from mmpersonsearch.registry import METRICS, MODELS, RANKINGS\n"
+        "print(METRICS.get('PersonSearchMetric').__name__, RANKINGS.get('RankingWithContextPersons').__name__,"
+        " MODELS.get('ResNetIBN').__name__, MODELS.get('mmdet.Shared2FCBBoxHead').__name__)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.stdout.split() == [
+        "PersonSearchMetric",
+        "RankingWithContextPersons",
+        "ResNetIBN",
+        "Shared2FCBBoxHead",
+    ], done.stderr
