@@ -22,7 +22,7 @@ test_pipeline = [
 train_dataloader = dict(
     batch_size=16,
     num_workers=4,
-    persistent_workers=True,
+    persistent_workers=False,
     sampler=dict(type="DefaultSampler", shuffle=True),
     dataset=dict(type=dataset_type, data_root=data_root, split="train", pipeline=train_pipeline),
 )

@@ -24,7 +24,7 @@ test_pipeline = [
 train_dataloader = dict(
     batch_size=64,
     num_workers=4,
-    persistent_workers=True,
+    persistent_workers=False,
     drop_last=True,
     sampler=dict(type="PKSampler", num_ids=16, num_instances=4),
     dataset=dict(
