@@ -161,9 +161,8 @@ class Demo:
         return self.complete.get(stage.name, {}).get("made_by") == stage.made_by and stage.product.exists()
 
     def _forget(self, stage: Stage, later: list[Stage]) -> None:
-        """What comes later was made from what this stage is about to replace."""
+        """Drop what was made from what this stage is about to replace; its own product may serve to go on from."""
         for outdated in later:
-            self.complete.pop(outdated.name, None)
             if outdated.product.is_dir():
                 shutil.rmtree(outdated.product)
             outdated.product.unlink(missing_ok=True)
