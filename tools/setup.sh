@@ -36,7 +36,9 @@ find_python() {
 Install one, or name it: make PYTHON=/path/to/python3.11 ..."
 }
 
-pip_install() { "$PY" -m pip install --disable-pip-version-check -c "$CONSTRAINTS" "$@"; }
+# Downloads and compilation are to be seen; a check of what is there already need not be.
+quiet=
+pip_install() { "$PY" -m pip install --disable-pip-version-check $quiet -c "$CONSTRAINTS" "$@"; }
 
 make_venv() {
   if [ -x "$PY" ] && python_fits "$PY" && "$PY" -m pip --version >/dev/null 2>&1; then
@@ -88,6 +90,7 @@ ensure_mmcv_ops() {
 set_up() {
   rm -f "$STAMP"
   make_venv
+  mmcv_ops_load 2>/dev/null && quiet=--quiet
   say "[1/5] pip, setuptools, wheel"
   pip_install -U pip setuptools wheel
   say "[2/5] PyTorch (a download of 0.2 to 3 GB the first time)"
