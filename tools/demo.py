@@ -216,6 +216,7 @@ class Progress:
 
     def __init__(self) -> None:
         self.bar: tqdm | None = None
+        self.what = ""
         self.unfinished = ""
 
     def read(self, text: str) -> None:
@@ -235,8 +236,9 @@ class Progress:
 
     def _show(self, what: str, done: int, total: int, loss: str | None) -> None:
         what = {"train": "training", "val": "validating", "test": "testing"}.get(what, what)
-        if self.bar is None or (self.bar.desc, self.bar.total) != (f"  {what}: ", total) or done < self.bar.n:
+        if self.bar is None or (self.what, self.bar.total) != (what, total) or done < self.bar.n:
             self.close()
+            self.what = what
             # Bars in a file or a CI log are a line each: seldom.
             seldom = 0.1 if sys.stderr.isatty() else 20
             self.bar = tqdm(desc=f"  {what}", total=total, mininterval=seldom, initial=done)
