@@ -1,4 +1,5 @@
 import ast
+import os
 import re
 import shutil
 import subprocess
@@ -124,6 +125,16 @@ def test_setup_does_not_recompile_for_another_fault(tmp_path):
     assert done.returncode == 1
     assert "damaged" in done.stderr
     assert not (tmp_path / "rebuilt").exists()
+
+
+@pytest.mark.parametrize(("failing", "status"), [("none", 0), ("lint", 1), ("test", 1)])
+def test_ci_fails_where_lint_or_tests_fail_and_ends_with_the_tests(tmp_path, failing, status):
+    stand_in(tmp_path / "make", f'echo "ran $1"; [ "$1" != {failing} ]')
+    env = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "CI": "true"}
+    done = subprocess.run([str(ROOT / ".ci/run")], env=env, capture_output=True, text=True)
+    assert done.returncode == status
+    assert "ran lint" in done.stdout
+    assert done.stdout.splitlines()[-1] == "ran test"
 
 
 def test_setup_asks_for_a_compiler(tmp_path):
