@@ -32,7 +32,7 @@ def make_config(variant, scenes, work_dir, teacher_checkpoint, epochs=3):
     cfg.train_dataloader.batch_size = 3
     for pipeline in (cfg.train_dataloader.dataset.pipeline, cfg.test_dataloader.dataset.pipeline):
         next(step for step in pipeline if step.type == "mmdet.Resize").scale = (160, 96)
-    cfg.train_cfg = dict(type="EpochBasedTrainLoop", max_epochs=epochs, val_interval=epochs)
+    cfg.train_cfg = dict(type="EpochBasedTrainLoop", max_epochs=epochs, val_begin=epochs + 1)
     cfg.param_scheduler = [dict(type="MultiStepLR", by_epoch=True, milestones=[1, 2], gamma=0.5)]
     cfg.default_hooks.checkpoint = dict(type="CheckpointHook", interval=1, by_epoch=True)
     cfg.log_processor.by_epoch = True
@@ -74,10 +74,15 @@ def same(one, other):
     return [key for key in one if not torch.equal(one[key], other[key])]
 
 
-@pytest.mark.parametrize("variant", ["", "_oim-star"])
+@pytest.fixture(scope="module", params=["", "_oim-star"])
+def uninterrupted(request, scenes, teacher_checkpoint, tmp_path_factory):
+    work_dir = tmp_path_factory.mktemp(f"whole{request.param}")
+    return request.param, run(make_config(request.param, scenes, work_dir, teacher_checkpoint))
+
+
 @pytest.mark.parametrize("stop", [1, 2])
-def test_resumed_equals_uninterrupted(variant, stop, scenes, teacher_checkpoint, tmp_path):
-    whole = run(make_config(variant, scenes, tmp_path / f"whole{variant}{stop}", teacher_checkpoint))
+def test_resumed_equals_uninterrupted(stop, uninterrupted, scenes, teacher_checkpoint, tmp_path):
+    variant, whole = uninterrupted
     cfg = make_config(variant, scenes, tmp_path / f"parts{variant}{stop}", teacher_checkpoint)
     with pytest.raises(Interrupted):
         run(cfg, InterruptHook(stop))

@@ -2,7 +2,7 @@
 _base_ = "./default_runtime.py"
 
 default_hooks = dict(
-    checkpoint=dict(by_epoch=False, interval=100, max_keep_ckpts=1),
+    checkpoint=dict(by_epoch=False, interval=100, max_keep_ckpts=2),
     logger=dict(interval=20),
 )
 log_processor = dict(by_epoch=False, window_size=20)

@@ -28,7 +28,7 @@ model = dict(
         type="DisentangledRoIHead",
         bbox_roi_extractor=dict(
             type="mmdet.SingleRoIExtractor",
-            roi_layer=dict(type="RoIAlign", output_size=7, sampling_ratio=0),
+            roi_layer=dict(type="RoIAlign", output_size=7, sampling_ratio=2),
             out_channels=512,
             featmap_strides=[8],
         ),

@@ -6,6 +6,7 @@ from mmdet.structures import SampleList
 from torch import Tensor
 
 from mmpersonsearch.registry import MODELS
+from mmpersonsearch.utils.memory_format import for_convolutions
 
 
 @MODELS.register_module()
@@ -25,8 +26,9 @@ class PersonSearchDetector(TwoStageDetector):
         Args:
             batch_inputs: (B, 3, H, W) normalised images.
         """
+        feats = super().extract_feat(for_convolutions(batch_inputs))
         # RoIAlign on the CPU misreads channels_last maps, and takes no bfloat16.
-        return tuple(feat.float().contiguous() for feat in super().extract_feat(batch_inputs))
+        return tuple(feat.float().contiguous() for feat in feats)
 
     def loss(self, batch_inputs: Tensor, batch_data_samples: SampleList) -> dict[str, Tensor | list[Tensor]]:
         """Compute the losses of RPN, box head and Re-ID.

@@ -9,6 +9,7 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from mmpersonsearch.registry import MODELS
+from mmpersonsearch.utils.memory_format import for_convolutions
 
 from .person_search_roi_head import PersonSearchRoIHead, zero_with_graph
 
@@ -24,7 +25,7 @@ class CoupledRoIHead(PersonSearchRoIHead):
         """Compute the (n, C, h, w) maps that both heads read, for (n, 5) RoIs; n may be 0."""
         if len(rois) == 0:
             return x[0].new_zeros(0, self.shared_head.out_channels, 1, 1)
-        return self.shared_head(self.bbox_roi_extractor(x, rois))[-1]
+        return self.shared_head(for_convolutions(self.bbox_roi_extractor(x, rois)))[-1]
 
     def loss(
         self, x: tuple[Tensor, ...], proposals: InstanceList, batch_data_samples: SampleList, images: Tensor

@@ -14,6 +14,7 @@ from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
 from mmpersonsearch.registry import MODELS
+from mmpersonsearch.utils.memory_format import for_convolutions
 
 
 def zero_with_graph(module: nn.Module) -> Tensor:
@@ -49,11 +50,10 @@ class PersonSearchRoIHead(StandardRoIHead, metaclass=ABCMeta):
             rois: (K, 5) image number and xyxy box in pixels of ``images``.
 
         Returns:
-            (K, 3, h, w) crops of fixed size, in channels_last: the convolutions after it are faster so.
+            (K, 3, h, w) crops of fixed size.
         """
         # RoIAlign on the CPU misreads a channels_last input.
-        crops = self.crop_extractor((images.contiguous(),), rois)
-        return crops.contiguous(memory_format=torch.channels_last)
+        return for_convolutions(self.crop_extractor((images.contiguous(),), rois))
 
     def sample_proposals(self, proposals: InstanceList, batch_data_samples: SampleList) -> list[SamplingResult]:
         """Assign the ground truth to proposals and sample of them, image by image."""

@@ -1,12 +1,20 @@
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
+from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop
 from tiny_models import CONFIGS, NUM_IDS, build_model
+from torch.utils.data import DataLoader
 
-from mmpersonsearch.engine.hooks import FrozenTeacherHook, IdentityCountCheckHook, LossWeightScheduleHook
+from mmpersonsearch.engine.hooks import (
+    EpochSeedHook,
+    FrozenTeacherHook,
+    IdentityCountCheckHook,
+    LossWeightScheduleHook,
+)
 
 PATH = "roi_head.reid_head.loss_distill.loss_weight"
 
@@ -132,3 +140,31 @@ def test_identity_count_of_crops():
     runner.train_dataloader.dataset = crops
     with pytest.raises(ValueError, match=f"{NUM_IDS + 3} identities"):
         IdentityCountCheckHook().before_train(runner)
+
+
+def draws(epoch, loop=EpochBasedTrainLoop):
+    loader = DataLoader(range(4), num_workers=2, collate_fn=lambda items: np.random.rand())
+    runner = SimpleNamespace(train_loop=object.__new__(loop), train_dataloader=loader, seed=5, iter=10 * epoch)
+    EpochSeedHook().before_train_epoch(runner)
+    return np.random.rand(), torch.rand(1).item(), *loader
+
+
+def test_each_epoch_has_its_own_randomness_in_every_process():
+    torch.rand(3)
+    assert draws(1) == draws(1)
+    first, second = draws(1), draws(2)
+    assert len(set(first[2:4] + second[2:4])) == 4  # the two workers of both epochs
+    assert first[:2] != second[:2]
+
+
+def test_loops_that_count_iterations_are_left_alone():
+    assert draws(1, IterBasedTrainLoop)[1] != draws(1, IterBasedTrainLoop)[1]
+
+
+def test_kept_workers_are_refused():
+    loader = DataLoader(range(4), num_workers=1, persistent_workers=True)
+    runner = SimpleNamespace(
+        train_loop=object.__new__(EpochBasedTrainLoop), train_dataloader=loader, seed=5, iter=0
+    )
+    with pytest.raises(ValueError, match="persistent_workers=False"):
+        EpochSeedHook().before_train_epoch(runner)
