@@ -163,8 +163,6 @@ def test_loops_that_count_iterations_are_left_alone():
 
 def test_kept_workers_are_refused():
     loader = DataLoader(range(4), num_workers=1, persistent_workers=True)
-    runner = SimpleNamespace(
-        train_loop=object.__new__(EpochBasedTrainLoop), train_dataloader=loader, seed=5, iter=0
-    )
+    runner = SimpleNamespace(train_loop=object.__new__(EpochBasedTrainLoop), train_dataloader=loader, seed=5, iter=0)
     with pytest.raises(ValueError, match="persistent_workers=False"):
         EpochSeedHook().before_train_epoch(runner)
