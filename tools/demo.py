@@ -113,7 +113,7 @@ def make_stages(work_dir: Path) -> list[Stage]:
             "ranking",
             "Draw the best matches of some queries",
             0.1,
-            ["tools/analysis_tools/show_rankings.py", TDN, predictions, "--out", str(picture)],
+            ["tools/analysis_tools/show_ranking.py", TDN, predictions, "--out", str(picture)],
             picture,
             env,
         ),

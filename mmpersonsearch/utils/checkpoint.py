@@ -71,19 +71,20 @@ def find_checkpoint(path: str) -> str:
     return expanded
 
 
-def check_fits(model: nn.Module, checkpoint: dict[str, Any], path: str) -> None:
+def check_fits(model: nn.Module, checkpoint: dict[str, Any], path: str, allow_unexpected: bool = True) -> None:
     """Check that a checkpoint fills a whole model.
 
     MMEngine's loader leaves what does not fit as it is and only logs it, so that a checkpoint of another model is
-    evaluated with random weights. Weights that the model does not have are left to that log.
+    evaluated with random weights.
 
     Args:
         model: May be wrapped for several processes.
         checkpoint: From :func:`load_checkpoint_file`.
         path: Whence it came, for the message.
+        allow_unexpected: Whether it may hold weights that the model does not have.
 
     Raises:
-        ValueError: Weights are missing or of another shape; the message names them.
+        ValueError: Weights are missing, of another shape or not expected; the message names them.
     """
     own = (model.module if is_model_wrapper(model) else model).state_dict()
     weights = {key.removeprefix("module."): value for key, value in checkpoint.get("state_dict", checkpoint).items()}
@@ -93,6 +94,8 @@ def check_fits(model: nn.Module, checkpoint: dict[str, Any], path: str) -> None:
         for key in own
         if key in weights and weights[key].shape != own[key].shape
     ]
+    if not allow_unexpected:
+        problems += [f"{key} is unexpected" for key in weights if key not in own]
     if problems:
         more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
         raise ValueError(f"checkpoint {path} does not fit the model of the config: {'; '.join(problems[:5])}{more}")

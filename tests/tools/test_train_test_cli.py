@@ -133,8 +133,8 @@ def load_tool(path):
         ("test.py", ("no.py", "no.pth"), "config file no.py does not exist"),
         ("test.py", (CONFIG, "no.pth"), "checkpoint no.pth does not exist"),
         ("test.py", (CONFIG, "strange.pth"), "strange.pth is not loaded"),
-        ("analysis_tools/show_rankings.py", ("no.py", "p.pkl"), "config file no.py does not exist"),
-        ("analysis_tools/show_rankings.py", (CONFIG, "p.pkl"), "frames does not exist"),
+        ("analysis_tools/show_ranking.py", ("no.py", "p.pkl"), "config file no.py does not exist"),
+        ("analysis_tools/show_ranking.py", (CONFIG, "p.pkl"), "frames does not exist"),
     ],
 )
 def test_bad_input_ends_in_a_message(tmp_path, monkeypatch, tool, args, message):

@@ -20,13 +20,13 @@ test_pipeline = [
     dict(type="PackReIDCrop"),
 ]
 
-# batch_size is the sampler's 16 identities x 4 images.
+# batch_size is the sampler's 12 identities x 4 images.
 train_dataloader = dict(
-    batch_size=64,
+    batch_size=48,
     num_workers=2,
     persistent_workers=True,
     drop_last=True,
-    sampler=dict(type="PKSampler", num_ids=16, num_instances=4),
+    sampler=dict(type="PKSampler", num_ids=12, num_instances=4),
     dataset=dict(
         type=dataset_type,
         data_root=data_root,

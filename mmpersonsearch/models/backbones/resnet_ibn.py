@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from mmpersonsearch.registry import MODELS
 from mmpersonsearch.utils.checkpoint import load_checkpoint_file
+from mmpersonsearch.utils.memory_format import for_convolutions
 
 
 class IBN(nn.Module):
@@ -167,6 +168,7 @@ class ResNetIBN(BaseModule):
         Returns:
             One (N, C, H / s, W / s) map for each of ``out_stages``; s = 4, 8, 16, 32 from an image.
         """
+        x = for_convolutions(x)
         if self.with_stem:
             x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
         outs = []

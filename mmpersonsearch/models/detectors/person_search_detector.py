@@ -6,7 +6,6 @@ from mmdet.structures import SampleList
 from torch import Tensor
 
 from mmpersonsearch.registry import MODELS
-from mmpersonsearch.utils.memory_format import for_convolutions
 
 
 @MODELS.register_module()
@@ -26,7 +25,7 @@ class PersonSearchDetector(TwoStageDetector):
         Args:
             batch_inputs: (B, 3, H, W) normalised images.
         """
-        feats = super().extract_feat(for_convolutions(batch_inputs))
+        feats = super().extract_feat(batch_inputs)
         # RoIAlign on the CPU misreads channels_last maps, and takes no bfloat16.
         return tuple(feat.float().contiguous() for feat in feats)
 

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mmpersonsearch.registry import MODELS
-from mmpersonsearch.utils.checkpoint import load_checkpoint_file
+from mmpersonsearch.utils.checkpoint import check_fits, load_checkpoint_file
 
 
 class FrozenTeacher:
@@ -33,21 +33,8 @@ class FrozenTeacher:
             ValueError: Keys are missing, unexpected or of another shape; the message names them.
         """
         checkpoint = load_checkpoint_file(path)
-        weights = checkpoint.get("state_dict", checkpoint)
-        own = self.model.state_dict()
-        problems = [
-            *(f"{key} is missing" for key in own if key not in weights),
-            *(f"{key} is unexpected" for key in weights if key not in own),
-            *(
-                f"{key} has shape {tuple(weights[key].shape)}, expected {tuple(own[key].shape)}"
-                for key in own
-                if key in weights and weights[key].shape != own[key].shape
-            ),
-        ]
-        if problems:
-            more = f"; and {len(problems) - 8} more" if len(problems) > 8 else ""
-            raise ValueError(f"teacher checkpoint {path} does not fit its config: {'; '.join(problems[:8])}{more}")
-        self.model.load_state_dict(weights)
+        check_fits(self.model, checkpoint, path, allow_unexpected=False)
+        self.model.load_state_dict(checkpoint.get("state_dict", checkpoint))
         self.loaded = True
 
     @torch.no_grad()

@@ -9,7 +9,6 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from mmpersonsearch.registry import MODELS
-from mmpersonsearch.utils.memory_format import for_convolutions
 
 from .person_search_roi_head import PersonSearchRoIHead, zero_with_graph
 
@@ -25,7 +24,7 @@ class CoupledRoIHead(PersonSearchRoIHead):
         """Compute the (n, C, h, w) maps that both heads read, for (n, 5) RoIs; n may be 0."""
         if len(rois) == 0:
             return x[0].new_zeros(0, self.shared_head.out_channels, 1, 1)
-        return self.shared_head(for_convolutions(self.bbox_roi_extractor(x, rois)))[-1]
+        return self.shared_head(self.bbox_roi_extractor(x, rois))[-1]
 
     def loss(
         self, x: tuple[Tensor, ...], proposals: InstanceList, batch_data_samples: SampleList, images: Tensor
@@ -50,7 +49,8 @@ class CoupledRoIHead(PersonSearchRoIHead):
         )
         crops = self.crop(images, rois[is_person]) if self.reid_head.with_teacher else None
         losses.update(self.reid_head.loss(feat_maps[is_person], person_ids, crops))
-        losses["loss_id"] = losses["loss_id"] + zero_with_graph(self.reid_head)
+        if len(person_ids) == 0:
+            losses["loss_id"] = losses["loss_id"] + zero_with_graph(self.reid_head)
         return losses
 
     def predict(

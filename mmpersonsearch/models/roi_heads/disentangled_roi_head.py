@@ -10,7 +10,6 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from mmpersonsearch.registry import MODELS
-from mmpersonsearch.utils.memory_format import for_convolutions
 
 from .person_search_roi_head import PersonSearchRoIHead, zero_with_graph
 
@@ -126,7 +125,7 @@ class DisentangledRoIHead(PersonSearchRoIHead):
         crops = self.crop(images, rois) if needs_crops else None
         if len(rois) == 0:
             return x[0].new_zeros(0, self.part2.out_channels, 1, 1), crops
-        base = for_convolutions(self.reid_roi_extractor(x, rois))
+        base = self.reid_roi_extractor(x, rois)
         if self.bridge is not None:
             base = base + self.bridge(crops)
         return self.part2(base)[-1], crops

@@ -14,7 +14,6 @@ from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
 from mmpersonsearch.registry import MODELS
-from mmpersonsearch.utils.memory_format import for_convolutions
 
 
 def zero_with_graph(module: nn.Module) -> Tensor:
@@ -53,7 +52,7 @@ class PersonSearchRoIHead(StandardRoIHead, metaclass=ABCMeta):
             (K, 3, h, w) crops of fixed size.
         """
         # RoIAlign on the CPU misreads a channels_last input.
-        return for_convolutions(self.crop_extractor((images.contiguous(),), rois))
+        return self.crop_extractor((images.contiguous(),), rois)
 
     def sample_proposals(self, proposals: InstanceList, batch_data_samples: SampleList) -> list[SamplingResult]:
         """Assign the ground truth to proposals and sample of them, image by image."""

@@ -73,7 +73,7 @@ def main(argv: list[str] | None = None) -> None:
         protocol = dataset.metainfo["search_protocol"]
         detections, query_feats = read_predictions(args.predictions, protocol)
     except (FileNotFoundError, ValueError) as error:
-        sys.exit(f"show_rankings.py: {error}")
+        sys.exit(f"show_ranking.py: {error}")
     number = min(args.num_queries, len(protocol.queries))
     rankings = rank_gallery(
         protocol,
