@@ -6,3 +6,4 @@ default_hooks = dict(
     logger=dict(interval=20),
 )
 log_processor = dict(by_epoch=False, window_size=20)
+randomness = dict(seed=0)

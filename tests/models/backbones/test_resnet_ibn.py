@@ -70,8 +70,8 @@ def test_parts_make_the_whole(tmp_path):
     for part in (part1, part2, bridge):
         part.init_weights()
     image = torch.randn(2, 3, 64, 32)
-    assert torch.equal(part2(part1(image)[-1])[-1], whole(image)[-1])
-    assert torch.equal(bridge(image), part1(image)[-1])
+    assert torch.allclose(part2(part1(image)[-1])[-1], whole(image)[-1], rtol=1e-3, atol=1e-4)
+    assert torch.allclose(bridge(image), part1(image)[-1], rtol=1e-3, atol=1e-4)
 
 
 def test_ibn_normalises_halves():
