@@ -99,8 +99,8 @@ def make_stages(work_dir: Path) -> list[Stage]:
         ),
         Stage("crops-train", "Crop the training persons for the teacher", 0.1, [*crop, "train"], crops / "train"),
         Stage("crops-test", "Crop the test persons for the teacher", 0.1, [*crop, "test"], crops / "test"),
-        Stage("teacher", "Train the Re-ID teacher", 3, [*train, str(teacher), TEACHER], teacher, roots),
-        Stage("tdn", "Train TDN", 5, [*train, str(tdn), TDN], tdn, env),
+        Stage("teacher", "Train the Re-ID teacher", 5, [*train, str(teacher), TEACHER], teacher, roots),
+        Stage("tdn", "Train TDN", 6.5, [*train, str(tdn), TDN], tdn, env),
         Stage(
             "test",
             "Test TDN, with and without RCP",
