@@ -13,7 +13,6 @@ import torch
 from get_flops import build_for_test
 from mmdet.structures import DetDataSample
 from mmengine.config import DictAction
-from mmengine.structures import InstanceData
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -90,16 +89,10 @@ class Contestant:
             torch.cuda.synchronize()
 
     def batch(self) -> dict:
-        """Draw raw images, each with one query."""
+        """Draw raw gallery images."""
         height, width = self.args.shape
-        samples = []
-        for _ in range(self.args.batch_size):
-            sample = DetDataSample(
-                metainfo=dict(img_shape=(height, width), ori_shape=(height, width), scale_factor=(1.0, 1.0))
-            )
-            box = torch.tensor([[width * 0.4, height * 0.3, width * 0.5, height * 0.7]])
-            sample.query_instances = InstanceData(bboxes=box, query_ids=torch.zeros(1, dtype=torch.int64))
-            samples.append(sample)
+        meta = dict(img_shape=(height, width), ori_shape=(height, width), scale_factor=(1.0, 1.0))
+        samples = [DetDataSample(metainfo=meta) for _ in range(self.args.batch_size)]
         images = torch.randint(0, 256, (self.args.batch_size, 3, height, width), dtype=torch.uint8)
         return dict(inputs=list(images), data_samples=samples)
 

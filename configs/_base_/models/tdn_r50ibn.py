@@ -18,7 +18,7 @@ model = dict(
     rpn_head=dict(
         type="mmdet.RPNHead",
         in_channels=512,
-        feat_channels=512,
+        feat_channels=256,
         anchor_generator=dict(type="mmdet.AnchorGenerator", scales=[4, 8, 16, 32], ratios=[1.0, 2.0, 3.0], strides=[8]),
         bbox_coder=dict(type="mmdet.DeltaXYWHBBoxCoder"),
         loss_cls=dict(type="mmdet.CrossEntropyLoss", use_sigmoid=True),

@@ -83,6 +83,20 @@ def test_ibn_normalises_halves():
     assert not torch.allclose(out[:, 3:].mean((2, 3)), torch.zeros(4, 3), atol=1e-2)
 
 
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_ibn_in_testing_is_both_norms(memory_format):
+    ibn = IBN(6)
+    with torch.no_grad():
+        for _ in range(3):
+            ibn(torch.randn(4, 6, 5, 5) * 3 + 1)
+        for parameter in ibn.parameters():
+            parameter.uniform_(-1, 1)
+        x = (torch.randn(4, 6, 5, 3) + 2).contiguous(memory_format=memory_format)
+        out = ibn.eval()(x)
+        expected = torch.cat((ibn.IN(x[:, :3]), ibn.BN(x[:, 3:])), dim=1)
+    assert torch.allclose(out, expected, atol=1e-5)
+
+
 def test_partial_checkpoint(tmp_path):
     weights = ResNetIBN(18).state_dict()
     del weights["layer2.0.bn1.IN.weight"]
