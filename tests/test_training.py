@@ -7,6 +7,7 @@ import torch
 from dataset_writers import write_prw
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tiny_models import NUM_IDS, build_model, read_config
 
 
@@ -109,6 +110,25 @@ def test_teacher_stays_out_of_checkpoint_and_unchanged(scenes, teacher_checkpoin
     metrics = runner.test()
     assert {"person_search/mAP", "person_search/rcp/mAP", "detection/ap", "detection/recall"} <= metrics.keys()
     assert all(0 <= value <= 1 for value in metrics.values())
+
+
+def test_best_checkpoint_and_tensorboard_go_by_the_metrics_names(scenes, teacher_checkpoint, tmp_path):
+    cfg = make_config("_baseline", scenes, tmp_path / "best", teacher_checkpoint, epochs=2)
+    cfg.train_cfg.val_begin = 1
+    cfg.default_hooks.checkpoint.save_best = ["person_search/mAP", "person_search/rcp/mAP", "detection/ap"]
+    cfg.default_hooks.checkpoint.rule = "greater"
+    cfg.visualizer.vis_backends = [dict(type="LocalVisBackend"), dict(type="TensorboardVisBackend")]
+    cfg.visualizer.name = "best"  # MMEngine keeps one visualizer of a name in a process
+    # An untrained detector is sure of nothing.
+    cfg.model.test_cfg.rcnn.score_thr = cfg.val_evaluator.det_thr = 0.0
+    runner = run(cfg)
+    for name in ("person_search_mAP", "person_search_rcp_mAP", "detection_ap"):
+        assert len(list((tmp_path / "best").rglob(f"best_{name}_epoch_*.pth"))) == 1
+    events = EventAccumulator(str(next((tmp_path / "best").rglob("events.out.tfevents*")).parent)).Reload()
+    logged = {name: event.value for name in events.Tags()["scalars"] for event in events.Scalars(name)}
+    assert {"person_search/mAP", "person_search/top-1", "person_search/rcp/mAP", "detection/ap"} <= logged.keys()
+    best = runner.message_hub.get_info("best_score_person_search/mAP")
+    assert best == pytest.approx(max(event.value for event in events.Scalars("person_search/mAP")), rel=1e-5)
 
 
 def test_too_few_identities_stop_before_the_first_iteration(scenes, teacher_checkpoint, tmp_path):

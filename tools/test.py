@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import sys
+from typing import Any
 
 from mmengine.config import Config, DictAction
 from mmengine.dist import is_main_process
@@ -12,9 +13,11 @@ from mmengine.runner import Runner
 import mmpersonsearch.registry  # noqa: F401
 from mmpersonsearch.evaluation.metrics.dump_predictions import DumpPredictions
 from mmpersonsearch.evaluation.metrics.person_search_metric import PersonSearchMetric
+from mmpersonsearch.evaluation.provenance import describe_model, describe_versions
 from mmpersonsearch.utils.checkpoint import check_fits, load_checkpoint_file, use_safe_checkpoint_loader
 from mmpersonsearch.utils.files import write_whole
 from mmpersonsearch.utils.run_config import read_config
+from mmpersonsearch.visualization.ranking_pictures_metric import RankingPictures
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -23,7 +26,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("checkpoint", help="file or http(s) address")
     parser.add_argument("--work-dir", help="folder for logs and result.json (work_dirs/<config's name>)")
     parser.add_argument("--out", metavar="PREDICTIONS.pkl", help="write all detections and embeddings to this file")
-    parser.add_argument("--show-dir", help="write the test images with their detections to this folder")
+    parser.add_argument("--show-dir", help="draw test images with detections, and the worst queries' matches")
     parser.add_argument(
         "--cfg-options",
         nargs="+",
@@ -45,10 +48,10 @@ def draw_detections(config: Config, folder: str) -> None:
     hook.test_out_dir = os.path.abspath(folder)
 
 
-def write_figures(metrics: dict[str, float], path: str) -> None:
-    """Write the metrics as JSON."""
-    figures = {name: float(value) for name, value in metrics.items()}
-    write_whole(path, (json.dumps(figures, indent=2) + "\n").encode())
+def write_figures(metrics: dict[str, float], records: dict[str, Any], path: str) -> None:
+    """Write the metrics as JSON, and behind them what they depend on."""
+    content = {**{name: float(value) for name, value in metrics.items()}, **records}
+    write_whole(path, (json.dumps(content, indent=2) + "\n").encode())
     print(f"Figures: {path}")
 
 
@@ -72,14 +75,26 @@ def main(argv: list[str] | None = None) -> None:
         check_fits(runner.model, checkpoint, args.checkpoint)
     except ValueError as error:
         sys.exit(f"test.py: {error}")
+    evaluators = runner.test_evaluator.metrics
+    searches = [metric for metric in evaluators if isinstance(metric, PersonSearchMetric)]
+    records = {
+        "model": describe_model(config.pretty_text, args.config, config.load_from),
+        "versions": describe_versions(),
+    }
     if args.out:
-        metrics = runner.test_evaluator.metrics
-        if not any(isinstance(metric, PersonSearchMetric) for metric in metrics):
+        if not searches:
             sys.exit(f"test.py: --out writes person search predictions, {args.config} has no PersonSearchMetric")
-        metrics.append(DumpPredictions(args.out))
+        evaluators.append(DumpPredictions(args.out, records))
+    if args.show_dir and searches:
+        img_path = runner.test_dataloader.dataset.img_path
+        evaluators.append(RankingPictures(args.show_dir, img_path, searches[0].rankings[0], searches[0].det_thr))
+    for metric in evaluators:  # MMEngine has given it to the config's metrics only
+        metric.dataset_meta = runner.test_evaluator.dataset_meta
     metrics = runner.test()
     if is_main_process():
-        write_figures(metrics, os.path.join(runner.work_dir, "result.json"))
+        if searches:
+            records["protocol"] = searches[0].protocol_record
+        write_figures(metrics, records, os.path.join(runner.work_dir, "result.json"))
 
 
 if __name__ == "__main__":

@@ -99,6 +99,10 @@ class CocoPersonSearchDataset(PersonSearchDataset):
             query.camera_id = cameras[query.img_id]
         return "cross_camera" if self.cross_camera else "all"
 
+    def annotation_files(self) -> dict[str, list[Path]]:
+        """Boxes and queries."""
+        return {"boxes": [Path(self.ann_file)], "queries": [self.query_file]}
+
     def _scene(self, image: dict, persons: list[tuple]) -> SceneImage:
         cameras = {camera for *_, camera in persons} | {image.get("camera_id")}
         cameras.discard(None)

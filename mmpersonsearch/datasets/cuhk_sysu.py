@@ -88,8 +88,16 @@ class CUHKSYSUDataset(PersonSearchDataset):
             for size, records in self._protocols.items()
         }
 
+    def annotation_files(self) -> dict[str, list[Path]]:
+        """Boxes, test images, and the galleries of each size, which name the queries too."""
+        galleries = {f"gallery {size}": [self._gallery_file(size)] for size in self.gallery_sizes}
+        return {"boxes": [self._annotation("Images.mat")], "images": [self._annotation("pool.mat")], **galleries}
+
     def _annotation(self, name: str) -> Path:
         return Path(self.data_root) / "annotation" / name
+
+    def _gallery_file(self, size: int) -> Path:
+        return self._annotation(f"test/train_test/TestG{size}.mat")
 
     def _load_boxes(self) -> dict[str, np.ndarray]:
         """(N, 4) integer x, y, w, h of all persons of each image."""
@@ -117,7 +125,7 @@ class CUHKSYSUDataset(PersonSearchDataset):
     def _load_protocols(self, names: list[str]) -> dict[int, list[GalleryRecord]]:
         protocols = {}
         for size in self.gallery_sizes:
-            path = self._annotation(f"test/train_test/TestG{size}.mat")
+            path = self._gallery_file(size)
             protocols[size] = list(read_galleries(path, f"TestG{size}", names))
             first = protocols[self.gallery_sizes[0]]
             if [_query_of(r) for r in first] != [_query_of(r) for r in protocols[size]]:

@@ -7,12 +7,14 @@ import warnings
 from abc import ABCMeta, abstractmethod
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 from mmdet.datasets import BaseDetDataset
 
 from mmpersonsearch.registry import TRANSFORMS
 from mmpersonsearch.structures import Query, SceneImage, SearchProtocol
+from mmpersonsearch.utils.files import digest_files
 
 from .boxes import has_area
 
@@ -22,8 +24,9 @@ Galleries = str | dict[int, list[tuple[np.ndarray, np.ndarray]]]
 class PersonSearchDataset(BaseDetDataset, metaclass=ABCMeta):
     """Scene images with persons, some of whom have an identity; the test split also has queries.
 
-    A subclass says how its files are read: :meth:`load_scenes`, :meth:`load_queries`, :meth:`load_galleries` and
-    :meth:`img_path`, all with the data set's own identity numbers, which may be any numbers >= 0.
+    A subclass says how its files are read: :meth:`load_scenes`, :meth:`load_queries`, :meth:`load_galleries`,
+    :meth:`annotation_files` and :meth:`img_path`, all with the data set's own identity numbers, which may be any
+    numbers >= 0.
 
     An entry of the training split holds ``img_id``, ``img_path``, ``camera_id`` and ``instances``, each with ``bbox``
     (xyxy), ``bbox_label`` 0, ``ignore_flag`` 0 and ``person_id``: contiguous, 0 to ``metainfo['num_ids']`` - 1 in the
@@ -85,6 +88,10 @@ class PersonSearchDataset(BaseDetDataset, metaclass=ABCMeta):
         """Galleries of the test split, in the form that :class:`SearchProtocol` has them."""
 
     @abstractmethod
+    def annotation_files(self) -> dict[str, list[Path]]:
+        """The files behind the test split by what they say, such as ``{'queries': [...]}``; read before."""
+
+    @abstractmethod
     def img_path(self, img_id: str | int) -> str:
         """Where the image lies."""
 
@@ -102,7 +109,9 @@ class PersonSearchDataset(BaseDetDataset, metaclass=ABCMeta):
             scenes = self._with_contiguous_ids(scenes)
             return [self._entry(scene) for scene in scenes]
         queries = self.load_queries()
-        protocol = SearchProtocol(scenes, queries, self.load_galleries(scenes, queries))
+        galleries = self.load_galleries(scenes, queries)
+        data = {what: digest_files(files) for what, files in self.annotation_files().items()}
+        protocol = SearchProtocol(scenes, queries, galleries, {"data_set": type(self).__name__, **data})
         self._metainfo["search_protocol"] = protocol
         queries_of = defaultdict(list)
         for i, query in enumerate(queries):

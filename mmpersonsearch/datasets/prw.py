@@ -66,8 +66,17 @@ class PRWDataset(PersonSearchDataset):
         check_unique(frames, index)
         return [self._load_scene(frame) for frame in frames]
 
+    def annotation_files(self) -> dict[str, list[Path]]:
+        """Frames, their boxes, queries."""
+        index = Path(self.data_root) / "frame_test.mat"
+        boxes = [self._box_file(frame) for frame in load_names(index, "img_index_test")]
+        return {"images": [index], "boxes": boxes, "queries": [self.query_file]}
+
+    def _box_file(self, frame: str) -> Path:
+        return Path(self.data_root) / "annotations" / f"{frame}.jpg.mat"
+
     def _load_scene(self, frame: str) -> SceneImage:
-        path = Path(self.data_root) / "annotations" / f"{frame}.jpg.mat"
+        path = self._box_file(frame)
         rows = load_variable(path, _BOX_KEYS)
         if rows.size == 0:
             rows = np.empty((0, 5))

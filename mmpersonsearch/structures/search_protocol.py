@@ -63,11 +63,15 @@ class SearchProtocol:
         galleries: ``'all'``: each query's gallery is every image but its own. ``'cross_camera'``: of those, the
             images of other cameras. A dict ``{size: [(image_indices (G,), true_bboxes (G, 4)), ... one a query]}``:
             an own gallery for each query, with the person's box in each image and NaN where it is absent.
+        data: Where all this comes from, so that figures of different data are not compared unawares: the data set
+            under ``'data_set'``, and for each of its annotation files what it says and a fingerprint. Empty where
+            it is not known.
     """
 
     images: list[SceneImage]
     queries: list[Query]
     galleries: str | dict[int, Gallery] = field(default="all")
+    data: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         index = {image.img_id: i for i, image in enumerate(self.images)}

@@ -4,6 +4,9 @@ import os.path as osp
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.dataset import BaseDataset
+
+from mmpersonsearch.registry import DATASETS
 
 
 def read_config(path: str, options: dict[str, Any] | None = None, work_dir: str | None = None) -> Config:
@@ -25,6 +28,22 @@ def read_config(path: str, options: dict[str, Any] | None = None, work_dir: str 
     stem = osp.splitext(osp.basename(path))[0]
     config.work_dir = work_dir or config.get("work_dir") or osp.join("work_dirs", stem)
     return config
+
+
+def build_test_dataset(config: Config) -> BaseDataset:
+    """The test split of a config without its pipeline: annotations, queries and where the images are.
+
+    Raises:
+        FileNotFoundError: A file of the data set is missing.
+        ValueError: The content of a file is wrong, or the config's test split is not one for person search.
+    """
+    dataset = DATASETS.build({**config.test_dataloader.dataset, "pipeline": []})
+    if "search_protocol" not in dataset.metainfo:
+        raise ValueError(
+            f"{config.filename}: test_dataloader.dataset is a {type(dataset).__name__} without queries, "
+            "expected the test split of a person search data set"
+        )
+    return dataset
 
 
 def resume_from(config: Config, resume: str | None) -> None:

@@ -1,8 +1,16 @@
 """Pictures of what was found."""
 
-from .ranking_picture import draw_ranking
+from .curve_plots import plot_gallery_sizes, plot_precision_recall, plot_rcp_parameters
+from .ranking_picture import draw_ranking, draw_ranking_scenes, query_titles
 
-__all__ = ["draw_ranking"]
+__all__ = [
+    "draw_ranking",
+    "draw_ranking_scenes",
+    "plot_gallery_sizes",
+    "plot_precision_recall",
+    "plot_rcp_parameters",
+    "query_titles",
+]
 
 try:
     from .local_visualizer import PersonSearchLocalVisualizer

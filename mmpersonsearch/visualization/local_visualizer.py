@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import mmcv
 import numpy as np
 import torch
+from matplotlib.textpath import TextPath
 from mmdet.structures import DetDataSample
 from mmdet.visualization import DetLocalVisualizer
 from mmengine.dist import master_only
@@ -14,6 +15,8 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from mmpersonsearch.registry import VISUALIZERS
+
+from .label_places import place_labels
 
 Color = tuple[int, int, int]
 
@@ -23,7 +26,8 @@ class PersonSearchLocalVisualizer(DetLocalVisualizer):
     """Draws detections with their scores, and the boxes of queries in another colour.
 
     Serves MMDetection's ``DetVisualizationHook``. With ground truth the picture has two halves: left the annotated
-    persons with their identities, right the detections. The colours differ in brightness too.
+    persons, labelled ones with their identities and unlabelled ones dashed, right the detections. The colours differ
+    in brightness too.
 
     Args:
         name: Name of the instance, for MMEngine.
@@ -78,13 +82,15 @@ class PersonSearchLocalVisualizer(DetLocalVisualizer):
         sample = DetDataSample() if data_sample is None else data_sample.cpu()
         halves = []
         if draw_gt and "gt_instances" in sample:
-            halves.append(self._draw_truth(image, sample.gt_instances))
+            taken = []
+            halves.append((self._draw_truth(image, sample.gt_instances, taken), taken))
         if draw_pred and "pred_instances" in sample:
-            found = sample.pred_instances
-            halves.append(self._draw_found(image, found[found.scores >= pred_score_thr]))
+            taken, found = [], sample.pred_instances
+            halves.append((self._draw_found(image, found[found.scores >= pred_score_thr], taken), taken))
+        halves = halves or [(image, [])]
         if "query_instances" in sample:
-            halves = [self._draw_queries(half, sample.query_instances) for half in halves or [image]]
-        drawn = np.concatenate(halves or [image], axis=1)
+            halves = [(self._draw_queries(half, sample.query_instances, taken), taken) for half, taken in halves]
+        drawn = np.concatenate([half for half, _ in halves], axis=1)
 
         self.set_image(drawn)
         if show:
@@ -94,41 +100,58 @@ class PersonSearchLocalVisualizer(DetLocalVisualizer):
         else:
             mmcv.imwrite(drawn[..., ::-1], out_file)
 
-    def _draw_truth(self, image: np.ndarray, truth: InstanceData) -> np.ndarray:
+    def _draw_truth(self, image: np.ndarray, truth: InstanceData, taken: list[np.ndarray]) -> np.ndarray:
         ids = truth.person_ids.tolist() if "person_ids" in truth else [-1] * len(truth.bboxes)
-        return self._draw_boxes(image, truth.bboxes, [f"id {i}" if i >= 0 else "" for i in ids], self.gt_color)
+        texts = [f"id {i}" if i >= 0 else "" for i in ids]
+        styles = ["-" if i >= 0 else "--" for i in ids]
+        return self._draw_boxes(image, truth.bboxes, texts, self.gt_color, taken, line_styles=styles)
 
-    def _draw_found(self, image: np.ndarray, found: InstanceData) -> np.ndarray:
+    def _draw_found(self, image: np.ndarray, found: InstanceData, taken: list[np.ndarray]) -> np.ndarray:
         texts = [f"{100 * score:.0f}" for score in found.scores.tolist()]
-        return self._draw_boxes(image, found.bboxes, texts, self.bbox_color)
+        return self._draw_boxes(image, found.bboxes, texts, self.bbox_color, taken)
 
-    def _draw_queries(self, image: np.ndarray, queries: InstanceData) -> np.ndarray:
+    def _draw_queries(self, image: np.ndarray, queries: InstanceData, taken: list[np.ndarray]) -> np.ndarray:
         texts = [f"query {i}" for i in queries.query_ids.tolist()]
-        return self._draw_boxes(image, queries.bboxes, texts, self.query_color, below=True)
+        return self._draw_boxes(image, queries.bboxes, texts, self.query_color, taken, below=True)
 
     def _draw_boxes(
-        self, image: np.ndarray, bboxes: Tensor, texts: Sequence[str], color: Color, below: bool = False
+        self,
+        image: np.ndarray,
+        bboxes: Tensor,
+        texts: Sequence[str],
+        color: Color,
+        taken: list[np.ndarray],
+        line_styles: str | list[str] = "-",
+        below: bool = False,
     ) -> np.ndarray:
-        """Boxes with a text over them, or at their lower edge."""
+        """Boxes with a text over them, or at their lower edge; where others are ``taken``, elsewhere at the box."""
         if len(bboxes) == 0:
             return image
         height, width = image.shape[:2]
         limits = torch.tensor([width - 1, height - 1, width - 1, height - 1])
         bboxes = getattr(bboxes, "tensor", bboxes).float().clamp(min=0).minimum(limits)
         self.set_image(image)
-        self.draw_bboxes(bboxes, edge_colors=color, alpha=self.alpha, line_widths=self.line_width)
-        corners = bboxes[:, [0, 3]] if below else bboxes[:, :2]
-        dark = sum(color) < 384
+        self.draw_bboxes(
+            bboxes, edge_colors=color, alpha=self.alpha, line_widths=self.line_width, line_styles=line_styles
+        )
         font_size = max(7, round((height * width) ** 0.5 / 60))
-        for text, corner in zip(texts, corners):
-            fits_over = below or corner[1] > 2 * font_size
+        sizes = self._label_sizes(texts, font_size)
+        corners = place_labels(bboxes.numpy(), sizes, (width, height), taken, below)
+        for text, size, corner in zip(texts, sizes, corners):
             if text:
                 self.draw_texts(
                     text,
-                    corner,
+                    corner + size / 2,
                     font_sizes=font_size,
-                    colors="white" if dark else "black",
-                    vertical_alignments="bottom" if fits_over else "top",
+                    colors="white" if sum(color) < 384 else "black",
+                    vertical_alignments="center",
+                    horizontal_alignments="center",
                     bboxes=dict(facecolor=tuple(c / 255 for c in color), alpha=0.8, pad=0.7, edgecolor="none"),
                 )
         return self.get_image()
+
+    def _label_sizes(self, texts: Sequence[str], font_size: float) -> np.ndarray:
+        """(n, 2) width and height in pixels of texts with their ground."""
+        size = font_size * self.fig_save.dpi / 72
+        widths = [TextPath((0, 0), text, size=size).get_extents().width + 4 if text else 0.0 for text in texts]
+        return np.stack([widths, np.full(len(texts), 1.25 * size + 2)], axis=1)

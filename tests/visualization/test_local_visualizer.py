@@ -43,6 +43,11 @@ def has_color(picture, color, columns):
     return bool((np.abs(picture[:, columns] - color).max(2) < 25).sum() > 50)
 
 
+def number_ground(picture):
+    """Pixels of the ground of annotated persons' numbers, 0.8 of the colour on black."""
+    return (np.abs(picture - 0.8 * np.array(TRUTH)).max(2) < 8).sum()
+
+
 def test_detections_and_queries_have_colors_of_their_own(tmp_path):
     picture = draw(tmp_path, sample())
     assert picture.shape == (300, 400, 3)
@@ -59,6 +64,35 @@ def test_truth_stands_beside_detections(tmp_path):
     assert has_color(picture, FOUND, slice(430, 510)) and not has_color(picture, FOUND, slice(0, 400))
     assert has_color(picture, QUERY, slice(290, 370)) and has_color(picture, QUERY, slice(690, 770))
     assert draw(tmp_path, sample(truth=True), draw_gt=False).shape == (300, 400, 3)
+
+
+def test_unlabelled_persons_are_dashed_and_without_number(tmp_path):
+    data_sample = sample(query=False, num_found=0)
+    data_sample.gt_instances = InstanceData(
+        bboxes=torch.tensor([[50.0, 60, 110, 260], [250, 60, 310, 260]]), person_ids=torch.tensor([0, -1])
+    )
+    picture = draw(tmp_path, data_sample, draw_pred=False)
+
+    def share_of_left_edge(x):
+        """How much of the box's left side is drawn."""
+        return (np.abs(picture[60:260, x - 1 : x + 2] - TRUTH).max(2).min(1) < 60).mean()
+
+    assert share_of_left_edge(50) > 0.95
+    assert 0.4 < share_of_left_edge(250) < 0.85
+    assert number_ground(picture[:58]) > 100
+    assert not picture[:55, 200:].any()
+
+
+def test_labels_of_boxes_at_one_place_are_all_readable(tmp_path):
+    data_sample = sample(query=False, num_found=0)
+    box = [100.0, 100, 300, 280]
+    data_sample.gt_instances = InstanceData(bboxes=torch.tensor([box]), person_ids=torch.tensor([8]))
+    one = draw(tmp_path, data_sample)
+    data_sample.gt_instances = InstanceData(bboxes=torch.tensor([box] * 3), person_ids=torch.tensor([8, 8, 8]))
+    three = draw(tmp_path, data_sample)
+    assert number_ground(one) > 100
+    # Somewhat less than thrice: a number inside of the box lies over its line.
+    assert number_ground(three) > 2 * number_ground(one)
 
 
 def test_nothing_to_draw(tmp_path):

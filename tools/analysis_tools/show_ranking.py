@@ -1,56 +1,95 @@
 """Draw queries beside their best matches, from the predictions that ``tools/test.py --out`` has written."""
 
 import argparse
-import os
-import pickle
 import sys
 from pathlib import Path
 
 import numpy as np
-import torch
-from mmengine.config import DictAction
-from mmengine.structures import InstanceData
-from PIL import Image
+from mmengine.config import Config, DictAction
 
-from mmpersonsearch.evaluation import RankingWithContextPersons, rank_gallery
-from mmpersonsearch.registry import DATASETS
+from mmpersonsearch.evaluation import BaseRanking, PersonSearchMetric, SearchResult, evaluate_search, rank_gallery
+from mmpersonsearch.evaluation.functional.ranking_list import worst_queries
+from mmpersonsearch.evaluation.predictions import Predictions, read_predictions
+from mmpersonsearch.registry import METRICS
 from mmpersonsearch.structures import SearchProtocol
-from mmpersonsearch.utils.run_config import read_config
-from mmpersonsearch.visualization import draw_ranking
+from mmpersonsearch.utils.run_config import build_test_dataset, read_config
+from mmpersonsearch.visualization import draw_ranking, draw_ranking_scenes, query_titles
+from mmpersonsearch.visualization.page import open_scene
+
+SIMILARITY = "similarity"
 
 
-def read_predictions(path: str, protocol: SearchProtocol) -> tuple[list[InstanceData], torch.Tensor]:
-    """Read a file of ``DumpPredictions`` (a pickle: open only your own).
+def build_metric(config: Config) -> PersonSearchMetric:
+    """The person search metric of a config's test, or the default one where it has none."""
+    evaluators = config.get("test_evaluator") or []
+    for evaluator in [evaluators] if isinstance(evaluators, dict) else evaluators:
+        if evaluator["type"].rpartition(".")[2] == "PersonSearchMetric":
+            return METRICS.build(evaluator)
+    return PersonSearchMetric()
 
-    Args:
-        path: The file.
-        protocol: Of the test split that was predicted.
 
-    Returns:
-        One ``InstanceData`` an image of the protocol, in its order, and (Q, D) embeddings of the queries.
+def find_ranking(metric: PersonSearchMetric, name: str) -> BaseRanking | None:
+    """One of the metric's rankings by its name; None for plain similarity.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: Images of the protocol are not in it, or queries have no embedding.
+        ValueError: The metric has no ranking of that name.
     """
-    if not os.path.isfile(path):
-        raise FileNotFoundError(f"predictions {path} do not exist (tools/test.py ... --out {path} writes them)")
-    images = pickle.loads(Path(path).read_bytes())
-    missing = [scene.img_id for scene in protocol.images if scene.img_id not in images]
-    if missing:
-        raise ValueError(
-            f"{path}: {len(missing)} of the test split's {len(protocol.images)} images are not in it, the first is "
-            f"{missing[0]!r}; was it written for this data set?"
-        )
-    found = [images[scene.img_id] for scene in protocol.images]
-    feats = {i: f for image in found for i, f in zip(image.get("query_ids", ()), image.get("query_feats", ()))}
-    if set(feats) != set(range(len(protocol.queries))):
-        raise ValueError(f"{path}: {len(feats)} query embeddings, the test split has {len(protocol.queries)} queries")
-    detections = [
-        InstanceData(**{name: torch.from_numpy(image[name]) for name in ("bboxes", "scores", "reid_feats")})
-        for image in found
-    ]
-    return detections, torch.from_numpy(np.stack([feats[i] for i in range(len(feats))]))
+    rankings = {SIMILARITY: None, **{ranking.name: ranking for ranking in metric.rankings if ranking is not None}}
+    if name not in rankings:
+        raise ValueError(f"--ranking {name}: expected one of test_evaluator.rankings: {', '.join(rankings)}")
+    return rankings[name]
+
+
+def choose_queries(
+    args: argparse.Namespace, protocol: SearchProtocol, found: Predictions, searched: dict
+) -> tuple[list[int], SearchResult | None]:
+    """The queries to draw, and their evaluation where the choice rests on it."""
+    if args.worst_first:
+        result = evaluate_search(protocol, found.detections, found.query_feats, **searched)
+        return worst_queries(result, args.num_queries), result
+    if args.queries:
+        return args.queries, None
+    last = len(protocol.queries) - 1
+    return np.linspace(0, last, min(args.num_queries, last + 1)).round().astype(int).tolist(), None
+
+
+def draw(args: argparse.Namespace) -> int:
+    """Write the picture.
+
+    Returns:
+        Number of rows.
+    """
+    config = read_config(args.config, args.cfg_options)
+    metric = build_metric(config)
+    ranking = find_ranking(metric, args.ranking)
+    dataset = build_test_dataset(config)
+    protocol = dataset.metainfo["search_protocol"]
+    found = read_predictions(args.predictions, protocol)
+    gallery = args.gallery_size
+    if gallery is None and isinstance(protocol.galleries, dict):
+        gallery = next(iter(protocol.galleries))
+    searched = dict(det_thr=metric.det_thr, ranking=ranking, gallery=gallery)
+    query_inds, result = choose_queries(args, protocol, found, searched)
+    rankings = rank_gallery(protocol, found.detections, found.query_feats, query_inds, k=args.topk, **searched)
+    title = [Path(args.config).stem, args.ranking, *([] if gallery is None else [f"gallery of {gallery}"])]
+    title += ["lowest average precision first"] if args.worst_first else []
+    (draw_ranking_scenes if args.scenes else draw_ranking)(
+        protocol,
+        rankings,
+        lambda img_id: open_scene(dataset.img_path(img_id)),
+        args.out,
+        title=", ".join(title),
+        row_titles=query_titles(protocol, query_inds, result),
+    )
+    return len(query_inds)
+
+
+def positive(text: str) -> int:
+    """A whole number >= 1."""
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -58,9 +97,16 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("config", help="the config that was tested")
     parser.add_argument("predictions", help="what tools/test.py --out has written")
     parser.add_argument("--out", default="ranking.png", help="picture to write")
-    parser.add_argument("--num-queries", type=int, default=8, help="rows, evenly spread over the queries")
-    parser.add_argument("--topk", type=int, default=5, help="matches of a query")
-    parser.add_argument("--rcp", action="store_true", help="rank with context persons")
+    parser.add_argument("--scenes", action="store_true", help="whole scenes instead of crops")
+    parser.add_argument("--num-queries", type=positive, default=8, help="rows, evenly spread over the queries")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--queries", type=int, nargs="+", metavar="INDEX", help="just these, counted from 0")
+    which.add_argument(
+        "--worst-first", action="store_true", help="the queries with the lowest average precision, lowest first"
+    )
+    parser.add_argument("--topk", type=positive, default=5, help="matches of a query")
+    parser.add_argument("--ranking", default=SIMILARITY, help="name of one of test_evaluator.rankings, such as rcp")
+    parser.add_argument("--gallery-size", type=int, help="of a protocol with several; the first where left out")
     parser.add_argument("--cfg-options", nargs="+", action=DictAction, metavar="KEY=VALUE")
     return parser.parse_args(argv)
 
@@ -68,23 +114,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     try:
-        config = read_config(args.config, args.cfg_options)
-        dataset = DATASETS.build({**config.test_dataloader.dataset, "pipeline": []})
-        protocol = dataset.metainfo["search_protocol"]
-        detections, query_feats = read_predictions(args.predictions, protocol)
-    except (FileNotFoundError, ValueError) as error:
+        number = draw(args)
+    except (OSError, ValueError) as error:
         sys.exit(f"show_ranking.py: {error}")
-    number = min(args.num_queries, len(protocol.queries))
-    rankings = rank_gallery(
-        protocol,
-        detections,
-        query_feats,
-        np.linspace(0, len(protocol.queries) - 1, number).round().astype(int).tolist(),
-        k=args.topk,
-        det_thr=config.test_evaluator.get("det_thr", 0.5),
-        ranking=RankingWithContextPersons() if args.rcp else None,
-    )
-    draw_ranking(protocol, rankings, lambda img_id: Image.open(dataset.img_path(img_id)), args.out)
     print(f"{number} queries with their {args.topk} best matches: {args.out}")
 
 

@@ -56,6 +56,30 @@ def evaluate_detections(
     Raises:
         ValueError: Different numbers of images, no true box at all, malformed or non-finite boxes or scores.
     """
+    scores, matched, num_persons = match_detections(gt_bboxes, detections, iou_thr, det_thr)
+    recall = int(matched.sum()) / num_persons
+    return DetectionResult(
+        ap=_average_precision(scores, matched) * recall,
+        recall=recall,
+        num_persons=num_persons,
+        num_detections=len(matched),
+    )
+
+
+def match_detections(
+    gt_bboxes: Sequence[Tensor | np.ndarray], detections: Sequence[InstanceData], iou_thr: float, det_thr: float
+) -> tuple[Tensor, Tensor, int]:
+    """Which detections with score >= det_thr are right.
+
+    Args:
+        gt_bboxes: See :func:`evaluate_detections`, as for all arguments and errors.
+        detections: One an image.
+        iou_thr: Least IoU.
+        det_thr: Least score.
+
+    Returns:
+        (N,) scores, (N,) bool, whether each is matched, and the number of true boxes.
+    """
     if len(gt_bboxes) != len(detections):
         raise ValueError(f"gt_bboxes has {len(gt_bboxes)} images but detections has {len(detections)}")
     truths, num_truths = _flat_boxes(gt_bboxes, "gt_bboxes")
@@ -71,14 +95,7 @@ def evaluate_detections(
 
     keep = scores >= det_thr
     num_boxes = torch.bincount(image_inds[keep], minlength=len(detections))
-    matched = _match(truths, num_truths, boxes[keep], num_boxes, iou_thr)
-    recall = int(matched.sum()) / len(truths)
-    return DetectionResult(
-        ap=_average_precision(scores[keep], matched) * recall,
-        recall=recall,
-        num_persons=len(truths),
-        num_detections=len(matched),
-    )
+    return scores[keep], _match(truths, num_truths, boxes[keep], num_boxes, iou_thr), len(truths)
 
 
 def _flat_boxes(boxes: Sequence[Tensor | np.ndarray], name: str) -> tuple[Tensor, Tensor]:

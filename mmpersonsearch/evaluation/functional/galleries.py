@@ -216,14 +216,17 @@ class ListedGallery(Gallery):
 
     def arrange(self, similarities: Tensor, query_inds: Tensor) -> Tensor:
         """See :meth:`Gallery.arrange`; the columns are the detections of the listed images, in the list's order."""
-        entries, entry_rows, _ = self._entries(query_inds)
+        entries, _, _ = self._entries(query_inds)
         image_inds = self._image_inds[entries]
-        detections, owners = ragged_ranges(self.index.offsets[image_inds], self.index.counts[image_inds])
-        rows = entry_rows[owners]
-        columns = detections - self.index.offsets[image_inds][owners] + self._columns[entries][owners]
-        width = int(self._num_columns[query_inds].max())
-        result = similarities.new_full((len(query_inds), width), -torch.inf)
-        result[rows, columns] = similarities[rows, detections]
+        lengths = self._num_columns[query_inds]
+        num, width = len(query_inds), int(lengths.max())
+        # Millions of numbers: positions in the flattened tensors, since pairs of row and column cost twice as much.
+        steps = torch.arange(num, device=lengths.device)
+        sources, _ = ragged_ranges(self.index.offsets[image_inds], self.index.counts[image_inds])
+        sources += torch.repeat_interleave(steps * similarities.shape[1], lengths)
+        targets, _ = ragged_ranges(steps * width, lengths)
+        result = similarities.new_full((num, width), -torch.inf)
+        result.view(-1)[targets] = similarities.reshape(-1)[sources]
         return result
 
     def image_lists(self, query_inds: Tensor) -> Tensor:

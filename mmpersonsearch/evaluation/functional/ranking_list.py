@@ -1,4 +1,4 @@
-"""The best matches of single queries, for pictures."""
+"""The best matches of single queries, and which queries are worst, for pictures."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mmpersonsearch.structures import SearchProtocol
 from ..rankings.base_ranking import BaseRanking, QueryChunk
 from .galleries import Gallery, build_gallery
 from .ragged import ragged_ranges, segment_last_argmax
-from .search import iterate_chunks
+from .search import SearchResult, iterate_chunks
 from .search_index import SearchIndex, build_search_index
 
 
@@ -29,6 +29,8 @@ class RankingList:
         bboxes: (k, 4) float64 the detections, xyxy in pixels.
         similarities: (k,) as ranked.
         right: (k,) bool, whether the detection is on the query's person.
+        true_bboxes: (k, 4) float64 boxes of the query's person in these images, NaN where it is absent.
+        other_bboxes: k arrays (n, 4) float64, the images' other detections.
     """
 
     query_ind: int
@@ -36,6 +38,8 @@ class RankingList:
     bboxes: np.ndarray
     similarities: np.ndarray
     right: np.ndarray
+    true_bboxes: np.ndarray
+    other_bboxes: list[np.ndarray]
 
 
 def rank_gallery(
@@ -77,11 +81,23 @@ def rank_gallery(
     for inds, sims in iterate_chunks(index, [searched], wanted.unique()):
         ranked = sims if ranking is None else ranking.rank(QueryChunk(index, inds, sims, searched))
         for query_ind, row in zip(inds, ranked):
-            lists[int(query_ind)] = _best_images(index, searched, query_ind, row, k)
+            lists[int(query_ind)] = _best_images(protocol, index, searched, query_ind, row, k)
     return [lists[int(i)] for i in wanted]
 
 
-def _best_images(index: SearchIndex, gallery: Gallery, query_ind: Tensor, sims: Tensor, k: int) -> RankingList:
+def worst_queries(result: SearchResult, number: int) -> list[int]:
+    """The queries with the lowest average precision, the lowest first, of equal ones the first.
+
+    Args:
+        result: An evaluation; queries that it left out are not among the worst.
+        number: How many at most.
+    """
+    return result.query_inds[np.argsort(result.aps, kind="stable")[:number]].tolist()
+
+
+def _best_images(
+    protocol: SearchProtocol, index: SearchIndex, gallery: Gallery, query_ind: Tensor, sims: Tensor, k: int
+) -> RankingList:
     images = gallery.image_lists(query_ind[None])[0]
     images = images[(images >= 0) & (index.counts[images] > 0)]
     dets, owners = ragged_ranges(index.offsets[images], index.counts[images])
@@ -89,6 +105,8 @@ def _best_images(index: SearchIndex, gallery: Gallery, query_ind: Tensor, sims: 
     # Of equally similar images the later one first, as in the evaluation.
     order = sims[best].sort(stable=True)[1].flip(0)[:k]
     images, best = images[order], best[order]
+    dets, owners = ragged_ranges(index.offsets[images], index.counts[images])
+    others = index.bboxes[dets[dets != best[owners]]].split((index.counts[images] - 1).tolist())
     pairs = gallery.pairs
     inds = torch.arange(pairs.offsets[query_ind], pairs.offsets[query_ind + 1], device=images.device)
     right = pairs.candidates[ragged_ranges(pairs.candidate_offsets[inds], pairs.candidate_offsets.diff()[inds])[0]]
@@ -98,4 +116,19 @@ def _best_images(index: SearchIndex, gallery: Gallery, query_ind: Tensor, sims: 
         bboxes=index.bboxes[best].cpu().numpy(),
         similarities=sims[best].cpu().numpy(),
         right=torch.isin(best, right).cpu().numpy(),
+        true_bboxes=_true_bboxes(protocol, gallery.name, int(query_ind), images.cpu().numpy()),
+        other_bboxes=[bboxes.cpu().numpy() for bboxes in others],
     )
+
+
+def _true_bboxes(protocol: SearchProtocol, gallery: str | int, query_ind: int, image_inds: np.ndarray) -> np.ndarray:
+    """(k, 4) the query person's box in each of the images, the first of several; NaN where there is none."""
+    if isinstance(protocol.galleries, dict):
+        listed, bboxes = (np.asarray(part) for part in protocol.galleries[gallery][query_ind])
+        order = np.argsort(listed)
+        return bboxes.reshape(-1, 4)[order[np.searchsorted(listed, image_inds, sorter=order)]]
+    result = np.full((len(image_inds), 4), np.nan)
+    for row, image_ind in zip(result, image_inds):
+        image = protocol.images[image_ind]
+        row[:] = next(iter(image.bboxes[image.person_ids == protocol.queries[query_ind].person_id]), np.nan)
+    return result

@@ -19,7 +19,7 @@ from .ragged import ragged_ranges, segment_last_argmax
 from .search_index import SearchIndex, build_search_index
 
 # Similarities held at a time; with the copies that are made of them about 40 bytes each.
-_MAX_SIMILARITIES = 8_000_000
+_MAX_SIMILARITIES = 4_000_000
 
 
 @dataclass
@@ -152,7 +152,7 @@ def _evaluate(
     topk: Sequence[int],
 ) -> list[SearchResult]:
     held = torch.stack([gallery.pairs.counts > 0 for gallery in galleries])
-    _report_left_out(galleries, held)
+    report_left_out(galleries, held)
     shape = (len(galleries), len(rankings), len(index.query_feats))
     aps = torch.zeros(shape, dtype=torch.float64, device=held.device)
     ranks = torch.zeros(shape, dtype=torch.int64, device=held.device)
@@ -196,7 +196,16 @@ def _result(
     )
 
 
-def _report_left_out(galleries: Sequence[Gallery], held: Tensor) -> None:
+def report_left_out(galleries: Sequence[Gallery], held: Tensor) -> None:
+    """Warn of queries that no image of their gallery holds, on behalf of the caller's caller.
+
+    Args:
+        galleries: G galleries.
+        held: (G, Q) bool, whether an image of the gallery holds the query's person.
+
+    Raises:
+        ValueError: A gallery in which no query can be evaluated.
+    """
     left_out = (~held).sum(1).tolist()
     for gallery, number in zip(galleries, left_out):
         if number == held.shape[1]:
@@ -224,17 +233,33 @@ def _figures(gallery: Gallery, ranked: Tensor, query_inds: Tensor) -> tuple[Tens
         (R,) float64 average precisions, (R,) int64 ranks from 0; the largest integer where nothing was matched.
     """
     matches = _right_matches(gallery, ranked, query_inds)
-    positives = _padded_rows(matches.rows, matches.values, len(query_inds))
     ordered = _sort_rows_(gallery.arrange(ranked, query_inds))
-    width = ordered.shape[1]
+    aps = _precisions(ordered, matches).sum(1) / gallery.pairs.counts[query_inds]
+    return aps, _best_ranks(gallery, ranked, query_inds, ordered, matches)
 
+
+def match_precisions(gallery: Gallery, ranked: Tensor, query_inds: Tensor) -> Tensor:
+    """Precision at each right match, the least similar match first.
+
+    Args:
+        gallery: See :func:`_figures`, as for ``ranked`` and ``query_inds``.
+        ranked: (R, N).
+        query_inds: (R,).
+
+    Returns:
+        (R, M) float64, M the most matches of a query; zeros behind a query's matches.
+    """
+    matches = _right_matches(gallery, ranked, query_inds)
+    return _precisions(_sort_rows_(gallery.arrange(ranked, query_inds)), matches)
+
+
+def _precisions(ordered: Tensor, matches: _Matches) -> Tensor:
+    positives = _padded_rows(matches.rows, matches.values, len(ordered))
     # Equal similarities count as one step of the precision-recall curve: all at or above it are retrieved.
-    retrieved = width - torch.searchsorted(ordered, positives)
+    retrieved = ordered.shape[1] - torch.searchsorted(ordered, positives)
     num_right = torch.isfinite(positives).sum(1, keepdim=True)
     found = num_right - torch.searchsorted(positives, positives)
-    precisions = (found.double() / retrieved).masked_fill_(torch.isinf(positives), 0)
-    aps = precisions.sum(1) / gallery.pairs.counts[query_inds]
-    return aps, _best_ranks(gallery, ranked, query_inds, ordered, matches)
+    return (found.double() / retrieved).masked_fill_(torch.isinf(positives), 0)
 
 
 @dataclass

@@ -1,28 +1,27 @@
 """Keeps what a model found, for pictures and for evaluation afterwards."""
 
-import pickle
+from typing import Any
 
 from mmengine.logging import print_log
 
-from mmpersonsearch.utils.files import write_whole
-
+from ..predictions import write_predictions
 from .person_search_metric import PersonSearchMetric
 
 
 class DumpPredictions(PersonSearchMetric):
     """Write detections and embeddings of all test images to a file in place of computing figures.
 
-    The file is a pickle of a plain dict from ``img_id`` to a dict of NumPy arrays: ``bboxes`` (n, 4) xyxy in pixels of
-    the original image, ``scores`` (n,), ``reid_feats`` (n, D), and for an image with queries ``query_ids`` (q,)
-    (indices into the protocol's queries) and ``query_feats`` (q, D).
+    See :func:`mmpersonsearch.evaluation.predictions.write_predictions` for its form.
 
     Args:
         path: The file.
+        provenance: What is known of the model: ``model`` and ``versions``.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, provenance: dict[str, Any]) -> None:
         super().__init__()
         self.path = path
+        self.provenance = provenance
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
         """Write the file.
@@ -34,6 +33,7 @@ class DumpPredictions(PersonSearchMetric):
             result["img_id"]: {name: value.numpy() for name, value in result.items() if name != "img_id"}
             for result in results
         }
-        write_whole(self.path, pickle.dumps(images))
+        data = dict(self.search_protocol().data)
+        write_predictions(self.path, images, {"data": data, **self.provenance})
         print_log(f"Predictions of {len(images)} images: {self.path}", "current")
         return {}

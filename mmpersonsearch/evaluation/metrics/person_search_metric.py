@@ -14,8 +14,11 @@ from torch import Tensor
 from mmpersonsearch.registry import METRICS, RANKINGS
 from mmpersonsearch.structures import SearchProtocol
 
-from ..functional import SearchResult, evaluate_detections, evaluate_searches
+from ..functional import SearchResult, evaluate_searches
+from ..provenance import describe_protocol
 from ..rankings import BaseRanking
+from .detection_metric import describe_detection, detection_figures
+from .image_results import get_field, get_protocol, in_protocol_order, name_some
 
 _FIELDS = ("bboxes", "scores", "reid_feats")
 
@@ -30,6 +33,10 @@ class PersonSearchMetric(BaseMetric):
     sizes gives ``person_search/g<size>/mAP``, ``person_search/g<size>/<ranking>/mAP``, ... for each, and the keys
     without a size for the first.
 
+    Attributes:
+        protocol_record: What the figures depend on (:func:`mmpersonsearch.evaluation.provenance.describe_protocol`);
+            None before ``compute_metrics``, which runs in the main process only.
+
     Args:
         rankings: Rankings to report, as configs or built; None in the list is plain similarity. Names must differ.
         det_thr: Detections with a lower score are left out, of search and detection figures alike.
@@ -40,7 +47,7 @@ class PersonSearchMetric(BaseMetric):
         prefix: Put before all keys, with a slash.
 
     Raises:
-        ValueError: Two rankings of one name, or none at all.
+        ValueError: Two rankings of one name, or none at all; a ranking that does not exist, or its bad parameters.
     """
 
     def __init__(
@@ -56,7 +63,7 @@ class PersonSearchMetric(BaseMetric):
         # The keys carry their own prefixes; MMEngine warns of a metric without one.
         super().__init__(collect_device=collect_device, collect_dir=collect_dir, prefix=prefix or "person_search")
         self.prefix = prefix
-        self.rankings = [RANKINGS.build(r) if isinstance(r, dict) else r for r in rankings]
+        self.rankings = [_build_ranking(r) if isinstance(r, dict) else r for r in rankings]
         names = [_ranking_name(r) for r in self.rankings]
         if not names or len(set(names)) != len(names):
             raise ValueError(
@@ -66,6 +73,7 @@ class PersonSearchMetric(BaseMetric):
         self.det_thr = det_thr
         self.topk = tuple(topk)
         self.iou_thr = iou_thr
+        self.protocol_record: dict[str, Any] | None = None
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Keep what a model found in a batch of test images.
@@ -84,11 +92,11 @@ class PersonSearchMetric(BaseMetric):
             result = {"img_id": img_id}
             predictions = sample.get("pred_instances", {})
             for name in _FIELDS:
-                result[name] = _field(predictions, name, "pred_instances", img_id)
+                result[name] = get_field(predictions, name, "pred_instances", img_id)
             queries = sample.get("query_instances")
-            if queries is not None and len(_field(queries, "query_ids", "query_instances", img_id)):
-                result["query_ids"] = _field(queries, "query_ids", "query_instances", img_id)
-                result["query_feats"] = _field(queries, "reid_feats", "query_instances", img_id)
+            if queries is not None and len(get_field(queries, "query_ids", "query_instances", img_id)):
+                result["query_ids"] = get_field(queries, "query_ids", "query_instances", img_id)
+                result["query_feats"] = get_field(queries, "reid_feats", "query_instances", img_id)
             self.results.append(result)
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
@@ -103,24 +111,41 @@ class PersonSearchMetric(BaseMetric):
         Raises:
             ValueError: Images or queries without a result, results of an image that is not in the protocol.
         """
-        protocol = (self.dataset_meta or {}).get("search_protocol")
-        if not isinstance(protocol, SearchProtocol):
-            raise ValueError(
-                "PersonSearchMetric: dataset_meta['search_protocol'] must be a SearchProtocol, "
-                f"got {type(protocol).__name__}; is this a test split?"
-            )
-        ordered = _in_order(protocol, results)
+        protocol = self.search_protocol()
+        ordered = in_protocol_order(protocol, results)
         detections = [InstanceData(**{name: result[name] for name in _FIELDS}) for result in ordered]
-        query_feats = _query_feats(protocol, ordered)
+        return self.compute_figures(detections, _query_feats(protocol, ordered))
+
+    def compute_figures(self, detections: Sequence[InstanceData], query_feats: Tensor) -> dict[str, float]:
+        """The same from detections and embeddings that are in order already.
+
+        Args:
+            detections: One an image, see :func:`mmpersonsearch.evaluation.evaluate_search`.
+            query_feats: (Q, D) embeddings of the queries.
+
+        Returns:
+            Figures by key.
+        """
+        protocol = self.search_protocol()
         searches = evaluate_searches(
             protocol, detections, query_feats, det_thr=self.det_thr, topk=self.topk, rankings=self.rankings
         )
         metrics = {}
         for result in searches:
             metrics.update(self._search_figures(result, protocol, first=searches[0].gallery))
-        metrics.update(self._detection_figures(protocol, detections))
-        self._log(searches, metrics)
+        detection = detection_figures(protocol, detections, self.iou_thr, self.det_thr)
+        metrics.update({f"detection/{key}": value for key, value in detection.items()})
+        self.protocol_record = describe_protocol(protocol, searches, self.rankings, self.det_thr, self.iou_thr)
+        self._log(searches, detection)
         return metrics
+
+    def search_protocol(self) -> SearchProtocol:
+        """The protocol of the test split.
+
+        Raises:
+            ValueError: The data set has none.
+        """
+        return get_protocol(self.dataset_meta)
 
     def _search_figures(self, result: SearchResult, protocol: SearchProtocol, first: str | int) -> dict[str, float]:
         values = {"mAP": result.mAP, **{f"top-{k}": share for k, share in result.topk.items()}}
@@ -130,21 +155,7 @@ class PersonSearchMetric(BaseMetric):
             sizes.append("")
         return {f"person_search/{size}{stem}{key}": value for size in sizes for key, value in values.items()}
 
-    def _detection_figures(self, protocol: SearchProtocol, detections: list[InstanceData]) -> dict[str, float]:
-        images = protocol.images
-        everyone = evaluate_detections([i.bboxes for i in images], detections, self.iou_thr, self.det_thr)
-        labelled = [(i.bboxes[i.person_ids >= 0], d) for i, d in zip(images, detections)]
-        # As in the public code images without a labelled person are skipped, with their detections.
-        labelled = [(bboxes, d) for bboxes, d in labelled if len(bboxes)]
-        known = evaluate_detections(*zip(*labelled), self.iou_thr, self.det_thr)
-        return {
-            "detection/ap": everyone.ap,
-            "detection/recall": everyone.recall,
-            "detection/labelled/ap": known.ap,
-            "detection/labelled/recall": known.recall,
-        }
-
-    def _log(self, searches: list[SearchResult], metrics: dict[str, float]) -> None:
+    def _log(self, searches: list[SearchResult], detection: dict[str, float]) -> None:
         header = ["gallery", "ranking", "queries", "left out", "mAP", *(f"top-{k}" for k in self.topk)]
         rows = [
             [
@@ -158,39 +169,33 @@ class PersonSearchMetric(BaseMetric):
         ]
         widths = [max(map(len, column)) for column in zip(header, *rows)]
         lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths)) for row in (header, *rows)]
-        ap, recall, known_ap, known_recall = (
-            f"{100 * metrics[f'detection/{key}']:.2f}" for key in ("ap", "recall", "labelled/ap", "labelled/recall")
-        )
-        lines += [
-            f"detection of all persons: AP {ap}, recall {recall}; "
-            f"of labelled persons: AP {known_ap}, recall {known_recall}"
-        ]
+        lines += [describe_detection(detection), *_protocol_lines(self.protocol_record)]
         print_log(f"Person search (%, detections with score >= {self.det_thr})\n" + "\n".join(lines), "current")
+
+
+def _protocol_lines(record: dict[str, Any]) -> list[str]:
+    data = ", ".join(f"{what} {fact}" for what, fact in record["data"].items()) or "not known"
+    rankings = "; ".join(
+        f"{name} = {facts['type']}({', '.join(f'{k}={v}' for k, v in facts.items() if k not in ('type', 'name'))})"
+        for name, facts in record["rankings"].items()
+    )
+    return [
+        f"protocol: {record['num_images']} images, {record['num_queries']} queries, galleries {record['galleries']}, "
+        f"search {record['search_iou']}, detection {record['detection_iou']}",
+        f"data: {data}",
+        *([f"rankings: {rankings}"] if rankings else []),
+    ]
+
+
+def _build_ranking(config: dict) -> BaseRanking:
+    if RANKINGS.get(config["type"]) is None:
+        known = sorted(RANKINGS.module_dict)
+        raise ValueError(f"PersonSearchMetric: there is no ranking {config['type']!r}, expected one of {known}")
+    return RANKINGS.build(config)
 
 
 def _ranking_name(ranking: BaseRanking | None) -> str | None:
     return None if ranking is None else ranking.name
-
-
-def _field(instances: dict | InstanceData, name: str, where: str, img_id: str | int) -> Tensor:
-    if name not in instances:
-        raise ValueError(f"PersonSearchMetric: image {img_id!r}: {where} lacks {name}")
-    return torch.as_tensor(instances[name] if isinstance(instances, dict) else instances.get(name)).detach().cpu()
-
-
-def _in_order(protocol: SearchProtocol, results: list[dict]) -> list[dict]:
-    by_id = {}
-    for result in results:
-        by_id.setdefault(result["img_id"], result)
-    strangers = [img_id for img_id in by_id if img_id not in protocol.image_index]
-    if strangers:
-        raise ValueError(f"PersonSearchMetric: images that are not in the protocol: {_some(strangers)}")
-    missing = [image.img_id for image in protocol.images if image.img_id not in by_id]
-    if missing:
-        raise ValueError(
-            f"PersonSearchMetric: {len(missing)} of {len(protocol.images)} images have no result: {_some(missing)}"
-        )
-    return [by_id[image.img_id] for image in protocol.images]
 
 
 def _query_feats(protocol: SearchProtocol, results: list[dict]) -> Tensor:
@@ -203,21 +208,17 @@ def _query_feats(protocol: SearchProtocol, results: list[dict]) -> Tensor:
         ]
         if wrong:
             raise ValueError(
-                f"PersonSearchMetric: image {result['img_id']!r}: query_ids {_some(wrong)} are not this image's queries"
+                f"PersonSearchMetric: image {result['img_id']!r}: "
+                f"query_ids {name_some(wrong)} are not this image's queries"
             )
     found = torch.bincount(query_ids, minlength=len(protocol.queries))
     missing = torch.nonzero(found == 0).flatten().tolist()
     if missing:
         named = [f"{i} (image {protocol.queries[i].img_id!r})" for i in missing]
-        raise ValueError(f"PersonSearchMetric: {len(missing)} queries have no embedding: {_some(named)}")
+        raise ValueError(f"PersonSearchMetric: {len(missing)} queries have no embedding: {name_some(named)}")
     if not with_queries:
         raise ValueError("PersonSearchMetric: the protocol has no queries")
     feats = torch.cat([result["query_feats"] for result in with_queries])
     ordered = torch.empty(len(protocol.queries), feats.shape[1], dtype=feats.dtype)
     ordered[query_ids] = feats
     return ordered
-
-
-def _some(names: list) -> str:
-    shown = ", ".join(str(name) for name in names[:5])
-    return shown if len(names) <= 5 else f"{shown}, ... ({len(names)} in all)"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
@@ -51,3 +51,7 @@ class BaseRanking(ABC):
         Returns:
             (R, N) finite numbers of the type of ``chunk.similarities``.
         """
+
+    def describe(self) -> dict[str, Any]:
+        """Type and parameters, for the record of what a figure depends on."""
+        return {"type": type(self).__name__, **vars(self)}

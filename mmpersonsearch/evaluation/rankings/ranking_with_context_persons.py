@@ -12,7 +12,7 @@ from ..functional.search_index import SearchIndex
 from .base_ranking import BaseRanking, QueryChunk
 
 # Similarities of context persons to detections held at a time: 4 or 8 bytes each.
-_MAX_SIMILARITIES = 12_000_000
+_MAX_SIMILARITIES = 8_000_000
 
 
 @RANKINGS.register_module()

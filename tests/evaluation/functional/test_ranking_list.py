@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from evaluation_reference import draw_case, galleries_of, iou, kept, slow_factors
 
-from mmpersonsearch.evaluation import RankingWithContextPersons, evaluate_search, rank_gallery
+from mmpersonsearch.evaluation import RankingWithContextPersons, SearchResult, evaluate_search, rank_gallery
+from mmpersonsearch.evaluation.functional.ranking_list import worst_queries
 
 pytestmark = pytest.mark.filterwarnings("ignore:queries left out")
 
@@ -25,16 +26,22 @@ def test_equals_the_definition(seed, galleries, with_rcp):
             if persons[image]:
                 sims = np.array([feat @ query_feats[one.query_ind].numpy() for _, feat in persons[image]])
                 sims = rerank(one.query_ind, image, sims) if with_rcp else sims
-                box = persons[image][int(sims.argmax())][0]
+                top = int(sims.argmax())
+                box = persons[image][top][0]
                 if true is not None:
                     w, h = true[2] - true[0], true[3] - true[1]
                     right = iou(box, true) >= min(0.5, w * h / ((w + 10) * (h + 10)))
-                best.append((sims.max(), image, box, true is not None and right))
+                others = [b for i, (b, _) in enumerate(persons[image]) if i != top]
+                best.append((sims.max(), image, box, true is not None and right, true, others))
         best = sorted(best, key=lambda entry: -entry[0])[:4]
-        assert one.image_inds.tolist() == [image for _, image, _, _ in best]
+        assert one.image_inds.tolist() == [image for _, image, *_ in best]
         np.testing.assert_allclose(one.similarities, [s for s, *_ in best], atol=1e-6)
-        np.testing.assert_array_equal(one.bboxes.reshape(-1, 4), np.array([b for *_, b, _ in best]).reshape(-1, 4))
-        assert one.right.tolist() == [right for *_, right in best]
+        np.testing.assert_array_equal(one.bboxes.reshape(-1, 4), np.array([b[2] for b in best]).reshape(-1, 4))
+        assert one.right.tolist() == [b[3] for b in best]
+        absent = np.full(4, np.nan)
+        true = [absent if b[4] is None else b[4] for b in best]
+        np.testing.assert_array_equal(one.true_bboxes, np.array(true).reshape(-1, 4))
+        assert [boxes.tolist() for boxes in one.other_bboxes] == [b[5] for b in best]
 
 
 def test_the_first_is_right_where_top_1_is():
@@ -50,6 +57,19 @@ def test_a_query_that_is_nowhere_has_only_wrong_matches():
     (one,) = rank_gallery(protocol, detections, query_feats, [2], k=50)
     assert not one.right.any()
     assert len(one.image_inds) == len(set(one.image_inds.tolist())) <= 11
+
+
+def test_worst_queries_come_first_by_average_precision():
+    result = SearchResult(
+        mAP=0.5,
+        topk={},
+        aps=np.array([0.9, 0.2, 0.2, 0.0, 1.0]),
+        query_inds=np.array([1, 2, 5, 6, 9]),
+        num_left_out=3,
+        gallery="all",
+    )
+    assert worst_queries(result, 3) == [6, 2, 5]
+    assert worst_queries(result, 99) == [6, 2, 5, 1, 9]
 
 
 def test_bad_query():

@@ -92,9 +92,10 @@ def test_logs_a_table(monkeypatch):
     monkeypatch.setattr(metric_module, "print_log", lambda text, logger: logged.append(text))
     metrics = evaluate(PersonSearchMetric(rankings=[None, RCP]), draw_case(5, galleries=(4, 8)))
     (table,) = logged
-    lines = [line for line in table.splitlines() if "rcp" in line]
+    lines = [line for line in table.splitlines() if line.split()[:2] in (["4", "rcp"], ["8", "rcp"])]
     assert len(lines) == 2 and f"{100 * metrics['person_search/g8/rcp/mAP']:.2f}" in lines[1]
     assert f"AP {100 * metrics['detection/ap']:.2f}" in table
+    assert "rcp = RankingWithContextPersons(threshold=0.3, weight=0.2)" in table
 
 
 def run_rank(rank, world_size, store, out_file, num_images):
@@ -126,7 +127,7 @@ def test_rankings_of_one_name(rankings):
 
 
 def test_unknown_ranking():
-    with pytest.raises(KeyError, match="NoSuchRanking"):
+    with pytest.raises(ValueError, match=r"no ranking 'NoSuchRanking', expected one of .*'RankingWithContextPersons'"):
         PersonSearchMetric(rankings=[dict(type="NoSuchRanking")])
 
 

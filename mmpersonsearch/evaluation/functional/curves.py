@@ -1,0 +1,182 @@
+"""Precision-recall curves of search and of detection."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from mmengine.structures import InstanceData
+from torch import Tensor
+
+from mmpersonsearch.structures import SearchProtocol
+
+from ..rankings.base_ranking import BaseRanking, QueryChunk
+from .detection import match_detections
+from .galleries import Gallery, build_gallery
+from .search import iterate_chunks, match_precisions, report_left_out
+from .search_index import SearchIndex, build_search_index
+
+_NUM_STEPS = 100
+
+
+@dataclass
+class SearchCurve:
+    """Precision against recall of the search.
+
+    A query's curve is a step function: if T gallery images hold its person, the precision at its m-th best match holds
+    on the recalls ((m - 1) / T, m / T], and is 0 where fewer were matched. Its area is the query's average precision
+    as :func:`evaluate_search` gives it. Nothing is interpolated, so it may rise and fall.
+
+    Attributes:
+        recalls: (101,) float64 0, 0.01, ..., 1.
+        precisions: (101,) float64 mean over the queries of their curves at these recalls; at 0 the first step's.
+        match_precisions: (num_queries, M) float64 precision at each match, best match first; zeros behind the last.
+        num_holding: (num_queries,) int64 T of each query.
+        query_inds: (num_queries,) int64 the queries; such as no image of their gallery holds are left out.
+        gallery: ``'all'``, ``'cross_camera'`` or the size.
+        ranking: Name of the ranking; None for plain similarity.
+    """
+
+    recalls: np.ndarray = field(repr=False)
+    precisions: np.ndarray = field(repr=False)
+    match_precisions: np.ndarray = field(repr=False)
+    num_holding: np.ndarray = field(repr=False)
+    query_inds: np.ndarray = field(repr=False)
+    gallery: str | int
+    ranking: str | None = None
+
+    @property
+    def aps(self) -> np.ndarray:
+        """(num_queries,) area under each query's curve: its average precision."""
+        return self.match_precisions.sum(1) / self.num_holding
+
+    @property
+    def mAP(self) -> float:
+        """Area under the mean of the queries' curves."""
+        return float(self.aps.mean())
+
+
+@dataclass
+class DetectionCurve:
+    """Precision against recall of the detections, one step for each score that occurs, the highest first.
+
+    Detections of equal score are one step. ``precisions[i]`` holds on the recalls (recalls[i - 1], recalls[i]]; the
+    area of these steps is the average precision of :func:`evaluate_detections`.
+
+    Attributes:
+        recalls: (K,) float64 share of the true boxes that detections of at least this score match.
+        precisions: (K,) float64 share of these detections that match one.
+        scores: (K,) the scores.
+    """
+
+    recalls: np.ndarray = field(repr=False)
+    precisions: np.ndarray = field(repr=False)
+    scores: np.ndarray = field(repr=False)
+
+    @property
+    def ap(self) -> float:
+        """Area under the curve; 0 without detections."""
+        return float((np.diff(self.recalls, prepend=0) * self.precisions).sum())
+
+
+def search_curve(
+    protocol: SearchProtocol,
+    detections: Sequence[InstanceData],
+    query_feats: Tensor,
+    det_thr: float = 0.5,
+    ranking: BaseRanking | None = None,
+    gallery: int | None = None,
+) -> SearchCurve:
+    """The precision-recall curve behind the mAP of :func:`evaluate_search`.
+
+    Args:
+        protocol: See :func:`evaluate_search`, as for all arguments.
+        detections: One an image.
+        query_feats: (Q, D) embeddings of the queries.
+        det_thr: Least score.
+        ranking: Changes the similarities.
+        gallery: Which size.
+
+    Returns:
+        The curve.
+
+    Raises:
+        ValueError: As :func:`evaluate_search`.
+    """
+    index = build_search_index(protocol, detections, query_feats, det_thr)
+    searched = build_gallery(protocol, index, gallery)
+    query_inds, precisions = _precisions_of_queries(index, searched, ranking)
+    num_holding = searched.pairs.counts[query_inds]
+    return SearchCurve(
+        recalls=np.arange(_NUM_STEPS + 1) / _NUM_STEPS,
+        precisions=_at_recall_levels(precisions, num_holding).mean(0).cpu().numpy(),
+        match_precisions=precisions.cpu().numpy(),
+        num_holding=num_holding.cpu().numpy(),
+        query_inds=query_inds.cpu().numpy(),
+        gallery=searched.name,
+        ranking=None if ranking is None else ranking.name,
+    )
+
+
+def detection_curve(
+    gt_bboxes: Sequence[Tensor | np.ndarray],
+    detections: Sequence[InstanceData],
+    iou_thr: float = 0.5,
+    det_thr: float = 0.5,
+) -> DetectionCurve:
+    """The precision-recall curve behind the AP of :func:`evaluate_detections`.
+
+    Args:
+        gt_bboxes: See :func:`evaluate_detections`, as for all arguments.
+        detections: One an image.
+        iou_thr: Least IoU of a match.
+        det_thr: Least score; a curve down to all detections needs 0.
+
+    Returns:
+        The curve, of no steps where there is no detection.
+
+    Raises:
+        ValueError: As :func:`evaluate_detections`.
+    """
+    scores, matched, num_persons = match_detections(gt_bboxes, detections, iou_thr, det_thr)
+    scores, order = scores.sort(descending=True)
+    is_last = torch.ones(len(scores), dtype=torch.bool)
+    is_last[:-1] = scores[1:] != scores[:-1]
+    retrieved = torch.nonzero(is_last).flatten() + 1
+    found = matched[order].double().cumsum(0)[is_last]
+    return DetectionCurve(
+        recalls=(found / num_persons).numpy(),
+        precisions=(found / retrieved).numpy(),
+        scores=scores[is_last].numpy(),
+    )
+
+
+def _precisions_of_queries(index: SearchIndex, gallery: Gallery, ranking: BaseRanking | None) -> tuple[Tensor, Tensor]:
+    """The (n,) queries whose gallery holds their person, and (n, M) their precisions, best match first."""
+    held = gallery.pairs.counts > 0
+    report_left_out([gallery], held[None])
+    query_inds = torch.nonzero(held).flatten()
+    width = int(gallery.pairs.counts.max())
+    precisions = torch.zeros(len(held), width, dtype=torch.float64, device=held.device)
+    for inds, sims in iterate_chunks(index, [gallery], query_inds):
+        ranked = sims if ranking is None else ranking.rank(QueryChunk(index, inds, sims, gallery))
+        rows = _best_first(match_precisions(gallery, ranked, inds))
+        precisions[inds, : rows.shape[1]] = rows
+    return query_inds, precisions[query_inds]
+
+
+def _best_first(precisions: Tensor) -> Tensor:
+    """Reverse the matches of each row; the zeros stay behind them."""
+    num_matches = (precisions > 0).sum(1, keepdim=True)  # at a match the precision is not 0
+    places = num_matches - 1 - torch.arange(precisions.shape[1], device=precisions.device)
+    return precisions.gather(1, places.clamp_min(0)).masked_fill_(places < 0, 0)
+
+
+def _at_recall_levels(precisions: Tensor, num_holding: Tensor) -> Tensor:
+    """(n, 101) the step functions at the recalls 0, 0.01, ..., 1."""
+    steps = torch.arange(_NUM_STEPS + 1, device=precisions.device)
+    # ceil(recall * T) in whole numbers: 0.07 * 100 is more than 7 in floating point.
+    matches = (steps * num_holding[:, None] + _NUM_STEPS - 1) // _NUM_STEPS
+    return precisions.gather(1, matches.clamp_min(1) - 1)

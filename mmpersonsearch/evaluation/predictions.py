@@ -1,0 +1,118 @@
+"""The file that holds what a model found in a test split."""
+
+from __future__ import annotations
+
+import io
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.structures import InstanceData
+from torch import Tensor
+
+from mmpersonsearch.structures import SearchProtocol
+from mmpersonsearch.utils.files import write_whole
+
+_FIELDS = ("bboxes", "scores", "reid_feats")
+
+
+@dataclass
+class Predictions:
+    """What a model found.
+
+    Attributes:
+        detections: One an image of the protocol, in its order, with ``bboxes`` (n, 4) xyxy in pixels of the original
+            image, ``scores`` (n,) and ``reid_feats`` (n, D).
+        query_feats: (Q, D) embeddings of the protocol's queries.
+        provenance: ``data``, ``model`` and ``versions``, as :mod:`mmpersonsearch.evaluation.provenance` describes
+            them; empty where the writer did not know.
+    """
+
+    detections: list[InstanceData]
+    query_feats: Tensor
+    provenance: dict[str, Any]
+
+
+def write_predictions(
+    path: str | Path, images: Mapping[str | int, Mapping[str, np.ndarray]], provenance: Mapping[str, Any]
+) -> None:
+    """Write predictions as a pickle of plain data and NumPy arrays.
+
+    Args:
+        path: The file.
+        images: From ``img_id`` to ``bboxes`` (n, 4), ``scores`` (n,), ``reid_feats`` (n, D), and for an image with
+            queries ``query_ids`` (q,), indices into the protocol's queries, and ``query_feats`` (q, D).
+        provenance: See :class:`Predictions`.
+    """
+    content = {"provenance": dict(provenance), "images": {img_id: dict(found) for img_id, found in images.items()}}
+    write_whole(path, pickle.dumps(content, protocol=4))
+
+
+def read_predictions(path: str | Path, protocol: SearchProtocol, allow_differences: bool = False) -> Predictions:
+    """Read what :func:`write_predictions` has written. Nothing but plain data and arrays is unpickled.
+
+    Args:
+        path: The file.
+        protocol: Of the test split that was predicted.
+        allow_differences: Accept predictions for other annotation files than the protocol's.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is no file of predictions, lacks images or queries of the protocol, or was written for other
+            annotation files.
+    """
+    content = _load(Path(path))
+    images, provenance = content["images"], content["provenance"]
+    if not allow_differences:
+        _check_data(path, provenance.get("data", {}), protocol.data)
+    missing = [scene.img_id for scene in protocol.images if scene.img_id not in images]
+    if missing:
+        raise ValueError(
+            f"{path}: {len(missing)} of the test split's {len(protocol.images)} images are not in it, the first is "
+            f"{missing[0]!r}; was it written for this data set?"
+        )
+    found = [images[scene.img_id] for scene in protocol.images]
+    feats = {int(i): f for image in found for i, f in zip(image.get("query_ids", ()), image.get("query_feats", ()))}
+    if set(feats) != set(range(len(protocol.queries))):
+        raise ValueError(f"{path}: {len(feats)} query embeddings, the test split has {len(protocol.queries)} queries")
+    detections = [InstanceData(**{name: torch.from_numpy(image[name]) for name in _FIELDS}) for image in found]
+    return Predictions(detections, torch.from_numpy(np.stack([feats[i] for i in range(len(feats))])), provenance)
+
+
+def _check_data(path: str | Path, own: Mapping[str, str], expected: Mapping[str, str]) -> None:
+    # A gallery of another size is another file, which predictions do not depend on.
+    differing = [what for what in own if what in expected and own[what] != expected[what]]
+    if differing:
+        what = differing[0]
+        raise ValueError(
+            f"{path} was written for other data: {what} is {own[what]}, the config's test split has {expected[what]}"
+        )
+
+
+def _load(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise FileNotFoundError(f"predictions {path} do not exist (tools/test.py ... --out {path} writes them)")
+    try:
+        content = _PlainUnpickler(io.BytesIO(path.read_bytes())).load()
+    except (pickle.UnpicklingError, EOFError, ValueError, IndexError, KeyError, AttributeError, TypeError) as error:
+        raise ValueError(f"{path} is no file of predictions (tools/test.py ... --out): {error}") from None
+    if not isinstance(content, dict) or not {"images", "provenance"} <= set(content):
+        raise ValueError(f"{path} is no file of predictions: expected a dict with 'images' and 'provenance'")
+    return content
+
+
+class _PlainUnpickler(pickle.Unpickler):
+    """Restores arrays of numbers; whatever else a file asks for might run its writer's code."""
+
+    _ARRAY_PARTS = ("_reconstruct", "scalar", "ndarray", "dtype")
+    _MODULES = ("numpy", "numpy.core.multiarray", "numpy._core.multiarray")  # the names of NumPy 1 and NumPy 2
+
+    def find_class(self, module: str, name: str) -> Any:
+        if module in self._MODULES and name in self._ARRAY_PARTS:
+            core = getattr(np, "_core", None) or np.core
+            return getattr(np, name, None) or getattr(core.multiarray, name)
+        raise pickle.UnpicklingError(f"it holds {module}.{name}, which is neither plain data nor an array")

@@ -1,0 +1,264 @@
+"""Figures of papers: search against gallery size and against RCP's parameters, precision-recall curves.
+
+All take shares in [0, 1] and show percent. Runs differ by marker and colour or have panels of their own, plain
+similarity has dashed lines and hollow markers or none: the figures are readable in black and white.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import NullLocator
+from matplotlib.transforms import ScaledTranslation
+from scipy.optimize import isotonic_regression
+
+FIGURES = ("mAP", "top-1")
+_MARKERS = "o^sDvPX*"
+# Colours of Okabe and Ito, dark enough for text, which the colour-blind tell apart.
+_COLORS = ("#0072b2", "#d55e00", "#007a5a", "#b0508a", "#2f2f2f", "#8a6d00", "#4b3aa8", "#a11d33")
+_STYLE = {
+    "font.size": 8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.titlesize": 9,
+    "grid.color": "#e4e4e4",
+    "grid.linewidth": 0.6,
+    "lines.linewidth": 1.3,
+    "lines.markersize": 4.5,
+    "legend.frameon": False,
+}
+_PAGE_WIDTH = 7.0  # inches
+_PLAIN = {"linestyle": (0, (4, 2)), "markerfacecolor": "white"}
+_LABEL_HEIGHT = 10.0  # points between the baselines of two labels
+
+
+def plot_gallery_sizes(sizes: Sequence[int], runs: Mapping[str, Mapping[str, Mapping[str, Sequence[float]]]]) -> Figure:
+    """MAP and top-1 against the size of the gallery (figure 4 of the TDN paper), with and without RCP.
+
+    Args:
+        sizes: (S,) numbers of images.
+        runs: For each run ``{"similarity" or "rcp": {"mAP": (S,), "top-1": (S,)}}``.
+
+    Returns:
+        The figure.
+
+    Raises:
+        ValueError: No run, or more than can be told apart.
+    """
+    with rc_context(_STYLE):
+        num_lines = sum(map(len, runs.values()))
+        figure, (panels,) = _page(runs, 1, 2, row_height=max(2.5, 0.6 + num_lines * _LABEL_HEIGHT / 72))
+        for panel, name in zip(panels, FIGURES):
+            panel.axes.set(xscale="log", xlabel="Gallery size (images)", ylabel=f"{name} (%)")
+            panel.axes.set_xticks(sizes, [str(size) for size in sizes])
+            panel.axes.xaxis.set_minor_locator(NullLocator())
+            for number, (run, rankings) in enumerate(runs.items()):
+                for ranking, figures in rankings.items():
+                    panel.line(sizes, figures[name], number, is_plain=ranking == "similarity")
+                    panel.name_end(sizes[-1], figures[name][-1], _title(run, ranking), number)
+        _draw_names(figure, panels)
+    return figure
+
+
+def plot_rcp_parameters(
+    thresholds: Sequence[float],
+    weights: Sequence[float],
+    runs: Mapping[str, Mapping[str, Mapping[str, Any]]],
+    threshold: float,
+    weight: float,
+) -> Figure:
+    """MAP and top-1 against RCP's threshold b and weight lambda (figures 5 and 6 of the TDN paper).
+
+    What RCP gains is small beside the differences of runs, so each run has a row of panels with limits of its own.
+
+    Args:
+        thresholds: (B,) values of b, at which lambda is ``weight``.
+        weights: (L,) values of lambda, at which b is ``threshold``.
+        runs: For each run ``{"similarity": {"mAP": number, "top-1": number}, "threshold": {"mAP": (B,), "top-1":
+            (B,)}, "weight": {"mAP": (L,), "top-1": (L,)}}``. Plain similarity is drawn as a level line.
+        threshold: b of the panels over lambda.
+        weight: lambda of the panels over b.
+
+    Returns:
+        The figure.
+
+    Raises:
+        ValueError: No run, or more than can be told apart.
+    """
+    parameters = {
+        "threshold": (thresholds, f"Threshold b (λ = {weight:g})"),
+        "weight": (weights, f"Weight λ (b = {threshold:g})"),
+    }
+    with rc_context(_STYLE):
+        figure, panels = _page(runs, len(runs), 4, row_height=1.8)
+        for number, ((run, figures), row) in enumerate(zip(runs.items(), panels)):
+            row[0].axes.set_title(run, loc="left", fontweight="bold", parse_math=False)
+            for panel, (name, parameter) in zip(row, product(FIGURES, parameters)):
+                values, title = parameters[parameter]
+                panel.axes.set(xlabel=title, ylabel=f"{name} (%)")
+                panel.axes.set_xticks(values[:: -(-len(values) // 5)])
+                panel.axes.locator_params(axis="y", nbins=5, min_n_ticks=3)
+                panel.level(figures["similarity"][name], number)
+                panel.line(values, figures[parameter][name], number)
+            for first, second in (row[:2], row[2:]):  # one figure against both parameters
+                second.axes.sharey(first.axes)
+        lines = panels[0][0].axes.lines
+        figure.legend(lines[::-1], ["RCP", "plain similarity"], loc="outside upper right", ncols=2, handlelength=3.2)
+    return figure
+
+
+def plot_precision_recall(runs: Mapping[str, Mapping[str, Any]]) -> Figure:
+    """Precision-recall curves of the search and of the detection of all persons, with the areas under them.
+
+    Args:
+        runs: For each run ``{"search": {"similarity" or "rcp": {"recall": (R,), "precision": (R,), "mAP": number}},
+            "detection": {"recall": (K,), "precision": (K,), "ap": number}}`` with recalls that ascend, as in
+            :class:`mmpersonsearch.evaluation.SearchCurve` and :class:`mmpersonsearch.evaluation.DetectionCurve`.
+
+    Returns:
+        The figure.
+
+    Raises:
+        ValueError: No run, or more than can be told apart.
+    """
+    with rc_context(_STYLE):
+        num_lines = max((len(figures["search"]) for figures in runs.values()), default=0) * len(runs)
+        figure, ((search, detection),) = _page(runs, 1, 2, row_height=2.7 + 0.17 * num_lines)
+        for panel, title in ((search, "Search"), (detection, "Detection of all persons")):
+            panel.axes.set(xlabel="Recall (%)", ylabel="Precision (%)", xlim=(-1, 101), ylim=(-1, 103), title=title)
+        for number, (run, figures) in enumerate(runs.items()):
+            for ranking, curve in figures["search"].items():
+                search.curve(curve["recall"], curve["precision"], number, is_plain=ranking == "similarity")
+                search.explain(curve["mAP"], _title(run, ranking))
+            curve = figures["detection"]
+            # A step's precision holds from the recall of the step before it, which for the first is 0.
+            recall = np.concatenate([np.zeros(1)[: len(curve["recall"])], curve["recall"]])
+            precision = np.concatenate([curve["precision"][:1], curve["precision"]])
+            detection.curve(recall, precision, number, drawstyle="steps-pre")
+            detection.explain(curve["ap"], run)
+        search.legend("mAP (%)")
+        detection.legend("AP (%)")
+    return figure
+
+
+@dataclass
+class _End:
+    """Where a line ends and what it is called."""
+
+    x: float
+    y: float
+    text: str
+    color: str
+
+
+class _Panel:
+    """One pair of axes, in percent upwards."""
+
+    def __init__(self, axes: Axes) -> None:
+        self.axes = axes
+        self.axes.set_axisbelow(True)
+        self.axes.ticklabel_format(axis="y", useOffset=False)
+        self._ends: list[_End] = []
+        self._entries: list[tuple[float, Line2D, str]] = []
+
+    def line(self, x: Sequence[float], y: Sequence[float], number: int, is_plain: bool = False, **kwargs: Any) -> None:
+        """Draw a line of run ``number``, dashed and with hollow markers for plain similarity."""
+        style = {"color": _COLORS[number], "marker": _MARKERS[number], **(_PLAIN if is_plain else {})}
+        # Of a line without points, the layout would take the place for infinite.
+        self.axes.plot(x, 100 * np.asarray(y), clip_on=False, in_layout=len(x) > 0, **style, **kwargs)
+
+    def curve(
+        self, recall: Sequence[float], precision: Sequence[float], number: int, is_plain: bool = False, **kwargs: Any
+    ) -> None:
+        """Draw a curve of many points, with a marker at some: at equal distances along it, no two curves' together."""
+        first = 0.02 * (number + 1) + 0.09 * is_plain  # share of the axes' diagonal
+        self.line(100 * np.asarray(recall), precision, number, is_plain, markevery=(first, 0.18), **kwargs)
+
+    def level(self, y: float, number: int) -> None:
+        """Draw a level line of run ``number``."""
+        self.axes.axhline(100 * y, color=_COLORS[number], linestyle=_PLAIN["linestyle"], linewidth=1)
+
+    def name_end(self, x: float, y: float, text: str, number: int) -> None:
+        """Name the line of run ``number`` that ends at (x, y)."""
+        self._ends.append(_End(x, 100 * y, text, _COLORS[number]))
+
+    def draw_names(self) -> None:
+        """Write the names to the right of the axes, apart from each other, with a thin line to each end."""
+        axes = self.axes
+        ends = sorted(self._ends, key=lambda end: end.y)
+        height = axes.bbox.height * 72 / axes.figure.dpi
+        points = axes.transAxes.inverted().transform(axes.transData.transform([(1, end.y) for end in ends]))[:, 1]
+        for end, place in zip(ends, _apart(points, _LABEL_HEIGHT / height)):
+            axes.annotate(
+                end.text,
+                (end.x, end.y),
+                (1.05, place),
+                textcoords="axes fraction",
+                color=end.color,
+                va="center",
+                parse_math=False,
+                annotation_clip=False,
+                arrowprops={"arrowstyle": "-", "color": end.color, "linewidth": 0.5, "relpos": (0, 0.5), "shrinkB": 3},
+            )
+
+    def explain(self, area: float, text: str) -> None:
+        """Keep a line of the legend for the curve that was drawn last: the area under it and its name."""
+        self._entries.append((area, self.axes.lines[-1], text))
+
+    def legend(self, title: str) -> None:
+        """Draw the legend below the axes, the largest area first."""
+        areas, lines, texts = zip(*sorted(self._entries, key=lambda entry: -entry[0]))
+        # A figure space is as wide as a digit.
+        numbers = [f"{100 * area:5.1f}".replace(" ", "\N{FIGURE SPACE}") for area in areas]
+        texts = [f"{number}  {text}" for number, text in zip(numbers, texts)]
+        legend = self.axes.legend(
+            lines,
+            texts,
+            title=title,
+            loc="upper left",
+            bbox_to_anchor=(0, 0),
+            bbox_transform=self.axes.transAxes + ScaledTranslation(0, -0.45, self.axes.figure.dpi_scale_trans),
+            borderaxespad=0,
+            alignment="left",
+            handlelength=3.2,
+        )
+        for text in legend.get_texts():
+            text.set_parse_math(False)
+
+
+def _page(
+    runs: Mapping[str, Any], num_rows: int, num_columns: int, row_height: float
+) -> tuple[Figure, list[list[_Panel]]]:
+    """A figure as wide as a page, and its panels, row after row."""
+    if not 0 < len(runs) <= len(_MARKERS):
+        raise ValueError(f"a figure shows 1 to {len(_MARKERS)} runs, got {len(runs)}: {', '.join(runs)}")
+    # Without pyplot: no window, no figure that is kept open.
+    figure = Figure(figsize=(_PAGE_WIDTH, num_rows * row_height), layout="constrained")
+    figure.get_layout_engine().set(wspace=0.06, hspace=0.06)
+    grid = figure.subplots(num_rows, num_columns, squeeze=False)
+    return figure, [[_Panel(axes) for axes in row] for row in grid]
+
+
+def _title(run: str, ranking: str) -> str:
+    return run if ranking == "similarity" else f"{run} + {ranking.upper()}"
+
+
+def _draw_names(figure: Figure, panels: Sequence[_Panel]) -> None:
+    figure.draw_without_rendering()  # settles the limits and sizes of the axes
+    for panel in panels:
+        panel.draw_names()
+
+
+def _apart(places: np.ndarray, gap: float) -> np.ndarray:
+    """Ascending places moved as little as possible (least squares) into [0, 1] with at least ``gap`` between them."""
+    steps = gap * np.arange(len(places))
+    return isotonic_regression(places - steps).x.clip(0, max(0, 1 - steps[-1])) + steps

@@ -1,0 +1,109 @@
+import os
+import pickle
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from evaluation_reference import draw_case
+
+from mmpersonsearch.evaluation.predictions import read_predictions, write_predictions
+
+DATA = {"data_set": "PRWDataset", "boxes": "sha256:0123", "gallery 50": "sha256:4567"}
+
+
+def as_images(protocol, detections, query_feats):
+    images = {}
+    for scene, found in zip(protocol.images, detections):
+        images[scene.img_id] = {name: found.get(name).numpy() for name in ("bboxes", "scores", "reid_feats")}
+        inds = [i for i, query in enumerate(protocol.queries) if query.img_id == scene.img_id]
+        if inds:
+            images[scene.img_id].update(query_ids=np.array(inds), query_feats=query_feats[inds].numpy())
+    return images
+
+
+@pytest.fixture
+def case():
+    protocol, detections, query_feats = draw_case(1)
+    protocol.data = dict(DATA)
+    return protocol, detections, query_feats
+
+
+@pytest.fixture
+def path(case, tmp_path):
+    write_predictions(tmp_path / "p.pkl", as_images(*case), {"data": DATA, "model": {"config": "c.py"}})
+    return tmp_path / "p.pkl"
+
+
+def test_what_is_written_is_read(case, path):
+    protocol, detections, query_feats = case
+    found = read_predictions(path, protocol)
+    assert torch.equal(found.query_feats, query_feats)
+    for got, expected in zip(found.detections, detections, strict=True):
+        assert all(torch.equal(got.get(name), expected.get(name)) for name in ("bboxes", "scores", "reid_feats"))
+    assert found.provenance == {"data": DATA, "model": {"config": "c.py"}}
+
+
+def test_plain_pickle_reads_it_too(case, path):
+    assert set(pickle.loads(path.read_bytes())["images"]) == {scene.img_id for scene in case[0].images}
+
+
+def test_other_annotations_are_refused(case, path):
+    protocol = case[0]
+    protocol.data["boxes"] = "sha256:9999"
+    with pytest.raises(ValueError, match="other data: boxes is sha256:0123, the config's test split has sha256:9999"):
+        read_predictions(path, protocol)
+    assert len(read_predictions(path, protocol, allow_differences=True).detections) == len(protocol.images)
+
+
+def test_other_gallery_sizes_are_no_other_data(case, path):
+    protocol = case[0]
+    del protocol.data["gallery 50"]
+    protocol.data["gallery 100"] = "sha256:8888"
+    read_predictions(path, protocol)
+
+
+def test_missing_images_and_queries(case, tmp_path):
+    images = as_images(*case)
+    protocol = case[0]
+    with_queries = next(name for name, image in images.items() if "query_ids" in image)
+    write_predictions(tmp_path / "p.pkl", {k: v for k, v in images.items() if k != protocol.images[3].img_id}, {})
+    with pytest.raises(ValueError, match=rf"1 of the test split's 12 images.*{protocol.images[3].img_id!r}"):
+        read_predictions(tmp_path / "p.pkl", protocol)
+    del images[with_queries]["query_ids"]
+    write_predictions(tmp_path / "p.pkl", images, {})
+    with pytest.raises(ValueError, match=f"the test split has {len(protocol.queries)} queries"):
+        read_predictions(tmp_path / "p.pkl", protocol)
+
+
+class Malicious:
+    def __reduce__(self):
+        return os.mkdir, ("made-by-a-pickle",)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (pickle.dumps(Malicious()), "which is neither plain data nor an array"),
+        (pickle.dumps([1]), "expected a dict with 'images' and 'provenance'"),
+        (b"no pickle", "is no file of predictions"),
+        (b"", "is no file of predictions"),
+    ],
+)
+def test_other_files_are_refused(case, tmp_path, monkeypatch, content, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "p.pkl").write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        read_predictions(tmp_path / "p.pkl", case[0])
+    assert not (tmp_path / "made-by-a-pickle").exists()
+
+
+def test_missing_file(case, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"nothing\.pkl do not exist"):
+        read_predictions(tmp_path / "nothing.pkl", case[0])
+
+
+def test_nothing_warns(case, path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        read_predictions(path, case[0])

@@ -1,0 +1,57 @@
+"""What the documentation says is true."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from dataset_writers import write_image
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+
+from mmpersonsearch.registry import DATASETS, MODELS
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+
+
+def code_blocks(name, language):
+    return re.findall(rf"```{language}\n(.*?)```", (DOCS / name).read_text(), re.S)
+
+
+def test_the_example_by_hand():
+    blocks = code_blocks("evaluation.md", "python")
+    assert len(blocks) == 3 and "assert" in blocks[1] and "assert" in blocks[2]
+    exec("\n".join(blocks), {})
+
+
+@pytest.mark.parametrize("path", sorted(DOCS.glob("*.md")), ids=lambda path: path.name)
+def test_tools_and_configs_that_are_named_exist(path):
+    root = DOCS.parent
+    named = re.findall(r"(?:tools|configs)/[\w./-]+\.(?:py|sh)", path.read_text())
+    assert named
+    missing = [name for name in named if not (root / name).exists() and "own" not in name]
+    assert missing == []
+
+
+def test_the_config_for_own_data_is_read_and_built(tmp_path, monkeypatch):
+    (config,) = code_blocks("own_data.md", "python")
+    base = f'_base_ = "{DOCS.parent}/configs/tdn/'
+    path = tmp_path / "tdn_r50ibn_own.py"
+    path.write_text(config.replace('_base_ = "./', base))
+    examples = [json.loads(block) for block in code_blocks("own_data.md", "json")]
+    (tmp_path / "data/own/images").mkdir(parents=True)
+    write_image(tmp_path / "data/own/images/cam1_0001.jpg", size=(1920, 1080))
+    for name, content in zip(("train.json", "test_queries.json"), examples, strict=True):
+        (tmp_path / "data/own" / name).write_text(json.dumps(content))
+    shutil.copy(tmp_path / "data/own/train.json", tmp_path / "data/own/test.json")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("IBN_R50_WEIGHTS", "none")
+
+    config = Config.fromfile(path)
+    train, test = (DATASETS.build(loader.dataset) for loader in (config.train_dataloader, config.test_dataloader))
+    assert train.metainfo["num_ids"] == 1 and len(train[0]["data_samples"].gt_instances.bboxes) == 2
+    assert len(test.metainfo["search_protocol"].queries) == 1
+    with DefaultScope.overwrite_default_scope(config.default_scope):
+        model = MODELS.build(config.model)
+    assert model.roi_head.reid_head.num_ids == 300
