@@ -13,21 +13,22 @@ def test_config_builds(path):
     cfg = Config.fromfile(path)
     init_default_scope(cfg.default_scope)
     model = MODELS.build(cfg.model)
-    for hook in cfg.custom_hooks:
+    for hook in cfg.get("custom_hooks", []):
         HOOKS.build(hook)
     METRICS.build(cfg.test_evaluator)
     for loader in (cfg.train_dataloader, cfg.test_dataloader):
         assert DATASETS.get(loader.dataset.type) is not None
         for transform in loader.dataset.pipeline:
             TRANSFORMS.build(transform)
-    if "roi_head" in cfg.model:
+    if "reid_head" in cfg.model.get("roi_head", {}):
         reid_head = model.roi_head.reid_head
         assert reid_head.num_ids == cfg.num_ids
         assert reid_head.with_teacher == ("FrozenTeacherHook" in [hook.type for hook in cfg.custom_hooks])
         schedules = [hook for hook in cfg.custom_hooks if hook.type == "LossWeightScheduleHook"]
         assert bool(schedules) == reid_head.with_teacher
-    else:
-        assert model.head.num_ids == cfg.num_ids
+    elif cfg.model.type != "PersonDetector":
+        reid = model.reid if cfg.model.type == "TwoStepPersonSearch" else model
+        assert reid.head.num_ids == cfg.num_ids
 
 
 @pytest.mark.parametrize("path", LEAVES, ids=[path.stem for path in LEAVES])

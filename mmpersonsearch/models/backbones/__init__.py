@@ -1,5 +1,7 @@
 """Backbones that MMDetection and MMPretrain lack."""
 
+from .multi_granularity_resnet_ibn import MultiGranularityResNetIBN
+from .non_local_resnet_ibn import NonLocalBlock, NonLocalResNetIBN
 from .resnet_ibn import IBN, ResNetIBN
 
-__all__ = ["IBN", "ResNetIBN"]
+__all__ = ["IBN", "MultiGranularityResNetIBN", "NonLocalBlock", "NonLocalResNetIBN", "ResNetIBN"]

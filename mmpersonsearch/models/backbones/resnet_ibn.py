@@ -1,6 +1,7 @@
 """ResNet with instance and batch normalisation (IBN-Net), whole or cut into parts."""
 
 import functools
+from collections import OrderedDict
 
 import torch
 from mmdet.models.backbones.resnet import BasicBlock, Bottleneck
@@ -35,8 +36,12 @@ class IBN(nn.Module):
         return torch.cat((self.IN(instance), self.BN(batch)), dim=1)
 
     def _scale_and_shift(self, x: Tensor) -> Tensor:
-        # Both norms as one pass over x: without training, copies of the halves are most of an IBN's time.
-        var, mean = torch.var_mean(x[:, : self.half].float(), dim=(2, 3), correction=0)
+        # Both norms as one pass over x: without training, copies of the halves are most of an IBN's time. The
+        # variance in two steps, since torch.var_mean takes seven times as long on a CPU.
+        instance = x[:, : self.half].to(torch.promote_types(x.dtype, torch.float32))
+        mean = instance.mean((2, 3), keepdim=True)
+        var = (instance - mean).square_().mean((2, 3))
+        mean = mean[:, :, 0, 0]
         scale = self.IN.weight * (var + self.IN.eps).rsqrt()
         shift = self.IN.bias - mean * scale
         batch_scale = self.BN.weight * (self.BN.running_var + self.BN.eps).rsqrt()
@@ -64,6 +69,12 @@ class ResNetIBN(BaseModule):
             the input is the map of the stage before.
         out_stages: Stages whose maps are returned; the last one by default.
         last_stride: Stride of stage 4; Re-ID models often take 1.
+        stage_blocks: Blocks (first, end) of stages that are computed in part, as in a slice; the others, and their
+            weights, belong to another part of the network.
+        ibn_stages: Stages whose blocks begin with an :class:`IBN`; ``()`` is the plain ResNet.
+        stem_relu: Whether a ReLU follows the stem's norm. The plain ResNets of reid-strong-baseline and ReID-Survey
+            were trained without.
+        stem_padding: Padding of the stem's max pooling. fast-reid's networks have 0 and round the size up.
         init_cfg: ``dict(type='Pretrained', checkpoint=...)`` with a file or address of IBN-Net weights, each of
             this part's parameters must be in it; ``'none'`` as checkpoint, or no ``init_cfg``: random (He et al.).
 
@@ -88,6 +99,10 @@ class ResNetIBN(BaseModule):
         stages: tuple[int, ...] = (1, 2, 3, 4),
         out_stages: tuple[int, ...] | None = None,
         last_stride: int = 2,
+        stage_blocks: dict[int, tuple[int, int | None]] | None = None,
+        ibn_stages: tuple[int, ...] = (1, 2, 3),
+        stem_relu: bool = True,
+        stem_padding: int = 1,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg or list(self.random_init))
@@ -102,8 +117,10 @@ class ResNetIBN(BaseModule):
             raise ValueError(f"ResNetIBN: out_stages {self.out_stages} are not among the stages {stages}")
         block, num_blocks = self.arch_settings[depth]
         self.expansion = block.expansion
+        self.stage_blocks = stage_blocks or {}
+        self.ibn_stages = tuple(ibn_stages)
         if self.with_stem:
-            self._make_stem()
+            self._make_stem(stem_relu, stem_padding)
         for stage in stages:
             self._make_stage(stage, block, num_blocks[stage - 1], last_stride if stage == 4 else min(stage, 2))
 
@@ -117,11 +134,11 @@ class ResNetIBN(BaseModule):
         """Channels of the last stage's map."""
         return 32 * 2 ** self.stages[-1] * self.expansion
 
-    def _make_stem(self) -> None:
+    def _make_stem(self, with_relu: bool, padding: int) -> None:
         self.conv1 = nn.Conv2d(3, 64, kernel_size=7, stride=2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
-        self.relu = nn.ReLU(inplace=True)
-        self.maxpool = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
+        self.relu = nn.ReLU(inplace=True) if with_relu else nn.Identity()
+        self.maxpool = nn.MaxPool2d(kernel_size=3, stride=2, padding=padding, ceil_mode=padding == 0)
 
     def _make_stage(self, stage: int, block: type[nn.Module], num_blocks: int, stride: int) -> None:
         planes = 32 * 2**stage
@@ -134,9 +151,12 @@ class ResNetIBN(BaseModule):
             stride=stride,
             norm_cfg=dict(type="BN"),
         )
-        if stage < 4:
+        if stage in self.ibn_stages:
             for one in layer:
                 one.bn1 = IBN(planes)
+        if stage in self.stage_blocks:
+            # The blocks keep their numbers, by which the published weights are named.
+            layer = nn.Sequential(OrderedDict(list(layer.named_children())[slice(*self.stage_blocks[stage])]))
         self.add_module(f"layer{stage}", layer)
 
     def init_weights(self) -> None:
@@ -161,8 +181,7 @@ class ResNetIBN(BaseModule):
         weights = weights.get("state_dict", weights)
         weights = {key.removeprefix("module."): value for key, value in weights.items()}
         own = self.state_dict()
-        # Older checkpoints come without the counters of batches.
-        wanted = [key for key in own if not key.endswith("num_batches_tracked")]
+        wanted = [key for key in own if self._is_pretrained(key)]
         missing = [key for key in wanted if key not in weights or weights[key].shape != own[key].shape]
         if missing:
             raise ValueError(
@@ -171,6 +190,10 @@ class ResNetIBN(BaseModule):
             )
         self.load_state_dict({key: weights[key] for key in wanted}, strict=False)
         print_log(f"Stages {self.stages} of ResNetIBN loaded from {path}", logger="current")
+
+    def _is_pretrained(self, key: str) -> bool:
+        # Older checkpoints come without the counters of batches.
+        return not key.endswith("num_batches_tracked")
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Compute the maps of ``out_stages``.
@@ -186,7 +209,10 @@ class ResNetIBN(BaseModule):
             x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
         outs = []
         for stage in self.stages:
-            x = getattr(self, f"layer{stage}")(x)
+            x = self._forward_stage(stage, x)
             if stage in self.out_stages:
                 outs.append(x)
         return tuple(outs)
+
+    def _forward_stage(self, stage: int, x: Tensor) -> Tensor:
+        return getattr(self, f"layer{stage}")(x)

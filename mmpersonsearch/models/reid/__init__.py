@@ -3,5 +3,6 @@
 from .bnneck_reid_head import BNNeckReIDHead
 from .frozen_teacher import FrozenTeacher
 from .knowledge_transfer_bridge import KnowledgeTransferBridge
+from .mgn_reid_head import MGNReIDHead
 
-__all__ = ["BNNeckReIDHead", "FrozenTeacher", "KnowledgeTransferBridge"]
+__all__ = ["BNNeckReIDHead", "FrozenTeacher", "KnowledgeTransferBridge", "MGNReIDHead"]

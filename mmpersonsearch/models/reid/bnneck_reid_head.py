@@ -20,7 +20,8 @@ class BNNeckReIDHead(BaseModule):
         in_channels: Width of the pooled feature and of the embedding.
         num_ids: Number of training identities.
         loss_id: Config of the identity loss on (N, num_ids) scores, with label smoothing in the paper.
-        loss_triplet: Config of the triplet loss on (N, in_channels) features.
+        loss_triplet: Config of the triplet loss on (N, in_channels) features: the batch-hard one in BoT, the weighted
+            regularised one in AGW.
     """
 
     # The features' way into ReIDDataSample is the same.
@@ -29,6 +30,7 @@ class BNNeckReIDHead(BaseModule):
     def __init__(self, in_channels: int, num_ids: int, loss_id: dict, loss_triplet: dict) -> None:
         super().__init__(init_cfg=dict(type="Normal", layer="Linear", std=0.001))
         self.num_ids = num_ids
+        self.out_channels = in_channels
         self.bn = nn.BatchNorm1d(in_channels)
         self.bn.bias.requires_grad_(False)
         self.classifier = nn.Linear(in_channels, num_ids, bias=False)

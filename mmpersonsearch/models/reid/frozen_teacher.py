@@ -15,12 +15,18 @@ class FrozenTeacher:
     ``_apply`` (moves between devices and dtypes) to :attr:`model`.
 
     Args:
-        model: Config of a Re-ID model whose mode ``'tensor'`` gives (N, D) embeddings.
+        model: Config of a Re-ID model whose mode ``'tensor'`` gives (N, D) embeddings, where D is its head's
+            ``out_channels``.
     """
 
     def __init__(self, model: dict) -> None:
         self.model = MODELS.build(model).eval().requires_grad_(False)
         self.loaded = False
+
+    @property
+    def feat_channels(self) -> int:
+        """D, the width of the embeddings."""
+        return self.model.head.out_channels
 
     def load(self, path: str) -> None:
         """Load all weights from a checkpoint, strictly.

@@ -1,8 +1,11 @@
 import pytest
 import torch
+import torch.nn.functional as F
 
 from mmpersonsearch.models.backbones import IBN, ResNetIBN
 from mmpersonsearch.models.reid import KnowledgeTransferBridge
+
+torchvision = pytest.importorskip("torchvision")  # behind our package, which makes it importable
 
 
 def published_names(depth):
@@ -131,3 +134,41 @@ def test_none_means_from_scratch():
 def test_bad_arguments(args, message):
     with pytest.raises(ValueError, match=message):
         ResNetIBN(**args)
+
+
+@pytest.mark.parametrize("depth", [18, 50])
+def test_stages_cut_inside_make_the_whole(depth):
+    whole = ResNetIBN(depth).eval()
+    front = ResNetIBN(depth, stages=(1, 2, 3), stage_blocks={3: (0, 1)}).eval()
+    back = ResNetIBN(depth, stages=(3, 4), stage_blocks={3: (1, None)}).eval()
+    weights = whole.state_dict()
+    assert sorted([*front.state_dict(), *back.state_dict()]) == sorted(weights)
+    for part in (front, back):
+        part.load_state_dict({key: weights[key] for key in part.state_dict()})
+    image = torch.randn(2, 3, 64, 32)
+    assert torch.allclose(back(front(image)[-1])[-1], whole(image)[-1], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("depth", [18, 50])
+def test_without_ibn_it_is_torchvisions_resnet(depth):
+    published = getattr(torchvision.models, f"resnet{depth}")(num_classes=1).eval()
+    net = ResNetIBN(depth, ibn_stages=()).eval()
+    missing, unexpected = net.load_state_dict(published.state_dict(), strict=False)
+    assert (missing, unexpected) == ([], ["fc.weight", "fc.bias"])
+    published.fc, published.avgpool = torch.nn.Identity(), torch.nn.Identity()
+    image = torch.randn(2, 3, 64, 32)
+    assert torch.allclose(net(image)[-1].flatten(1), published(image), rtol=1e-3, atol=1e-4)
+
+
+def test_stems_of_published_networks():
+    images = torch.randn(2, 3, 32, 24)
+    plain = ResNetIBN(18, stages=(1,))
+    for kwargs, pool in (
+        (dict(stem_relu=False), lambda x: F.max_pool2d(x, 3, 2, padding=1)),
+        (dict(stem_padding=0), lambda x: F.max_pool2d(x.relu(), 3, 2, ceil_mode=True)),
+    ):
+        net = ResNetIBN(18, stages=(1,), **kwargs).eval()
+        net.load_state_dict(plain.state_dict())
+        expected = net.layer1(pool(net.bn1(net.conv1(images))))
+        assert torch.allclose(net(images)[-1], expected, atol=1e-5)
+        assert not torch.allclose(plain.eval()(images)[-1], expected, atol=1e-2)

@@ -17,7 +17,9 @@ class ReIDHead(BaseModule, metaclass=ABCMeta):
     """Embeds the feature maps of persons: global average pooling, a linear projection where asked for, BN.
 
     With a teacher, the embeddings are pulled to the teacher's on the same persons' crops (TDN's L_t). The teacher is
-    not part of this module: neither of its ``state_dict`` nor of its modes.
+    not part of this module: neither of its ``state_dict`` nor of its modes. A teacher of another width needs a
+    ``distill_projection``: in training only, the loss then compares the teacher's feature with the projection of the
+    student's feature after BN (before L2 normalisation, which is the loss's); matching never sees the projection.
 
     Args:
         in_channels: Channels of the feature maps.
@@ -25,10 +27,13 @@ class ReIDHead(BaseModule, metaclass=ABCMeta):
         feat_channels: Width of the embedding; None keeps ``in_channels`` and has no projection.
         teacher: Config of the Re-ID model that teaches.
         loss_distill: Config of the loss between (K, D) features of student and teacher.
+        distill_projection: Config of a layer, built with ``in_features`` and ``out_features``, from the embedding's
+            width to the teacher's, e.g. ``dict(type='mmdet.Linear')``; only built with a teacher.
         init_cfg: See MMEngine.
 
     Raises:
-        ValueError: Only one of ``teacher`` and ``loss_distill`` is given.
+        ValueError: Only one of ``teacher`` and ``loss_distill`` is given; the teacher's width is another and there is
+            no ``distill_projection``.
     """
 
     def __init__(
@@ -38,6 +43,7 @@ class ReIDHead(BaseModule, metaclass=ABCMeta):
         feat_channels: int | None = None,
         teacher: dict | None = None,
         loss_distill: dict | None = None,
+        distill_projection: dict | None = None,
         init_cfg: dict | list | None = None,
     ) -> None:
         super().__init__(init_cfg or dict(type="Normal", layer="Linear", std=0.01))
@@ -49,6 +55,21 @@ class ReIDHead(BaseModule, metaclass=ABCMeta):
         self.bn = nn.BatchNorm1d(self.feat_channels)
         self.loss_distill = MODELS.build(loss_distill) if loss_distill else None
         self.teacher = FrozenTeacher(teacher) if teacher else None
+        self.distill_projection = self._build_distill_projection(distill_projection)
+
+    def _build_distill_projection(self, projection: dict | None) -> nn.Module:
+        if self.teacher is None:
+            return nn.Identity()
+        ours, theirs = self.feat_channels, self.teacher.feat_channels
+        if projection is not None:
+            return MODELS.build(dict(projection, in_features=ours, out_features=theirs))
+        if ours != theirs:
+            raise ValueError(
+                f"reid_head: the embedding has {ours} channels, the teacher's {theirs}. Add "
+                f"distill_projection=dict(type='mmdet.Linear') to the reid_head: it projects the embedding to the "
+                f"teacher's width in training"
+            )
+        return nn.Identity()
 
     @property
     def with_teacher(self) -> bool:
@@ -97,13 +118,13 @@ class ReIDHead(BaseModule, metaclass=ABCMeta):
         return self.loss_by_feat(feats, person_ids, teacher_feats)
 
     def _teach(self, crops: Tensor) -> Tensor:
-        return self.teacher(crops) if len(crops) else crops.new_zeros(0, self.feat_channels)
+        return self.teacher(crops) if len(crops) else crops.new_zeros(0, self.teacher.feat_channels)
 
     def loss_by_feat(self, feats: Tensor, person_ids: Tensor, teacher_feats: Tensor | None) -> dict[str, Tensor]:
-        """Compute the losses of (K, feat_channels) features; see :meth:`loss`."""
+        """Compute the losses of (K, feat_channels) features, the teacher's (K, D); see :meth:`loss`."""
         losses = dict(loss_id=self.loss_identity(feats, person_ids))
         if teacher_feats is not None:
-            losses["loss_distill"] = self.loss_distill(feats, teacher_feats)
+            losses["loss_distill"] = self.loss_distill(self.distill_projection(feats).float(), teacher_feats)
         return losses
 
     @abstractmethod

@@ -1,0 +1,7 @@
+# MGN's schedule (Wang et al.): SGD 0.01, a tenth of it from epoch 40 and of that from epoch 60, 80 epochs.
+train_cfg = dict(type="EpochBasedTrainLoop", max_epochs=80, val_interval=40)
+val_cfg = dict(type="ValLoop")
+test_cfg = dict(type="TestLoop")
+optim_wrapper = dict(type="OptimWrapper", optimizer=dict(type="SGD", lr=0.01, momentum=0.9, weight_decay=5e-4))
+param_scheduler = [dict(type="MultiStepLR", by_epoch=True, milestones=[40, 60], gamma=0.1)]
+auto_scale_lr = dict(enable=False, base_batch_size=64)

@@ -1,0 +1,10 @@
+_base_ = [
+    "../_base_/teachers/mgn_r50ibn.py",
+    "../_base_/datasets/prw_reid.py",
+    "../_base_/schedules/mgn_80e.py",
+    "../_base_/default_runtime.py",
+]
+
+_base_.teacher.head.num_ids = _base_.num_ids
+model = _base_.teacher
+custom_hooks = [dict(type="IdentityCountCheckHook")]

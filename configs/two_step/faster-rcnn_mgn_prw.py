@@ -1,0 +1,16 @@
+_base_ = [
+    "../_base_/models/faster-rcnn_r50ibn.py",
+    "../_base_/teachers/mgn_r50ibn.py",
+    "../_base_/datasets/prw.py",
+    "../_base_/schedules/tdn_40e.py",
+    "../_base_/default_runtime.py",
+]
+
+_base_.teacher.head.num_ids = _base_.num_ids
+model = dict(
+    _delete_=True,
+    type="TwoStepPersonSearch",
+    detector=_base_.model,
+    reid=_base_.teacher,
+    crop_extractor=_base_.crop_extractor,
+)

@@ -1,0 +1,72 @@
+"""ResNet-IBN with non-local attention (AGW)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mmcv.cnn import NonLocal2d
+from mmengine.model import ModuleList
+from torch import Tensor, nn
+
+from mmpersonsearch.registry import MODELS
+
+from .resnet_ibn import ResNetIBN
+
+
+class NonLocalBlock(NonLocal2d):
+    """Non-local block (Wang et al., CVPR 2018) as in AGW's and fast-reid's published networks.
+
+    z = x + BN(W y), y the sum over all positions of (theta x)(phi x) g(x) over their number. Their code has one inner
+    channel (``reduc_ratio // reduc_ratio``), hence their weights, too. It starts as the identity.
+
+    Args:
+        in_channels: Channels of the map.
+    """
+
+    def __init__(self, in_channels: int) -> None:
+        super().__init__(in_channels, reduction=in_channels, mode="dot_product", norm_cfg=dict(type="BN"))
+        # A bias in front of a batch norm is of no effect in training, but it is among the published weights.
+        self.conv_out.conv = nn.Conv2d(self.inter_channels, in_channels, kernel_size=1)
+
+
+@MODELS.register_module()
+class NonLocalResNetIBN(ResNetIBN):
+    """:class:`ResNetIBN` with a non-local block behind each of the last blocks of some stages.
+
+    AGW (Ye et al., "Deep Learning for Person Re-identification: A Survey and Outlook", TPAMI 2021) has two in conv3_x
+    and three in conv4_x of a ResNet-50. Pretrained weights fill all but the non-local blocks.
+
+    Args:
+        depth: As :class:`ResNetIBN`'s.
+        num_non_local: Number of non-local blocks in stages 1 to 4.
+        kwargs: See :class:`ResNetIBN`.
+
+    Raises:
+        ValueError: Not four numbers, or more non-local blocks than a stage has blocks.
+    """
+
+    def __init__(self, depth: int, num_non_local: tuple[int, ...] = (0, 2, 3, 0), **kwargs: Any) -> None:
+        super().__init__(depth=depth, **kwargs)
+        num_blocks = self.arch_settings[depth][1]
+        if len(num_non_local) != 4 or any(not 0 <= n <= most for n, most in zip(num_non_local, num_blocks)):
+            raise ValueError(
+                f"NonLocalResNetIBN: num_non_local must be four numbers of at most {num_blocks}, the blocks of the "
+                f"stages of depth {depth}; got {tuple(num_non_local)}"
+            )
+        for stage in self.stages:
+            channels = 32 * 2**stage * self.expansion
+            blocks = [NonLocalBlock(channels) for _ in range(num_non_local[stage - 1])]
+            # MMEngine's list has the blocks initialise themselves, after the ResNet's convolutions and norms.
+            self.add_module(f"non_local{stage}", ModuleList(blocks))
+
+    def _is_pretrained(self, key: str) -> bool:
+        return super()._is_pretrained(key) and not key.startswith("non_local")
+
+    def _forward_stage(self, stage: int, x: Tensor) -> Tensor:
+        blocks, attentions = getattr(self, f"layer{stage}"), getattr(self, f"non_local{stage}")
+        first = len(blocks) - len(attentions)
+        for i, block in enumerate(blocks):
+            x = block(x)
+            if i >= first:
+                x = attentions[i - first](x)
+        return x

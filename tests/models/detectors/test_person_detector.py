@@ -1,0 +1,53 @@
+import pytest
+import torch
+from mmcv.ops import RoIAlign
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from tiny_models import CONFIGS, draw_batch
+
+from mmpersonsearch.registry import MODELS
+
+
+def build_detector(kind="PersonDetector"):
+    init_default_scope("mmpersonsearch")
+    torch.manual_seed(0)
+    cfg = Config.fromfile(CONFIGS / "two_step/faster-rcnn_r18ibn_synth.py").model
+    cfg.test_cfg.rcnn.score_thr = 0.0
+    return MODELS.build(dict(cfg, type=kind))
+
+
+@pytest.mark.parametrize("num_persons", [[3, 2], [0, 2], [0, 0]])
+def test_loss_reaches_every_parameter(num_persons):
+    model = build_detector().train()
+    loss, logged = model.parse_losses(model.loss(*draw_batch(num_persons)))
+    assert {"loss_rpn_cls", "loss_rpn_bbox", "loss_cls", "loss_bbox"} <= logged.keys()
+    assert torch.isfinite(loss)
+    loss.backward()
+    assert [n for n, p in model.named_parameters() if p.requires_grad and p.grad is None] == []
+
+
+@torch.no_grad()
+def test_results_are_mmdetections_on_contiguous_maps():
+    images, samples = draw_batch([2, 1], scale=0.5)
+    model, reference = build_detector().eval(), build_detector("mmdet.FasterRCNN").eval()
+    reference.backbone.register_forward_hook(lambda module, inputs, outs: tuple(out.contiguous() for out in outs))
+    expected = reference.predict(images, [sample.clone() for sample in samples])
+    for result, other in zip(model.predict(images, samples), expected):
+        assert len(result.pred_instances) > 0
+        assert torch.equal(result.pred_instances.bboxes, other.pred_instances.bboxes)
+        assert torch.equal(result.pred_instances.scores, other.pred_instances.scores)
+
+
+def test_roi_align_gets_contiguous_maps():
+    """RoIAlign on the CPU reads a channels_last tensor wrongly, and silently."""
+    model = build_detector().train()
+    seen = []
+    for module in model.modules():
+        if isinstance(module, RoIAlign):
+            module.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].is_contiguous()))
+    images, samples = draw_batch([2, 1])
+    images = images.contiguous(memory_format=torch.channels_last)
+    model.loss(images, samples)
+    with torch.no_grad():
+        model.eval().predict(images, samples)
+    assert len(seen) == 2 and all(seen)

@@ -1,0 +1,75 @@
+"""Puts the checkpoints of a detector and of a Re-ID model into one, for a config of the two-step model.
+
+    python tools/model_converters/join_two_step.py configs/two_step/faster-rcnn_bot_prw.py \
+        work_dirs/faster-rcnn_r50ibn_prw/epoch_40.pth work_dirs/bot_r50ibn_prw/epoch_120.pth --out two-step.pth
+
+tools/test.py takes the result as any other checkpoint. Each of the two must fill its part of the model exactly.
+"""
+
+import argparse
+import io
+import sys
+
+import torch
+from mmengine.config import DictAction
+from mmengine.registry import DefaultScope
+
+from mmpersonsearch.models.detectors import TwoStepPersonSearch
+from mmpersonsearch.registry import MODELS
+from mmpersonsearch.utils.checkpoint import check_fits, load_checkpoint_file
+from mmpersonsearch.utils.files import write_whole
+from mmpersonsearch.utils.run_config import read_config
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("config", help="config of a two-step model, such as configs/two_step/faster-rcnn_bot_prw.py")
+    parser.add_argument("detector", metavar="DETECTOR.pth", help="file or http(s) address of the detector's checkpoint")
+    parser.add_argument("reid", metavar="REID.pth", help="file or http(s) address of the Re-ID model's checkpoint")
+    parser.add_argument("--out", required=True, metavar="JOINED.pth", help="the checkpoint to write")
+    parser.add_argument("--cfg-options", nargs="+", action=DictAction, metavar="KEY=VALUE")
+    return parser.parse_args(argv)
+
+
+def join(model: TwoStepPersonSearch, **paths: str) -> dict:
+    """Fill the parts of a two-step model.
+
+    Args:
+        model: Its parts are loaded.
+        paths: File or address of a checkpoint for each part, ``detector`` and ``reid``.
+
+    Returns:
+        A checkpoint of the whole model.
+
+    Raises:
+        FileNotFoundError: A checkpoint is missing.
+        ValueError: Keys of a checkpoint are missing, unexpected or of another shape; the message names them.
+    """
+    for name, path in paths.items():
+        part = model.get_submodule(name)
+        checkpoint = load_checkpoint_file(path)
+        check_fits(part, checkpoint, path, allow_unexpected=False)
+        weights = checkpoint.get("state_dict", checkpoint)
+        part.load_state_dict({key.removeprefix("module."): value for key, value in weights.items()})
+    return dict(meta=paths, state_dict=model.state_dict())
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
+    try:
+        config = read_config(args.config, args.cfg_options)
+        DefaultScope.get_instance("join_two_step", scope_name=config.default_scope)
+        model = MODELS.build(config.model)
+        if not isinstance(model, TwoStepPersonSearch):
+            raise ValueError(f"{args.config}: expected model.type TwoStepPersonSearch, got {config.model.type}")
+        joined = join(model, detector=args.detector, reid=args.reid)
+    except (FileNotFoundError, ValueError) as error:
+        sys.exit(f"join_two_step.py: {error}")
+    content = io.BytesIO()
+    torch.save(joined, content)
+    write_whole(args.out, content.getvalue())
+    print(f"Joined checkpoint: {args.out}")
+
+
+if __name__ == "__main__":
+    main()
