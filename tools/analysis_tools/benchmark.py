@@ -17,8 +17,10 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
-# Parts of a model that are timed by themselves; what is left is NMS, box decoding and the like.
+# Parts of a model that are timed by themselves; what is left is NMS, box decoding and the like. A two-step model has
+# them in its detector.
 STAGES = {
     "backbone (Part-1)": "backbone",
     "RPN": "rpn_head",
@@ -30,6 +32,7 @@ STAGES = {
     "RoIAlign for Re-ID": "roi_head.reid_roi_extractor",
     "Part-2": "roi_head.part2",
     "Re-ID head": "roi_head.reid_head",
+    "Re-ID model": "reid",
 }
 
 
@@ -45,6 +48,7 @@ class StageTimer:
         self.seconds = defaultdict(float)
         self.synchronize = synchronize
         modules = dict(model.named_modules())
+        modules |= {path.removeprefix("detector."): module for path, module in modules.items()}
         for name, path in STAGES.items():
             if path in modules:
                 modules[path].register_forward_pre_hook(self._start)
@@ -75,7 +79,7 @@ class Contestant:
         self.config = config
         self.model = build_for_test(config, args.cfg_options).to(args.device)
         # An untrained model finds what it likes: have it report as many boxes as asked for, whatever their scores.
-        test_cfg = self.model.roi_head.test_cfg
+        test_cfg = getattr(self.model, "detector", self.model).roi_head.test_cfg
         test_cfg.score_thr, test_cfg.max_per_img = -1.0, args.num_persons
         test_cfg.nms.iou_threshold = 1.0
         self.args = args
@@ -108,13 +112,16 @@ class Contestant:
         self.times.append((time.perf_counter() - started) / self.args.batch_size)
         self.num_boxes += [len(result.pred_instances) for result in results]
 
-    def forget(self) -> None:
-        """Drop what the warm-up measured."""
+    def warm_up(self) -> None:
+        """Run a first batch, which counts the floating-point operations and is not timed."""
+        with FlopCounterMode(display=False) as counter:
+            self.step()
+        self.gflops = counter.get_total_flops() / self.args.batch_size / 1e9
         self.times, self.num_boxes = [], []
         self.timer.seconds.clear()
 
     def summary(self) -> dict:
-        """Images a second (median), milliseconds an image of each stage (mean), boxes an image (mean)."""
+        """Images a second (median), milliseconds an image of each stage and boxes an image (means), size."""
         count = len(self.times) * self.args.batch_size
         stages = {name: 1e3 * seconds / count for name, seconds in self.timer.seconds.items()}
         stages["rest"] = 1e3 * sum(self.times) / len(self.times) - sum(stages.values())
@@ -123,6 +130,8 @@ class Contestant:
             images_per_second=1 / median(self.times),
             milliseconds=stages,
             boxes_per_image=sum(self.num_boxes) / len(self.num_boxes),
+            million_parameters=sum(p.numel() for p in self.model.parameters()) / 1e6,
+            gflops=self.gflops,
         )
 
 
@@ -137,6 +146,8 @@ def print_table(summaries: list[dict]) -> None:
         if any(cell is not None for cell in cells):
             table.add_row(name, *("" if cell is None else f"{cell:.1f}" for cell in cells))
     table.add_row("images a second", *(f"{summary['images_per_second']:.3f}" for summary in summaries))
+    table.add_row("GFLOPs an image", *(f"{summary['gflops']:.1f}" for summary in summaries))
+    table.add_row("million parameters", *(f"{summary['million_parameters']:.1f}" for summary in summaries))
     table.add_row("boxes an image", *(f"{summary['boxes_per_image']:.1f}" for summary in summaries))
     Console().print(table)
 
@@ -158,8 +169,7 @@ def main() -> None:
 
     contestants = [Contestant(config, args) for config in (args.config, args.compare) if config]
     for contestant in contestants:
-        contestant.step()
-        contestant.forget()
+        contestant.warm_up()
     for _ in track(range(args.rounds), description="measuring", disable=args.json):
         for contestant in contestants:
             contestant.step()

@@ -76,7 +76,8 @@ def build_for_test(config: str, cfg_options: dict | None = None) -> nn.Module:
     cfg = Config.fromfile(config)
     cfg.merge_from_dict(cfg_options or {})
     init_default_scope("mmpersonsearch")
-    cfg.model.roi_head.reid_head.update(teacher=None, loss_distill=None)
+    if "roi_head" in cfg.model:  # a two-step model is all teacher
+        cfg.model.roi_head.reid_head.update(teacher=None, loss_distill=None)
     return MODELS.build(cfg.model).eval()
 
 

@@ -1,0 +1,287 @@
+"""Train and test methods on the synthetic set over several seeds, and tabulate what comes out.
+
+    python tools/benchmark_synth.py --seeds 0 1 2
+    python tools/benchmark_synth.py --methods tdn-bot oim-star --seeds 3
+    python tools/benchmark_synth.py --seeds            # only the table of the runs so far
+
+Each finished run is one line of ``docs/synth_benchmark.jsonl``; a run that has its line is not done again, and an
+interrupted training goes on from its last checkpoint. The table in ``docs/synth_benchmark.md`` is written anew from the
+lines after each run. Teachers and detectors are trained once a seed and serve all methods that need them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, stdev
+
+from mmengine.config import Config
+from stages import LATEST, ROOT, Stage, StageFailedError, link_latest_checkpoint, run_command
+
+from mmpersonsearch.utils.files import write_whole
+
+LINES = ROOT / "docs/synth_benchmark.jsonl"
+PAGE = ROOT / "docs/synth_benchmark.md"
+BEGIN, END = "<!-- table: written by tools/benchmark_synth.py -->", "<!-- end of table -->"
+DETECTOR = "configs/two_step/faster-rcnn_r18ibn_synth.py"
+FIGURES = {
+    "mAP": "person_search/mAP",
+    "top-1": "person_search/top-1",
+    "mAP_rcp": "person_search/rcp/mAP",
+    "top-1_rcp": "person_search/rcp/top-1",
+    "det_ap": "detection/ap",
+    "det_recall": "detection/recall",
+}
+
+
+@dataclass
+class Method:
+    """A row of the table.
+
+    Attributes:
+        title: In the table.
+        config: What is tested, and trained unless it is a two-step model.
+        teacher: Config of the Re-ID model that teaches it, or is its second step.
+    """
+
+    title: str
+    config: str
+    teacher: str | None = None
+
+    @property
+    def is_two_step(self) -> bool:
+        """Whether it is put together from a detector and a Re-ID model, without training of its own."""
+        return self.config.startswith("configs/two_step/")
+
+
+def _teachers(title: str, config: str) -> dict[str, Method]:
+    """One method for each kind of teacher."""
+    return {
+        kind: Method(title.format(kind.upper().replace("BOT", "BoT")), config.format(kind), _teacher(kind))
+        for kind in ("bot", "mgn", "agw")
+    }
+
+
+def _teacher(kind: str) -> str:
+    return f"configs/reid/{kind}_r18ibn_synth.py"
+
+
+_TDN = "configs/tdn/tdn_r18ibn_synth"
+METHODS = {
+    "oim-star": Method("OIM*", f"{_TDN}_oim-star.py"),
+    "baseline": Method("baseline", f"{_TDN}_baseline.py"),
+    "wo-ktb": Method("baseline + teacher (TDN without KTB)", f"{_TDN}_wo-ktb.py", _teacher("bot")),
+    "wo-teacher": Method("TDN without teacher", f"{_TDN}_wo-teacher.py"),
+    "tdn-bot": Method("TDN, BoT", f"{_TDN}.py", _teacher("bot")),
+    "tdn-mgn": Method("TDN, MGN", f"{_TDN}_mgn-teacher.py", _teacher("mgn")),
+    "tdn-agw": Method("TDN, AGW", f"{_TDN}_agw-teacher.py", _teacher("agw")),
+    **{
+        f"two-step-{kind}": method
+        for kind, method in _teachers("two-step, {}", "configs/two_step/faster-rcnn_{}_synth.py").items()
+    },
+}
+
+
+class Bench:
+    """Runs methods in a work dir.
+
+    Args:
+        work_dir: Absolute folder for data, checkpoints and logs.
+        budget: Iterations of all trainings are the configs' times this.
+    """
+
+    def __init__(self, work_dir: Path, budget: float) -> None:
+        self.work_dir = work_dir
+        self.budget = budget
+        self.env = {"SYNTH_ROOT": f"{work_dir}/synth/", "SYNTH_REID_ROOT": f"{work_dir}/reid/"}
+
+    def prepare(self) -> None:
+        """Draw the set and cut the teachers' crops."""
+        converters = "tools/dataset_converters"
+        synth, crops = self.work_dir / "synth", self.work_dir / "reid"
+        crop = [f"{converters}/crop_reid.py", "--dataset", "PRW", "--data-root", str(synth), "--out", str(crops)]
+        crop += ["--size", "128", "64", "--split"]
+        self._once("synth", [f"{converters}/make_synth.py", "--force", "--out", str(synth)])
+        self._once("crops-train", [*crop, "train"])
+        self._once("crops-test", [*crop, "test"])
+
+    def run(self, name: str, seed: int) -> dict:
+        """Train what is needed and test.
+
+        Returns:
+            The run's line.
+        """
+        method = METHODS[name]
+        folder = self.work_dir / f"{name}_seed{seed}"
+        started = time.monotonic()
+        teacher = self.train(method.teacher, seed) if method.teacher else None
+        if method.is_two_step:
+            detector = self.train(DETECTOR, seed)
+            checkpoint = folder / "joined.pth"
+            join = ["tools/model_converters/join_two_step.py", method.config, str(detector), str(teacher)]
+            self._once(f"{name}_seed{seed}/join", [*join, "--out", str(checkpoint)])
+        else:
+            checkpoint = self.train(method.config, seed, teacher)
+        minutes = (time.monotonic() - started) / 60
+        tested = folder / "test"
+        command = ["tools/test.py", "--work-dir", str(tested), method.config, str(checkpoint)]
+        self._once(f"{name}_seed{seed}/test", command)
+        result = json.loads((tested / "result.json").read_text())
+        return dict(
+            method=name,
+            seed=seed,
+            config=method.config,
+            budget=self.budget,
+            iterations=_scaled(Config.fromfile(ROOT / method.config).train_cfg.max_iters, self.budget),
+            **{figure: round(result[key], 4) for figure, key in FIGURES.items()},
+            curve=read_curve(folder),
+            minutes=round(minutes, 1),
+            **self.measure(method.config),
+            data=result["protocol"]["data"],
+            versions=result["versions"],
+            machine=f"{platform.machine()}, {_processor()}",
+        )
+
+    def train(self, config: str, seed: int, teacher: Path | None = None) -> Path:
+        """Train a config where that is not done.
+
+        Returns:
+            The last checkpoint.
+        """
+        name = f"{Path(config).stem}_seed{seed}"
+        own = next((key for key, method in METHODS.items() if method.config == config), None)
+        folder = self.work_dir / (f"{own}_seed{seed}" if own else name)
+        folder.mkdir(parents=True, exist_ok=True)
+        scaled = folder / "trained_config.py"
+        scale_schedule(Config.fromfile(ROOT / config), self.budget).dump(scaled)
+        options = [f"randomness.seed={seed}", "default_hooks.logger.interval=10"]
+        command = ["tools/train.py", str(scaled), "--resume", "--work-dir", str(folder), "--cfg-options", *options]
+        env = {"TEACHER_CHECKPOINT": str(teacher)} if teacher else {}
+        if teacher:
+            command.append(f"custom_hooks.1.checkpoint={teacher}")
+        self._once(f"{folder.name}/train", command, env)
+        link_latest_checkpoint(folder)
+        return folder / LATEST
+
+    def measure(self, config: str) -> dict:
+        """Parameters, floating-point operations and images a second, once a config."""
+        path = self.work_dir / "measured.json"
+        known = json.loads(path.read_text()) if path.exists() else {}
+        if config not in known:
+            command = [sys.executable, "tools/analysis_tools/benchmark.py", config, "--json", "--num-persons", "4"]
+            command += ["--shape", "192", "336", "--rounds", "20"]
+            done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+            figures = json.loads(done.stdout.splitlines()[-1])["results"][0]
+            known[config] = {key: figures[key] for key in ("images_per_second", "million_parameters", "gflops")}
+            write_whole(path, json.dumps(known, indent=2).encode())
+        return known[config]
+
+    def _once(self, name: str, command: list[str], env: dict[str, str] | None = None) -> None:
+        """Run a command unless an earlier run has finished it."""
+        done = self.work_dir / "done" / f"{name.replace('/', '_')}.json"
+        if done.exists() and json.loads(done.read_text()) == command:
+            return
+        print(f"== {name}", flush=True)
+        stage = Stage(name, name, 0, command, done, {**self.env, **(env or {})})
+        run_command(stage, self.work_dir / "logs" / f"{name.replace('/', '_')}.log")
+        write_whole(done, json.dumps(command).encode())
+
+
+def scale_schedule(config: Config, budget: float) -> Config:
+    """Multiply all iteration counts of a config's schedule; validate four times on the way, for the curve."""
+    config.train_cfg.max_iters = _scaled(config.train_cfg.max_iters, budget)
+    config.train_cfg.val_interval = config.train_cfg.max_iters // 4
+    for scheduler in config.param_scheduler:
+        scheduler.begin, scheduler.end = _scaled(scheduler.begin, budget), _scaled(scheduler.end, budget)
+    for hook in config.get("custom_hooks", []):
+        if hook.type == "LossWeightScheduleHook":
+            hook.milestones = [(_scaled(time, budget), value) for time, value in hook.milestones]
+    return config
+
+
+def _scaled(iterations: int, budget: float) -> int:
+    return round(iterations * budget)
+
+
+def read_curve(folder: Path) -> list[list[float]]:
+    """(iteration, mAP) of the validations during training; empty where nothing was trained."""
+    logs = sorted(folder.glob("*/vis_data/scalars.json"))
+    lines = [json.loads(line) for log in logs for line in log.read_text().splitlines()]
+    points = {line["step"]: line["person_search/mAP"] for line in lines if "person_search/mAP" in line}
+    return [[step, round(value, 4)] for step, value in sorted(points.items())]
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return "unknown processor"
+
+
+def read_lines() -> list[dict]:
+    """The finished runs."""
+    return [json.loads(line) for line in LINES.read_text().splitlines()] if LINES.exists() else []
+
+
+def make_table(lines: list[dict]) -> str:
+    """Mean and spread (standard deviation over the seeds) of each method's runs, in Markdown."""
+    header = ["method", "mAP", "top-1", "mAP, RCP", "top-1, RCP", "detection AP"]
+    header += ["seeds", "images/s", "million parameters", "GFLOPs"]
+    rows = [header, ["---"] * len(header)]
+    for name, method in METHODS.items():
+        runs = [line for line in lines if line["method"] == name]
+        if runs:
+            figures = (_mean_and_spread([100 * run[key] for run in runs]) for key in list(FIGURES)[:5])
+            last = runs[-1]
+            speed = [f"{last['images_per_second']:.1f}", f"{last['million_parameters']:.1f}", f"{last['gflops']:.1f}"]
+            rows.append([method.title, *figures, str(len(runs)), *speed])
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _mean_and_spread(values: list[float]) -> str:
+    return f"{mean(values):.1f}" + (f" ± {stdev(values):.1f}" if len(values) > 1 else "")
+
+
+def write_table(lines: list[dict]) -> None:
+    """Replace the table in the page."""
+    page = PAGE.read_text()
+    before, _, rest = page.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    write_whole(PAGE, f"{before}{BEGIN}\n{make_table(lines)}\n{END}{after}".encode())
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(METHODS))
+    parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
+    parser.add_argument("--budget", type=float, default=1.0, help="iterations, as a multiple of the configs'")
+    parser.add_argument("--work-dir", type=Path, default=ROOT / "work_dirs/synth_benchmark")
+    args = parser.parse_args(argv)
+    bench = Bench(args.work_dir.resolve(), args.budget)
+    try:
+        if args.seeds:
+            bench.prepare()
+        for seed in args.seeds:
+            for name in args.methods:
+                lines = read_lines()
+                if any((line["method"], line["seed"]) == (name, seed) for line in lines):
+                    continue
+                lines.append(bench.run(name, seed))
+                write_whole(LINES, "".join(json.dumps(line) + "\n" for line in lines).encode())
+                write_table(lines)
+    except StageFailedError as error:
+        sys.exit(f"\n{error}")
+    except KeyboardInterrupt:
+        sys.exit("\nInterrupted; the next run goes on from here.")
+    write_table(read_lines())
+    print(make_table(read_lines()))
+
+
+if __name__ == "__main__":
+    main()
