@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -158,14 +159,13 @@ class Bench:
         own = next((key for key, method in METHODS.items() if method.config == config), None)
         folder = self.work_dir / (f"{own}_seed{seed}" if own else name)
         folder.mkdir(parents=True, exist_ok=True)
-        scaled = folder / "trained_config.py"
+        # Reading a config puts the variables in.
+        os.environ.update({**self.env, "TEACHER_CHECKPOINT": str(teacher)})
+        scaled = folder / "scaled_config.py"
         scale_schedule(Config.fromfile(ROOT / config), self.budget).dump(scaled)
         options = [f"randomness.seed={seed}", "default_hooks.logger.interval=10"]
         command = ["tools/train.py", str(scaled), "--resume", "--work-dir", str(folder), "--cfg-options", *options]
-        env = {"TEACHER_CHECKPOINT": str(teacher)} if teacher else {}
-        if teacher:
-            command.append(f"custom_hooks.1.checkpoint={teacher}")
-        self._once(f"{folder.name}/train", command, env)
+        self._once(f"{folder.name}/train", command)
         link_latest_checkpoint(folder)
         return folder / LATEST
 
@@ -182,13 +182,13 @@ class Bench:
             write_whole(path, json.dumps(known, indent=2).encode())
         return known[config]
 
-    def _once(self, name: str, command: list[str], env: dict[str, str] | None = None) -> None:
+    def _once(self, name: str, command: list[str]) -> None:
         """Run a command unless an earlier run has finished it."""
         done = self.work_dir / "done" / f"{name.replace('/', '_')}.json"
         if done.exists() and json.loads(done.read_text()) == command:
             return
         print(f"== {name}", flush=True)
-        stage = Stage(name, name, 0, command, done, {**self.env, **(env or {})})
+        stage = Stage(name, name, 0, command, done, self.env)
         run_command(stage, self.work_dir / "logs" / f"{name.replace('/', '_')}.log")
         write_whole(done, json.dumps(command).encode())
 
@@ -265,6 +265,8 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
     bench = Bench(args.work_dir.resolve(), args.budget)
     try:
+        if others := {line["budget"] for line in read_lines()} - {args.budget}:
+            sys.exit(f"{LINES} has runs of the budget {others.pop():g}; --budget {args.budget:g} needs its own file")
         if args.seeds:
             bench.prepare()
         for seed in args.seeds:

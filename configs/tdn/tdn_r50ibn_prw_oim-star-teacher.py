@@ -4,12 +4,7 @@ _base_ = ["./tdn_r50ibn_prw_oim-star.py", "../_base_/teachers/bot_r50ibn.py"]
 _base_.teacher.head.num_ids = _base_.num_ids
 model = dict(
     roi_head=dict(
-        crop_extractor=dict(
-            type="mmdet.SingleRoIExtractor",
-            roi_layer=dict(type="RoIAlign", output_size=(256, 128), sampling_ratio=0),
-            out_channels=3,
-            featmap_strides=[1],
-        ),
+        crop_extractor=_base_.crop_extractor,
         reid_head=dict(
             feat_channels=None,
             teacher=_base_.teacher,

@@ -1,6 +1,8 @@
 # OIM* at the size of the synthetic set; see tdn_r18ibn.py.
 _base_ = "./tdn_r18ibn.py"
 
+# For variants with a teacher, who sees crops.
+crop_extractor = _base_.model.roi_head.crop_extractor
 model = dict(
     roi_head=dict(
         _delete_=True,

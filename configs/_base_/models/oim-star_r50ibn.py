@@ -2,6 +2,8 @@
 # every RoI runs through Part-2; box head and Re-ID head read the same feature. The leaf gives num_ids, queue_size.
 _base_ = "./tdn_r50ibn.py"
 
+# For variants with a teacher, who sees crops.
+crop_extractor = _base_.model.roi_head.crop_extractor
 model = dict(
     roi_head=dict(
         _delete_=True,

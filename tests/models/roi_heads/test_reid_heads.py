@@ -72,34 +72,34 @@ def head_with_teacher(student=5, teacher=8, **kwargs):
 
 
 def test_teacher_of_another_width_is_refused():
-    with pytest.raises(ValueError, match=r"has 5 channels, the teacher's 8.* distill_projection=dict\(type='mmdet.L"):
+    with pytest.raises(ValueError, match=r"has 5 channels, the teacher's 8.* projection=dict\(type='mmdet.L"):
         head_with_teacher()
 
 
 def test_student_is_projected_to_the_teachers_width():
-    head = head_with_teacher(distill_projection=dict(type="mmdet.Linear")).train()
+    head = head_with_teacher(projection=dict(type="mmdet.Linear")).train()
     feats, teacher_feats = torch.randn(3, 5), torch.randn(3, 8, requires_grad=True)
-    projected = feats @ head.distill_projection.weight.t() + head.distill_projection.bias
+    projected = feats @ head.projection.weight.t() + head.projection.bias
     expected = 2 * (F.normalize(projected) - F.normalize(teacher_feats)).square().sum(1).mean()
     loss = head.loss_by_feat(feats, torch.tensor([0, -1, 2]), teacher_feats)["loss_distill"]
     assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
     loss.backward()
-    assert head.distill_projection.weight.grad.abs().sum() > 0
+    assert head.projection.weight.grad.abs().sum() > 0
     assert teacher_feats.grad is None
-    assert {"distill_projection.weight", "distill_projection.bias"} <= head.state_dict().keys()
+    assert {"projection.weight", "projection.bias"} <= head.state_dict().keys()
 
 
 def test_matching_does_not_see_the_projection():
-    head = head_with_teacher(distill_projection=dict(type="mmdet.Linear")).eval()
+    head = head_with_teacher(projection=dict(type="mmdet.Linear")).eval()
     maps = torch.randn(3, 6, 3, 2)
     feats = head.predict(maps)
-    torch.nn.init.zeros_(head.distill_projection.weight)
+    torch.nn.init.zeros_(head.projection.weight)
     assert feats.shape == (3, 5)
     assert torch.equal(head.predict(maps), feats)
 
 
 def test_nobody_to_teach_gives_zero_losses_with_a_graph():
-    head = head_with_teacher(distill_projection=dict(type="mmdet.Linear")).train()
+    head = head_with_teacher(projection=dict(type="mmdet.Linear")).train()
     losses = head.loss(torch.zeros(0, 6, 3, 2), torch.zeros(0, dtype=torch.long), torch.zeros(0, 3, 32, 16))
     assert losses["loss_distill"].item() == 0
     losses["loss_distill"].backward()
@@ -111,5 +111,5 @@ def test_the_same_width_needs_no_projection():
 
 
 def test_without_a_teacher_there_is_no_projection():
-    head = softmax_head(distill_projection=dict(type="mmdet.Linear"))
+    head = softmax_head(projection=dict(type="mmdet.Linear"))
     assert not any("distill" in key for key in head.state_dict())

@@ -14,26 +14,26 @@ from mmpersonsearch.registry import MODELS
 
 
 class ReIDHead(BaseModule, metaclass=ABCMeta):
-    """Embeds the feature maps of persons: global average pooling, a linear projection where asked for, BN.
+    """Embeds the feature maps of persons: global average pooling, a linear reduction where asked for, BN.
 
     With a teacher, the embeddings are pulled to the teacher's on the same persons' crops (TDN's L_t). The teacher is
     not part of this module: neither of its ``state_dict`` nor of its modes. A teacher of another width needs a
-    ``distill_projection``: in training only, the loss then compares the teacher's feature with the projection of the
+    ``projection``: in training only, the loss then compares the teacher's feature with the projection of the
     student's feature after BN (before L2 normalisation, which is the loss's); matching never sees the projection.
 
     Args:
         in_channels: Channels of the feature maps.
         num_ids: Number of training identities.
-        feat_channels: Width of the embedding; None keeps ``in_channels`` and has no projection.
+        feat_channels: Width of the embedding; None keeps ``in_channels`` and has no reduction.
         teacher: Config of the Re-ID model that teaches.
         loss_distill: Config of the loss between (K, D) features of student and teacher.
-        distill_projection: Config of a layer, built with ``in_features`` and ``out_features``, from the embedding's
+        projection: Config of a layer, built with ``in_features`` and ``out_features``, from the embedding's
             width to the teacher's, e.g. ``dict(type='mmdet.Linear')``; only built with a teacher.
         init_cfg: See MMEngine.
 
     Raises:
         ValueError: Only one of ``teacher`` and ``loss_distill`` is given; the teacher's width is another and there is
-            no ``distill_projection``.
+            no ``projection``.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class ReIDHead(BaseModule, metaclass=ABCMeta):
         feat_channels: int | None = None,
         teacher: dict | None = None,
         loss_distill: dict | None = None,
-        distill_projection: dict | None = None,
+        projection: dict | None = None,
         init_cfg: dict | list | None = None,
     ) -> None:
         super().__init__(init_cfg or dict(type="Normal", layer="Linear", std=0.01))
@@ -51,13 +51,13 @@ class ReIDHead(BaseModule, metaclass=ABCMeta):
             raise ValueError("reid_head: teacher and loss_distill belong together, only one of them is given")
         self.num_ids = num_ids
         self.feat_channels = feat_channels or in_channels
-        self.projection = nn.Linear(in_channels, feat_channels) if feat_channels else nn.Identity()
+        self.reduction = nn.Linear(in_channels, feat_channels) if feat_channels else nn.Identity()
         self.bn = nn.BatchNorm1d(self.feat_channels)
         self.loss_distill = MODELS.build(loss_distill) if loss_distill else None
         self.teacher = FrozenTeacher(teacher) if teacher else None
-        self.distill_projection = self._build_distill_projection(distill_projection)
+        self.projection = self._build_projection(projection)
 
-    def _build_distill_projection(self, projection: dict | None) -> nn.Module:
+    def _build_projection(self, projection: dict | None) -> nn.Module:
         if self.teacher is None:
             return nn.Identity()
         ours, theirs = self.feat_channels, self.teacher.feat_channels
@@ -66,7 +66,7 @@ class ReIDHead(BaseModule, metaclass=ABCMeta):
         if ours != theirs:
             raise ValueError(
                 f"reid_head: the embedding has {ours} channels, the teacher's {theirs}. Add "
-                f"distill_projection=dict(type='mmdet.Linear') to the reid_head: it projects the embedding to the "
+                f"projection=dict(type='mmdet.Linear') to the reid_head: it projects the embedding to the "
                 f"teacher's width in training"
             )
         return nn.Identity()
@@ -91,7 +91,7 @@ class ReIDHead(BaseModule, metaclass=ABCMeta):
         Returns:
             (K, feat_channels) float32 features after BN, not L2-normalised.
         """
-        pooled = self.projection(feat_maps.mean(dim=(2, 3), dtype=torch.float32)).float()
+        pooled = self.reduction(feat_maps.mean(dim=(2, 3), dtype=torch.float32)).float()
         if self.training and len(pooled) == 1:
             # One sample has no variance; the running statistics stand in.
             bn = self.bn
@@ -124,7 +124,7 @@ class ReIDHead(BaseModule, metaclass=ABCMeta):
         """Compute the losses of (K, feat_channels) features, the teacher's (K, D); see :meth:`loss`."""
         losses = dict(loss_id=self.loss_identity(feats, person_ids))
         if teacher_feats is not None:
-            losses["loss_distill"] = self.loss_distill(self.distill_projection(feats).float(), teacher_feats)
+            losses["loss_distill"] = self.loss_distill(self.projection(feats).float(), teacher_feats)
         return losses
 
     @abstractmethod

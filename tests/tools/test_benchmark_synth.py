@@ -1,0 +1,86 @@
+import json
+from pathlib import Path
+
+import benchmark_synth
+import pytest
+from benchmark_synth import METHODS, make_table, read_curve, scale_schedule
+from mmengine.config import Config
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_the_configs_exist():
+    for method in METHODS.values():
+        for config in filter(None, (method.config, method.teacher)):
+            assert (ROOT / config).exists(), config
+
+
+@pytest.mark.parametrize("budget", [0.5, 1, 3])
+def test_the_whole_schedule_is_scaled(budget):
+    path = ROOT / "configs/tdn/tdn_r18ibn_synth.py"
+    config, scaled = Config.fromfile(path), scale_schedule(Config.fromfile(path), budget)
+    assert scaled.train_cfg.max_iters == config.train_cfg.max_iters * budget == scaled.param_scheduler[-1].end
+    assert scaled.train_cfg.val_interval == scaled.train_cfg.max_iters // 4
+    for before, after in zip(config.param_scheduler, scaled.param_scheduler, strict=True):
+        assert (after.begin, after.end) == (before.begin * budget, before.end * budget)
+    (before,) = (hook for hook in config.custom_hooks if hook.type == "LossWeightScheduleHook")
+    (after,) = (hook for hook in scaled.custom_hooks if hook.type == "LossWeightScheduleHook")
+    assert after.milestones == [(time * budget, value) for time, value in before.milestones]
+
+
+def line(method, seed, mAP):
+    return dict(
+        dict.fromkeys(benchmark_synth.FIGURES, 0.5),
+        method=method,
+        seed=seed,
+        budget=1.0,
+        mAP=mAP,
+        images_per_second=12.34,
+        million_parameters=13.8,
+        gflops=5.41,
+    )
+
+
+def test_the_table_has_mean_and_spread_over_seeds_in_the_papers_order():
+    lines = [line("tdn-bot", 0, 0.5), line("tdn-bot", 1, 0.6), line("oim-star", 0, 0.2)]
+    header, _, first, second = make_table(lines).splitlines()
+    assert header.startswith("| method | mAP | top-1 |")
+    assert first == "| OIM* | 20.0 | 50.0 | 50.0 | 50.0 | 50.0 | 1 | 12.3 | 13.8 | 5.4 |"
+    # standard deviation of a sample of 50 and 60: sqrt(2 * 25)
+    assert second.startswith("| TDN, BoT | 55.0 ± 7.1 | 50.0 ± 0.0 |") and "| 2 | 12.3 |" in second
+
+
+def test_only_the_table_of_the_page_is_replaced(tmp_path, monkeypatch):
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n{benchmark_synth.BEGIN}\nold\n{benchmark_synth.END}\nafter\n")
+    monkeypatch.setattr(benchmark_synth, "PAGE", page)
+    benchmark_synth.write_table([line("oim-star", 0, 0.2)])
+    text = page.read_text()
+    assert text.startswith("before\n<!--") and text.endswith("-->\nafter\n") and "old" not in text and "| OIM*" in text
+
+
+def test_a_curve_is_read_over_interruptions(tmp_path):
+    for i, points in enumerate(([(100, 0.1)], [(200, 0.25), (300, 0.3)])):
+        log = tmp_path / f"run{i}/vis_data/scalars.json"
+        log.parent.mkdir(parents=True)
+        lines = [{"loss": 1.0, "step": 10}, *({"person_search/mAP": mAP, "step": step} for step, mAP in points)]
+        log.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert read_curve(tmp_path) == [[100, 0.1], [200, 0.25], [300, 0.3]]
+
+
+def test_finished_runs_are_not_run_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(benchmark_synth, "LINES", tmp_path / "lines.jsonl")
+    monkeypatch.setattr(benchmark_synth, "PAGE", tmp_path / "page.md")
+    (tmp_path / "page.md").write_text(benchmark_synth.BEGIN + benchmark_synth.END)
+    ran = []
+    monkeypatch.setattr(benchmark_synth.Bench, "prepare", lambda self: None)
+    monkeypatch.setattr(
+        benchmark_synth.Bench, "run", lambda self, name, seed: ran.append((name, seed)) or line(name, seed, 0.1)
+    )
+    arguments = ["--methods", "oim-star", "baseline", "--work-dir", str(tmp_path), "--seeds"]
+    benchmark_synth.main([*arguments, "0"])
+    benchmark_synth.main([*arguments, "0", "1"])
+    assert ran == [("oim-star", 0), ("baseline", 0), ("oim-star", 1), ("baseline", 1)]
+    assert len((tmp_path / "lines.jsonl").read_text().splitlines()) == 4
+    with pytest.raises(SystemExit, match="has runs of the budget 1; --budget 2 needs its own file"):
+        benchmark_synth.main([*arguments, "2", "--budget", "2"])
