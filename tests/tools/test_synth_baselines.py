@@ -5,7 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
 from PIL import Image
+
+from mmpersonsearch.registry import MODELS
 
 TOOLS = Path(__file__).resolve().parents[2] / "tools" / "dataset_converters"
 sys.path.insert(0, str(TOOLS))
@@ -75,3 +80,18 @@ def test_table_has_a_row_for_each_embedding(root, capsys):
         "true boxes", "random", "colour histogram", "six-stripe histogram"
     ]  # fmt: skip
     assert lines[2].split()[-2:] == ["100.0", "100.0"]
+
+
+def test_a_reid_model_embeds_as_in_its_own_testing(tmp_path):
+    config = TOOLS.parents[1] / "configs/reid/bot_r18ibn_synth.py"
+    cfg = Config.fromfile(config)
+    with DefaultScope.overwrite_default_scope(cfg.default_scope):
+        model = MODELS.build(cfg.model).eval()
+    torch.save(dict(state_dict=model.state_dict()), tmp_path / "reid.pth")
+    crop = np.random.default_rng(0).integers(0, 256, (128, 64, 3), dtype=np.uint8)
+    found = synth_baselines.reid_embedding(str(config), str(tmp_path / "reid.pth"))(crop)
+
+    pixels = (crop - np.array(cfg.model.data_preprocessor.mean)) / np.array(cfg.model.data_preprocessor.std)  # RGB
+    with torch.no_grad():
+        expected = model(torch.tensor(pixels, dtype=torch.float32).permute(2, 0, 1)[None], mode="tensor")[0]
+    np.testing.assert_allclose(found, expected / expected.norm(), atol=1e-5)

@@ -1,4 +1,4 @@
-"""What fixed embeddings find on the true boxes of a set in PRW's layout: how far it is from chance to colours."""
+"""What embeddings find on the true boxes of a set in PRW's layout: from chance over colours to a trained Re-ID model."""
 
 from __future__ import annotations
 
@@ -8,13 +8,18 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from mmdet.structures import ReIDDataSample
+from mmengine.registry import DefaultScope
 from mmengine.structures import InstanceData
 from PIL import Image
 from scipy.io import loadmat
 from tqdm import tqdm
 
 from mmpersonsearch.evaluation import evaluate_search
+from mmpersonsearch.registry import MODELS
 from mmpersonsearch.structures import Query, SceneImage, SearchProtocol
+from mmpersonsearch.utils.checkpoint import check_fits, load_checkpoint_file
+from mmpersonsearch.utils.run_config import read_config
 
 CROP_SIZE = (64, 128)  # width, height
 COLOUR_BINS = 8  # a channel, of the three together
@@ -51,6 +56,29 @@ def random_embedding(seed: int, channels: int = 128) -> Embedding:
     def embed(crop: np.ndarray) -> np.ndarray:
         vector = rng.normal(size=channels)
         return vector / np.linalg.norm(vector)
+
+    return embed
+
+
+def reid_embedding(config: str, checkpoint: str) -> Embedding:
+    """The embedding of a trained Re-ID model, such as ``configs/reid/bot_r18ibn_synth.py``'s.
+
+    Raises:
+        FileNotFoundError: A file is missing.
+        ValueError: The checkpoint does not fit the model.
+    """
+    cfg = read_config(config)
+    with DefaultScope.overwrite_default_scope(cfg.default_scope):
+        model = MODELS.build(cfg.model).eval()
+    weights = load_checkpoint_file(checkpoint)
+    check_fits(model, weights, checkpoint)
+    model.load_state_dict(weights["state_dict"])
+
+    @torch.no_grad()
+    def embed(crop: np.ndarray) -> np.ndarray:
+        image = torch.from_numpy(crop[..., ::-1].copy()).permute(2, 0, 1)  # the preprocessor takes BGR
+        inputs = model.data_preprocessor(dict(inputs=[image], data_samples=[ReIDDataSample()]))["inputs"]
+        return torch.nn.functional.normalize(model(inputs, mode="tensor"))[0].numpy()
 
     return embed
 
@@ -111,6 +139,7 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("root", type=Path, help="folder of the set")
     parser.add_argument("--seed", type=int, default=0, help="of the random embedding")
+    parser.add_argument("--reid", nargs=2, metavar=("CONFIG", "CHECKPOINT"), help="a trained Re-ID model too")
     args = parser.parse_args(argv)
     protocol = read_protocol(args.root)
     embeddings = {
@@ -118,6 +147,8 @@ def main(argv: list[str] | None = None) -> None:
         "colour histogram": colour_histogram,
         "six-stripe histogram": stripe_histogram,
     }
+    if args.reid:
+        embeddings[Path(args.reid[0]).stem] = reid_embedding(*args.reid)
     print(f"{'true boxes':<22}{'mAP':>7}{'top-1':>7}")
     for name, embed in embeddings.items():
         mean_ap, top1 = measure(args.root, protocol, embed)

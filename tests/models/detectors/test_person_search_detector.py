@@ -180,3 +180,21 @@ def test_oim_memories_fill_in_training_only():
     rows = memory.lut.features.norm(dim=1) > 0
     assert set(rows.nonzero().flatten().tolist()) == set(present[present >= 0].tolist())
     assert memory.lut.features.shape == (NUM_IDS, 256)
+
+
+@pytest.mark.parametrize("variant", ["", "_oim-star"])
+def test_boxes_are_in_pixels_of_the_original_image(variant):
+    model = build_model(variant).eval()
+    model.roi_head.test_cfg.score_thr = 0.0
+    found = {}
+    for scale in (1.0, 0.5):
+        images, samples = draw_batch([3, 2], num_queries=[2, 1], scale=scale)
+        with torch.no_grad():
+            found[scale] = model.predict(images, samples)
+    for whole, halved in zip(found[1.0], found[0.5], strict=True):
+        assert len(whole.pred_instances) > 0
+        # The input is the same, the original image of the second twice as large, and so are its queries' boxes.
+        assert torch.equal(halved.query_instances.bboxes, 2 * whole.query_instances.bboxes)
+        torch.testing.assert_close(halved.pred_instances.bboxes, 2 * whole.pred_instances.bboxes)
+        for name in ("pred_instances", "query_instances"):
+            torch.testing.assert_close(halved.get(name).reid_feats, whole.get(name).reid_feats)

@@ -41,6 +41,17 @@ def test_person_rois_take_the_identity_of_the_overlapped_person():
     assert person_ids.tolist() == [7]
 
 
+@pytest.mark.parametrize(("width", "is_kept"), [(25.0, True), (19.0, False)])
+def test_person_rois_overlap_a_person_by_half(width, is_kept):
+    roi_head = build_model(add_gt=False).roi_head
+    _, samples = draw_batch([0])
+    truth = torch.tensor([[10.0, 10, 50, 60]])
+    samples[0].gt_instances = InstanceData(bboxes=truth, labels=torch.zeros(1).long(), person_ids=torch.tensor([3]))
+    # IoU = width / 40
+    rois, _ = choose(roi_head, samples, *certain(1), [torch.tensor([[10.0, 10, 10 + width, 60]])])
+    assert len(rois) == is_kept
+
+
 def test_person_rois_of_unsure_boxes_are_dropped():
     roi_head = build_model(add_gt=False).roi_head
     _, samples = draw_batch([2])
