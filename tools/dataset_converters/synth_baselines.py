@@ -1,4 +1,4 @@
-"""What embeddings find on the true boxes of a set in PRW's layout: from chance over colours to a trained Re-ID model."""
+"""What embeddings find on the true boxes of a set in PRW's layout: chance, colours, a trained Re-ID model."""
 
 from __future__ import annotations
 
