@@ -23,12 +23,33 @@ def test_config_builds(path):
     if "reid_head" in cfg.model.get("roi_head", {}):
         reid_head = model.roi_head.reid_head
         assert reid_head.num_ids == cfg.num_ids
-        assert reid_head.with_teacher == ("FrozenTeacherHook" in [hook.type for hook in cfg.custom_hooks])
+        with_teacher = reid_head.with_teacher or "teacher" in cfg.model
+        assert with_teacher == ("FrozenTeacherHook" in [hook.type for hook in cfg.custom_hooks])
         schedules = [hook for hook in cfg.custom_hooks if hook.type == "LossWeightScheduleHook"]
         assert bool(schedules) == reid_head.with_teacher
     elif cfg.model.type != "PersonDetector":
         reid = model.reid if cfg.model.type == "TwoStepPersonSearch" else model
         assert reid.head.num_ids == cfg.num_ids
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("oim/*_kd-det*.py")), ids=lambda path: path.stem)
+def test_a_detectors_student_has_the_teacher_that_its_config_trains(path):
+    cfg = Config.fromfile(path)
+    (hook,) = (hook for hook in cfg.custom_hooks if hook.type == "FrozenTeacherHook")
+    _, run, checkpoint = hook.checkpoint.split("/")
+    trained = Config.fromfile(path.parent / f"{run}.py")
+    assert cfg.model.teacher.to_dict() == trained.model.to_dict()
+    last = trained.train_cfg.get("max_epochs") or trained.train_cfg.max_iters
+    assert checkpoint in (f"epoch_{last}.pth", f"iter_{last}.pth")
+    assert cfg.train_dataloader.dataset.type == trained.train_dataloader.dataset.type
+    assert (cfg.num_ids, cfg.data_root) == (trained.num_ids, trained.data_root)
+
+
+@pytest.mark.parametrize("depth", [18, 50])
+@pytest.mark.parametrize("data", ["cuhk", "prw"])
+def test_a_detector_as_teacher_is_the_one_that_is_trained(depth, data):
+    teacher = Config.fromfile(CONFIGS / f"_base_/teachers/det_r{depth}.py").detector_teacher
+    assert teacher.to_dict() == Config.fromfile(CONFIGS / f"oim/faster-rcnn_r{depth}-c4_{data}.py").model.to_dict()
 
 
 @pytest.mark.parametrize("path", LEAVES, ids=[path.stem for path in LEAVES])

@@ -7,6 +7,7 @@ default_hooks = dict(
     checkpoint=dict(type="CheckpointHook", interval=1, max_keep_ckpts=3),
     sampler_seed=dict(type="DistSamplerSeedHook"),
     epoch_seed=dict(type="EpochSeedHook"),
+    lut_checkpoint=dict(type="LUTCheckpointHook"),
     visualization=dict(type="mmdet.DetVisualizationHook"),
 )
 env_cfg = dict(

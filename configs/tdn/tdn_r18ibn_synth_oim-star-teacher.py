@@ -1,4 +1,4 @@
-# "OIM* only w/ teacher" of the paper's table III. The embedding takes the teacher's width, without a projection.
+# "OIM* only w/ teacher" of the paper's table III. The embedding takes the teacher's width.
 _base_ = ["./tdn_r18ibn_synth_oim-star.py", "../_base_/teachers/bot_r18ibn.py"]
 
 _base_.teacher.head.num_ids = _base_.num_ids
@@ -6,7 +6,7 @@ model = dict(
     roi_head=dict(
         crop_extractor=_base_.crop_extractor,
         reid_head=dict(
-            feat_channels=None,
+            feat_channels=512,
             teacher=_base_.teacher,
             loss_distill=dict(type="FeatureDistillationLoss", loss_weight=5.0),
         ),

@@ -30,7 +30,7 @@ class PersonSearchDataset(BaseDetDataset, metaclass=ABCMeta):
 
     An entry of the training split holds ``img_id``, ``img_path``, ``camera_id`` and ``instances``, each with ``bbox``
     (xyxy), ``bbox_label`` 0, ``ignore_flag`` 0 and ``person_id``: contiguous, 0 to ``metainfo['num_ids']`` - 1 in the
-    order of the data set's own numbers, -1 for an unlabelled person.
+    order of the data set's own numbers (``metainfo['identities']``), -1 for an unlabelled person.
     The test split keeps the data set's own numbers; its entries hold ``query_instances`` besides, a dict of ``bboxes``
     (Q, 4) float32 and ``query_ids`` (Q,) int64, indices into the queries of ``metainfo['search_protocol']``
     (:class:`mmpersonsearch.structures.SearchProtocol`), whose images are the entries, in the same order.
@@ -168,7 +168,7 @@ class PersonSearchDataset(BaseDetDataset, metaclass=ABCMeta):
     def _with_contiguous_ids(self, scenes: list[SceneImage]) -> list[SceneImage]:
         own = np.unique(np.concatenate([np.empty(0, np.int64), *(scene.person_ids for scene in scenes)]))
         own = own[own >= 0]
-        self._metainfo["num_ids"] = len(own)
+        self._metainfo.update(num_ids=len(own), identities=own.tolist())
         return [
             SceneImage(
                 scene.img_id,

@@ -1,12 +1,13 @@
 """Pictures of what was found."""
 
-from .curve_plots import plot_gallery_sizes, plot_precision_recall, plot_rcp_parameters
+from .curve_plots import plot_gallery_sizes, plot_loss_weights, plot_precision_recall, plot_rcp_parameters
 from .ranking_picture import draw_ranking, draw_ranking_scenes, query_titles
 
 __all__ = [
     "draw_ranking",
     "draw_ranking_scenes",
     "plot_gallery_sizes",
+    "plot_loss_weights",
     "plot_precision_recall",
     "plot_rcp_parameters",
     "query_titles",

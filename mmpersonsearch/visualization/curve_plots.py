@@ -1,4 +1,4 @@
-"""Figures of papers: search against gallery size and against RCP's parameters, precision-recall curves.
+"""Figures of papers: search against gallery size, RCP's parameters and the OIM loss's weight, precision-recall curves.
 
 All take shares in [0, 1] and show percent. Runs differ by marker and colour or have panels of their own, plain
 similarity has dashed lines and hollow markers or none: the figures are readable in black and white.
@@ -113,6 +113,44 @@ def plot_rcp_parameters(
                 second.axes.sharey(first.axes)
         lines = panels[0][0].axes.lines
         figure.legend(lines[::-1], ["RCP", "plain similarity"], loc="outside upper right", ncols=2, handlelength=3.2)
+    return figure
+
+
+def plot_loss_weights(
+    curves: Mapping[str, Mapping[str, Sequence[float]]], detectors: Mapping[str, float] | None = None
+) -> Figure:
+    """Detection AP and search mAP against the weight of the OIM loss (figure 1 of Munjal et al., BMVC 2019).
+
+    Args:
+        curves: For each name ``{"weights": (L,), "detection AP": (L,), "search mAP": (L,)}`` with weights that ascend;
+            curves may have different weights, one alone is a point.
+        detectors: Detection AP of detectors alone, by name: level lines among the detection curves.
+
+    Returns:
+        The figure.
+
+    Raises:
+        ValueError: No curve, or more curves and detectors than can be told apart; a detector has a curve's name.
+    """
+    detectors = detectors or {}
+    if not curves or curves.keys() & detectors.keys():
+        raise ValueError(f"expected curves and detectors of different names, got {list(curves)} and {list(detectors)}")
+    with rc_context(_STYLE):
+        figure, (panels,) = _page({**curves, **detectors}, 1, 2, row_height=2.5 + 0.17 * -(-len(curves) // 3))
+        for number, (run, ap) in enumerate(detectors.items(), len(curves)):
+            panels[0].level(ap, number)
+            panels[0].name_end(max(max(figures["weights"]) for figures in curves.values()), ap, run, number)
+        for panel, name in zip(panels, ("detection AP", "search mAP")):
+            panel.axes.set(xlabel="Weight of the OIM loss (λ)", ylabel=f"{name[0].upper()}{name[1:]} (%)")
+            panel.axes.locator_params(axis="x", nbins=6)
+            for number, figures in enumerate(curves.values()):
+                panel.line(figures["weights"], figures[name], number)
+        lines = panels[1].axes.lines
+        legend = figure.legend(lines, curves, loc="outside lower center", ncols=min(3, len(curves)), handlelength=3.2)
+        for text in legend.get_texts():
+            text.set_parse_math(False)
+        if detectors:
+            _draw_names(figure, panels[:1])
     return figure
 
 

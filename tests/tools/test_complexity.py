@@ -45,3 +45,18 @@ def test_benchmark_compares_two_models():
     assert report["ratio"] == pytest.approx(tdn["images_per_second"] / other["images_per_second"])
     assert "KTB" in tdn["milliseconds"] and "shared head (Part-2)" in other["milliseconds"]
     assert sum(tdn["milliseconds"].values()) > 0
+
+
+def test_student_and_teacher_are_compared():
+    """A student with KD_det counts as it is in testing, without teacher and adaptation."""
+    small = ["--shape", 96, 128]
+    teacher = "configs/oim/faster-rcnn_r50-c4_synth.py"
+    report = run_tool("benchmark", "configs/oim/oim_r18_synth_kd-det.py", "--compare", teacher, *small, "--rounds", 1)
+    student, other = report["results"]
+    # torchvision's ResNets without their classifiers; RPN with 12 anchors a cell, boxes, embedding.
+    rpn = [128 * (9 * width + 1) + 129 * 12 * (1 + 4) for width in (256, 1024)]
+    boxes = [(width + 1) * (2 + 4) for width in (512, 2048)]
+    assert student["million_parameters"] == pytest.approx((11_176_512 + rpn[0] + boxes[0] + 513 * 256) / 1e6)
+    assert other["million_parameters"] == pytest.approx((23_508_032 + rpn[1] + boxes[1]) / 1e6)
+    parts = run_tool("get_flops", teacher, *small)
+    assert parts["total_with_rpn"] == pytest.approx(other["gflops"], rel=0.02) and other["gflops"] > student["gflops"]

@@ -13,7 +13,7 @@ from mmengine.config import DictAction
 from mmengine.registry import init_default_scope
 from torch import nn
 
-from mmpersonsearch.models.reid import FrozenTeacher
+from mmpersonsearch.models.reid import ReIDTeacher
 from mmpersonsearch.utils.checkpoint import load_checkpoint_file
 from mmpersonsearch.utils.run_config import read_config
 
@@ -242,7 +242,7 @@ def load_teacher(capsys):
         (line,) = (line for line in capsys.readouterr().out.splitlines() if "--cfg-options" in line)
         line = line.replace("model.roi_head.reid_head.teacher.", "model.")
         init_default_scope("mmpersonsearch")
-        teacher = FrozenTeacher(read_config(config, printed_options(line)).model)
+        teacher = ReIDTeacher(read_config(config, printed_options(line)).model)
         teacher.load(str(path))
         return teacher
 
@@ -380,10 +380,10 @@ def test_student_takes_the_options_of_the_source(convert, capsys):
     teacher = student.model.roi_head.reid_head.teacher
     assert (teacher.head.num_ids, teacher.backbone.ibn_stages, teacher.backbone.stem_relu) == (751, (), False)
     init_default_scope("mmpersonsearch")
-    FrozenTeacher(teacher).load(str(out))
+    ReIDTeacher(teacher).load(str(out))
     teacher.head.num_ids = 150
     with pytest.raises(ValueError, match=r"head\.classifier\.weight has shape \(751, 128\)"):
-        FrozenTeacher(teacher).load(str(out))
+        ReIDTeacher(teacher).load(str(out))
 
 
 def test_partial_source_is_refused(convert, tmp_path):

@@ -7,7 +7,12 @@ from matplotlib import pyplot
 from matplotlib.text import Text
 from PIL import Image
 
-from mmpersonsearch.visualization import plot_gallery_sizes, plot_precision_recall, plot_rcp_parameters
+from mmpersonsearch.visualization import (
+    plot_gallery_sizes,
+    plot_loss_weights,
+    plot_precision_recall,
+    plot_rcp_parameters,
+)
 
 SIZES = [50, 100, 4000]
 
@@ -154,6 +159,50 @@ def test_precision_recall():
     assert line.get_drawstyle() == "steps-pre"
     np.testing.assert_allclose(line.get_xydata(), [[0, 100], [25, 100], [25, 50], [75, 60]])
     assert detection.get_legend().get_texts()[0].get_text().split() == ["55.0", "A"]
+
+
+WEIGHTED = {
+    "OIM": {"weights": [0.1, 0.3, 1.0], "detection AP": [0.83, 0.81, 0.75], "search mAP": [0.55, 0.7, 0.78]},
+    "OIM + KD_det": {"weights": [0.3, 1.0], "detection AP": [0.82, 0.79], "search mAP": [0.73, 0.78]},
+    "$KD_reid": {"weights": [0.1], "detection AP": [0.82], "search mAP": [0.81]},
+}
+
+
+def test_loss_weights():
+    figure = plot_loss_weights(WEIGHTED, {"DET_50": 0.836, "DET_18": 0.824})
+    pixels(figure)
+    detection, search = figure.axes
+    assert [axes.get_ylabel() for axes in figure.axes] == ["Detection AP (%)", "Search mAP (%)"]
+    levels, lines = detection.lines[:2], detection.lines[2:]
+    assert [list(level.get_ydata()) for level in levels] == [pytest.approx([p, p]) for p in (83.6, 82.4)]
+    for axes, drawn, name in ((detection, lines, "detection AP"), (search, search.lines, "search mAP")):
+        assert axes.get_xlabel() == "Weight of the OIM loss (λ)"
+        for line, curve in zip(drawn, WEIGHTED.values(), strict=True):
+            np.testing.assert_allclose(line.get_xdata(), curve["weights"])
+            np.testing.assert_allclose(line.get_ydata(), 100 * np.array(curve[name]))
+        assert_told_apart_without_colours(search)
+        low, high = axes.get_ylim()
+        assert all(low < y < high for line in axes.lines for y in line.get_ydata())
+    assert {text.get_text(): round(text.xy[1], 6) for text in detection.texts} == {"DET_50": 83.6, "DET_18": 82.4}
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == list(WEIGHTED)
+    assert [handle.get_marker() for handle in legend.legend_handles] == [line.get_marker() for line in lines]
+    assert legend.get_window_extent().y1 < detection.get_window_extent().y0
+
+
+def test_loss_weights_without_a_detector():
+    figure = plot_loss_weights(WEIGHTED)
+    pixels(figure)
+    assert [len(axes.lines) for axes in figure.axes] == [3, 3]
+
+
+def test_loss_weights_need_curves_with_names_of_their_own():
+    with pytest.raises(ValueError, match="different names, got \\[\\] and \\['DET_50'\\]"):
+        plot_loss_weights({}, {"DET_50": 0.8})
+    with pytest.raises(ValueError, match="different names"):
+        plot_loss_weights(WEIGHTED, {"OIM": 0.8})
+    with pytest.raises(ValueError, match="1 to 8 runs, got 9"):
+        plot_loss_weights(WEIGHTED, {f"d{i}": 0.8 for i in range(6)})
 
 
 def test_no_detection_is_drawn():

@@ -95,12 +95,12 @@ def evaluate(config: Config, args: argparse.Namespace) -> dict[str, Any]:
     return {**figures, "protocol": metric.protocol_record, **records}
 
 
-def read_result(path: str) -> dict[str, Any]:
-    """A ``result.json`` of ``tools/test.py`` or of this tool.
+def read_figures(path: str) -> dict[str, Any]:
+    """What ``tools/test.py`` has written of any model.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It is no such file, or an old one that does not tell its protocol.
+        ValueError: It holds no figures.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"result {path} does not exist")
@@ -108,7 +108,20 @@ def read_result(path: str) -> dict[str, Any]:
         result = json.loads(Path(path).read_text())
     except ValueError as error:
         raise ValueError(f"{path} is no json: {error}") from error
-    if not isinstance(result, dict) or "protocol" not in result:
+    if not isinstance(result, dict):
+        raise ValueError(f"{path} holds no figures; expected a result.json of tools/test.py")
+    return result
+
+
+def read_result(path: str) -> dict[str, Any]:
+    """A ``result.json`` of ``tools/test.py`` or of this tool.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is no such file, or an old one that does not tell its protocol.
+    """
+    result = read_figures(path)
+    if "protocol" not in result:
         raise ValueError(f"{path} does not tell its protocol; expected a result.json of tools/test.py")
     return result
 

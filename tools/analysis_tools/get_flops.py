@@ -17,11 +17,14 @@ from mmpersonsearch.registry import MODELS
 
 # Norms, activations and RoIAlign are left out, as in the paper's figures.
 COUNTED = ("conv", "linear", "addmm", "matmul", "bmm", "einsum")
+# What DistilledPersonSearchDetector has for training only.
+DISTILLATION = ("teacher", "mu", "loss_hint", "loss_soft", "loss_bounded")
 
 
 def count_gflops(module: nn.Module, *input_size: int) -> float:
     """GFLOPs (2 x multiply-adds of convolutions and linear layers) of one forward pass on a drawn input."""
-    analyzer = FlopAnalyzer(module.eval(), torch.randn(input_size))
+    module.eval()  # of mmdet.ResLayer it returns nothing
+    analyzer = FlopAnalyzer(module, torch.randn(input_size))
     analyzer.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
     by_operator = analyzer.by_operator()
     return 2e-9 * sum(by_operator[name] for name in COUNTED)
@@ -72,12 +75,16 @@ def count_parts(model: nn.Module, height: int, width: int, num_persons: int) -> 
 
 
 def build_for_test(config: str, cfg_options: dict | None = None) -> nn.Module:
-    """Build a config's model in eval mode, untrained and without its teacher."""
+    """Build a config's model in eval mode, untrained and without what only its training has, such as a teacher."""
     cfg = Config.fromfile(config)
     cfg.merge_from_dict(cfg_options or {})
     init_default_scope("mmpersonsearch")
-    if "roi_head" in cfg.model:  # a two-step model is all teacher
-        cfg.model.roi_head.reid_head.update(teacher=None, loss_distill=None)
+    if cfg.model.type == "DistilledPersonSearchDetector":
+        cfg.model = {key: value for key, value in cfg.model.items() if key not in DISTILLATION}
+        cfg.model.type = "PersonSearchDetector"
+    roi_head = cfg.model.get("roi_head", {})  # a two-step model has none, it is all teacher
+    if "reid_head" in roi_head:
+        roi_head.reid_head.update(teacher=None, loss_distill=None)
     return MODELS.build(cfg.model).eval()
 
 

@@ -210,7 +210,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def parse_runs(words: Sequence[str]) -> dict[str, str]:
+def parse_runs(words: Sequence[str], file: str = "PREDICTIONS.pkl") -> dict[str, str]:
     """``['TDN=tdn.pkl']`` as ``{'TDN': 'tdn.pkl'}``.
 
     Raises:
@@ -220,7 +220,7 @@ def parse_runs(words: Sequence[str]) -> dict[str, str]:
     for word in words:
         name, _, path = word.partition("=")
         if not name or not path:
-            raise ValueError(f"expected NAME=PREDICTIONS.pkl, got {word!r}")
+            raise ValueError(f"expected NAME={file}, got {word!r}")
         if name in runs:
             raise ValueError(f"two runs have the name {name!r}: {runs[name]} and {path}")
         runs[name] = path

@@ -7,13 +7,13 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
 
-from mmpersonsearch.models.reid.frozen_teacher import FrozenTeacher
+from mmpersonsearch.models.frozen_teacher import FrozenTeacher
 from mmpersonsearch.registry import HOOKS
 
 
 @HOOKS.register_module()
 class FrozenTeacherHook(Hook):
-    """Load a Re-ID teacher's weights strictly before the first iteration, so that no random teacher ever teaches.
+    """Load a frozen teacher's weights strictly before the first iteration, so that no random teacher ever teaches.
 
     Args:
         checkpoint: File or address of the teacher's checkpoint.
@@ -28,18 +28,19 @@ class FrozenTeacherHook(Hook):
         Raises:
             FileNotFoundError: The checkpoint is missing.
             ValueError: The model has no teacher; the checkpoint does not fit it; teacher and student normalise images
-                differently, so that the student's crops are not what the teacher knows.
+                differently, so that what the student gets is not what the teacher knows.
         """
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         teachers = [m.teacher for m in model.modules() if isinstance(getattr(m, "teacher", None), FrozenTeacher)]
         if not teachers:
             raise ValueError(
-                "FrozenTeacherHook: the model has no teacher; give model.roi_head.reid_head a teacher or drop the hook"
+                "FrozenTeacherHook: the model has no teacher; give model.roi_head.reid_head a Re-ID model as teacher, "
+                "or the model itself a detector (DistilledPersonSearchDetector), or drop the hook"
             )
         for teacher in teachers:
             _check_same_input(model.data_preprocessor, teacher.model.data_preprocessor)
             teacher.load(self.checkpoint)
-        print_log(f"Re-ID teacher loaded from {self.checkpoint}", logger="current")
+        print_log(f"Teacher loaded from {self.checkpoint}", logger="current")
 
 
 def _check_same_input(student: nn.Module, teacher: nn.Module) -> None:

@@ -1,7 +1,8 @@
 """Person-search models as detectors."""
 
+from .distilled_person_search_detector import DistilledPersonSearchDetector
 from .person_detector import PersonDetector
 from .person_search_detector import PersonSearchDetector
 from .two_step_person_search import TwoStepPersonSearch
 
-__all__ = ["PersonDetector", "PersonSearchDetector", "TwoStepPersonSearch"]
+__all__ = ["DistilledPersonSearchDetector", "PersonDetector", "PersonSearchDetector", "TwoStepPersonSearch"]

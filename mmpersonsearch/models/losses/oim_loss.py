@@ -1,7 +1,15 @@
 """Online Instance Matching (OIM) loss."""
 
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
 import torch
 import torch.nn.functional as F
+from mmengine.dist import all_reduce, get_world_size
+from mmengine.logging import print_log
 from mmengine.model import BaseModule
 from torch import Tensor
 
@@ -19,6 +27,9 @@ class OIMLoss(BaseModule):
     \exp(s\, u_k^T x))`, s = 1 / tau. Empty (zero) rows take part. Unlabelled samples enter the CQ and give no loss.
     The logits use the memories as they were before this batch; only training mode updates them.
 
+    With ``lut_checkpoint`` and ``freeze_lut`` the LUT is a trained model's and stays so (KD_reid of Munjal et al.,
+    BMVC 2019, section 4.2); :class:`LUTCheckpointHook` loads it before training.
+
     Args:
         num_ids: Number of training identities.
         feat_channels: Width of the embedding.
@@ -26,9 +37,9 @@ class OIMLoss(BaseModule):
         momentum: Momentum of the LUT, in [0, 1].
         scale: s, the inverse temperature.
         loss_weight: Factor of the loss.
-        lut_checkpoint: File with a teacher's LUT, ``{'features': (num_ids, feat_channels)}`` or a training checkpoint
-            that holds exactly one ``lut.features``; read by ``init_weights``.
-        freeze_lut: Keep the LUT as it is (knowledge distillation from a teacher's LUT).
+        lut_checkpoint: File or address of a training checkpoint that holds exactly one ``lut.features``, of any model
+            of this package and of the same training set; see :meth:`load_lut`.
+        freeze_lut: Keep the LUT as it is.
     """
 
     def __init__(
@@ -47,33 +58,37 @@ class OIMLoss(BaseModule):
         self.scale = scale
         self.loss_weight = loss_weight
         self.lut_checkpoint = lut_checkpoint
+        self.lut_loaded = False
         self.freeze_lut = freeze_lut
         self.lut = LookupTable(num_ids, feat_channels, momentum)
         self.queue = CircularQueue(queue_size, feat_channels)
 
-    def init_weights(self) -> None:
-        """Read the teacher's LUT where one is asked for.
+    @torch.no_grad()
+    def load_lut(self, identities: Sequence[int]) -> None:
+        """Read the LUT of ``lut_checkpoint``.
+
+        Its rows are identities in the order of the training set that the checkpoint's ``meta`` names
+        (``dataset_meta.identities``, which MMEngine's ``Runner`` writes there).
+
+        Args:
+            identities: The training set's own numbers of its identities, row by row.
 
         Raises:
             FileNotFoundError: The file is missing.
-            ValueError: It holds no LUT, several, or one of another shape.
+            ValueError: It holds no LUT, several, or one of another shape or of other identities.
         """
-        if self.lut_checkpoint is not None:
-            self.lut.features.copy_(self._read_lut(self.lut_checkpoint))
-
-    def _read_lut(self, path: str) -> Tensor:
-        checkpoint = load_checkpoint_file(path)
-        state_dict = checkpoint.get("state_dict", checkpoint)
-        tables = [key for key in state_dict if key == "features" or key.endswith("lut.features")]
-        if len(tables) != 1:
-            raise ValueError(f"lut_checkpoint {path}: expected one 'features' or '*.lut.features', found {tables}")
-        table = state_dict[tables[0]]
-        if table.shape != self.lut.features.shape:
-            raise ValueError(
-                f"lut_checkpoint {path}: {tables[0]} has shape {tuple(table.shape)}, "
-                f"expected (num_ids, feat_channels) = {tuple(self.lut.features.shape)}"
-            )
-        return table
+        checkpoint = load_checkpoint_file(self.lut_checkpoint)
+        place = f"lut_checkpoint {self.lut_checkpoint}"
+        table = _find_lut(checkpoint, self.lut.features.shape, place)
+        _check_same_identities(checkpoint, list(identities), place)
+        self.lut.features.copy_(table)
+        self.lut_loaded = True
+        num_empty = int((self.lut.features[: len(identities)] == 0).all(dim=1).sum())
+        print_log(
+            f"LUT of {len(identities)} identities loaded from {self.lut_checkpoint}; "
+            f"{num_empty} of its rows are empty (identities that its model never saw)",
+            logger="current",
+        )
 
     def forward(self, feats: Tensor, person_ids: Tensor) -> Tensor:
         """Compute the loss and, in training mode, enter the batch into the memories.
@@ -83,11 +98,19 @@ class OIMLoss(BaseModule):
             person_ids: (N,) int64 identities; ``-1`` marks an unlabelled person.
 
         Returns:
-            Scalar, mean over the labelled samples; 0 with a graph where there is none.
+            Scalar, mean over the labelled samples; 0 with a graph where there is none. In training under
+            distribution, each rank's sum is divided by the mean number of labelled samples a rank, so that the mean
+            over the ranks, which is what DDP's gradients are of, is the mean over the labelled samples of all.
 
         Raises:
             ValueError: An identity is not below ``num_ids``.
+            RuntimeError: ``lut_checkpoint`` was not loaded before training.
         """
+        if self.training and self.lut_checkpoint is not None and not self.lut_loaded:
+            raise RuntimeError(
+                f"OIMLoss: lut_checkpoint {self.lut_checkpoint} is not loaded: "
+                "add dict(type='LUTCheckpointHook') to custom_hooks"
+            )
         feats = feats.to(self.lut.features.dtype)  # float32 under autocast, too
         labelled = person_ids >= 0
         if bool((person_ids >= self.num_ids).any()):
@@ -96,9 +119,52 @@ class OIMLoss(BaseModule):
         memory = torch.cat([self.lut.features, self.queue.features])
         with torch.autocast(feats.device.type, enabled=False):
             logits = self.scale * feats[labelled] @ memory.t()
-        loss = F.cross_entropy(logits, person_ids[labelled], reduction="sum") / labelled.sum().clamp(min=1)
+            loss = F.cross_entropy(logits, person_ids[labelled], reduction="sum") / self._num_labelled(labelled)
         if self.training:
             if not self.freeze_lut:
                 self.lut.update(feats, person_ids)
             self.queue.update(feats[~labelled])
         return self.loss_weight * loss
+
+    def _num_labelled(self, labelled: Tensor) -> Tensor:
+        number = labelled.sum()
+        if not self.training:  # ranks need not test equally often
+            return number.clamp(min=1)
+        all_reduce(number)
+        return number.clamp(min=1) / get_world_size()
+
+
+def _find_lut(checkpoint: dict[str, Any], shape: torch.Size, place: str) -> Tensor:
+    state_dict = checkpoint.get("state_dict", checkpoint)
+    keys = [key for key in state_dict if key == "features" or key.endswith("lut.features")]
+    if len(keys) != 1:
+        others = ", ".join(list(state_dict)[:3])
+        raise ValueError(
+            f"{place}: expected one key 'features' or '*.lut.features', found {keys} among {len(state_dict)} keys "
+            f"({others}{', ...' if len(state_dict) > 3 else ''})"
+        )
+    table = state_dict[keys[0]]
+    if table.shape != shape:
+        raise ValueError(
+            f"{place}: {keys[0]} has shape {tuple(table.shape)}, expected (num_ids, feat_channels) = {tuple(shape)}"
+        )
+    return table
+
+
+def _check_same_identities(checkpoint: dict[str, Any], ours: list[int], place: str) -> None:
+    theirs = checkpoint.get("meta", {}).get("dataset_meta", {}).get("identities")
+    if theirs is None:
+        raise ValueError(
+            f"{place}: meta.dataset_meta.identities is missing, expected the list of the identities' numbers, row by "
+            "row; checkpoints of training on a person search data set have it"
+        )
+    pairs = enumerate(itertools.zip_longest(ours, theirs))
+    difference = next(((i, *pair) for i, pair in pairs if pair[0] != pair[1]), None)
+    if difference is not None:
+        row, our, their = difference
+        raise ValueError(
+            f"{place} is of other identities: row {row} is "
+            f"{'none' if their is None else f'number {their}'} there and "
+            f"{'none' if our is None else f'number {our}'} in the training set "
+            f"({len(theirs)} identities there, {len(ours)} in the training set)"
+        )

@@ -1,7 +1,6 @@
 """LUT: one running feature for each labelled identity."""
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmpersonsearch.registry import MODELS
@@ -67,10 +66,17 @@ class LookupTable(nn.Module):
             return
         if int(person_ids.max()) >= self.num_ids:
             raise ValueError(f"LookupTable: person_id {int(person_ids.max())}, but num_ids is {self.num_ids}")
+        identities, of_sample, counts = person_ids.unique(return_inverse=True, return_counts=True)
+        # In one round no identity repeats: all rows of a round are updated at once, rounds keep the order. With the
+        # most frequent identities first, the rows of each round are the first ones.
+        by_count = counts.argsort(descending=True)
+        place = by_count.argsort()[of_sample]
         rounds = occurrence_numbers(person_ids)
-        # In one round no identity repeats: all rows of a round are updated at once, rounds keep the order.
-        for number in range(int(rounds.max()) + 1):
-            chosen = rounds == number
-            rows = person_ids[chosen]
-            mixed = self.momentum * self.features[rows] + (1 - self.momentum) * feats[chosen]
-            self.features[rows] = F.normalize(mixed)
+        samples = feats[(rounds * len(identities) + place).argsort()] * (1 - self.momentum)
+        rows = identities[by_count]
+        table = self.features[rows]
+        for added in samples.split(rounds.bincount().tolist()):
+            current = table[: len(added)]
+            torch.add(added, current, alpha=self.momentum, out=current)
+            current /= current.norm(dim=1, keepdim=True).clamp_min_(1e-12)
+        self.features[rows] = table

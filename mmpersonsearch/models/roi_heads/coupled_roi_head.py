@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mmpersonsearch.registry import MODELS
 
-from .person_search_roi_head import PersonSearchRoIHead, zero_with_graph
+from .person_search_roi_head import BoxDistillation, PersonSearchRoIHead, zero_with_graph
 
 
 @MODELS.register_module()
@@ -27,7 +27,12 @@ class CoupledRoIHead(PersonSearchRoIHead):
         return self.shared_head(self.bbox_roi_extractor(x, rois))[-1]
 
     def loss(
-        self, x: tuple[Tensor, ...], proposals: InstanceList, batch_data_samples: SampleList, images: Tensor
+        self,
+        x: tuple[Tensor, ...],
+        proposals: InstanceList,
+        batch_data_samples: SampleList,
+        images: Tensor,
+        distil_boxes: BoxDistillation | None = None,
     ) -> dict[str, Tensor]:
         """See :meth:`PersonSearchRoIHead.loss`."""
         sampled = self.sample_proposals(proposals, batch_data_samples)
@@ -35,7 +40,7 @@ class CoupledRoIHead(PersonSearchRoIHead):
         feat_maps = self.extract_maps(x, rois)
         with torch.autocast(rois.device.type, enabled=False):
             scores, deltas = self.bbox_head(feat_maps.float())
-            losses = self.bbox_head.loss_and_target(scores, deltas, rois, sampled, self.train_cfg)["loss_bbox"]
+            losses = self.loss_boxes(scores, deltas, rois, sampled, distil_boxes)
 
         # SamplingResult puts an image's persons before its background.
         is_person = torch.cat(

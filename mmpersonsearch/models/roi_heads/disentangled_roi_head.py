@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mmpersonsearch.registry import MODELS
 
-from .person_search_roi_head import PersonSearchRoIHead, zero_with_graph
+from .person_search_roi_head import BoxDistillation, PersonSearchRoIHead, zero_with_graph
 
 
 @MODELS.register_module()
@@ -52,13 +52,19 @@ class DisentangledRoIHead(PersonSearchRoIHead):
             raise ValueError("roi_head: a bridge needs a crop_extractor")
 
     def loss(
-        self, x: tuple[Tensor, ...], proposals: InstanceList, batch_data_samples: SampleList, images: Tensor
+        self,
+        x: tuple[Tensor, ...],
+        proposals: InstanceList,
+        batch_data_samples: SampleList,
+        images: Tensor,
+        distil_boxes: BoxDistillation | None = None,
     ) -> dict[str, Tensor]:
         """See :meth:`PersonSearchRoIHead.loss`."""
         sampled = self.sample_proposals(proposals, batch_data_samples)
         with torch.autocast(images.device.type, enabled=False):
-            boxes = self.bbox_loss(x, sampled)
-            losses = boxes["loss_bbox"]
+            sampled_rois = bbox2roi([one.priors for one in sampled])
+            boxes = self._bbox_forward(x, sampled_rois)
+            losses = self.loss_boxes(boxes["cls_score"], boxes["bbox_pred"], sampled_rois, sampled, distil_boxes)
             rois, person_ids = self.person_rois(boxes, sampled, batch_data_samples)
         losses.update(self.reid_loss(x, rois, person_ids, images))
         return losses

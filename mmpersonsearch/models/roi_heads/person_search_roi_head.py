@@ -1,7 +1,8 @@
 """What the RoI heads of person search share: sampling, crops, queries, and results with embeddings."""
 
 from abc import ABCMeta, abstractmethod
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import torch
 from mmdet.models.roi_heads import StandardRoIHead
@@ -19,6 +20,32 @@ from mmpersonsearch.registry import MODELS
 def zero_with_graph(module: nn.Module) -> Tensor:
     """A zero that depends on every parameter of a module, so that DDP sees a gradient for each of them."""
     return sum((p.sum() * 0 for p in module.parameters() if p.requires_grad), torch.zeros(()))
+
+
+class SampledBoxes(NamedTuple):
+    """What the box head makes of the sampled RoIs of a batch, and what it is to learn.
+
+    Attributes:
+        rois: (n, 5) image number and xyxy box in pixels of the input.
+        cls_score: (n, 2) logits of person and background.
+        bbox_pred: (n, 4) deltas.
+        labels: (n,) 0 person, 1 background.
+        label_weights: (n,).
+        bbox_targets: (n, 4) deltas of the true boxes; 0 for background.
+        bbox_weights: (n, 4) 1 for persons, 0 for background.
+    """
+
+    rois: Tensor
+    cls_score: Tensor
+    bbox_pred: Tensor
+    labels: Tensor
+    label_weights: Tensor
+    bbox_targets: Tensor
+    bbox_weights: Tensor
+
+
+# Further losses of the sampled boxes, by name: how a detector distils another's box head.
+BoxDistillation = Callable[[SampledBoxes], dict[str, Tensor]]
 
 
 class PersonSearchRoIHead(StandardRoIHead, metaclass=ABCMeta):
@@ -64,6 +91,29 @@ class PersonSearchRoIHead(StandardRoIHead, metaclass=ABCMeta):
             results.append(self.bbox_sampler.sample(assigned, one, gt))
         return results
 
+    def loss_boxes(
+        self,
+        cls_score: Tensor,
+        bbox_pred: Tensor,
+        rois: Tensor,
+        sampled: list[SamplingResult],
+        distil_boxes: BoxDistillation | None = None,
+    ) -> dict[str, Tensor]:
+        """Compute the box head's losses.
+
+        Args:
+            cls_score: (n, 2) of the sampled RoIs.
+            bbox_pred: (n, 4) of the sampled RoIs.
+            rois: (n, 5) the sampled RoIs.
+            sampled: One an image.
+            distil_boxes: See :meth:`loss`.
+        """
+        found = self.bbox_head.loss_and_target(cls_score, bbox_pred, rois, sampled, self.train_cfg)
+        losses = found["loss_bbox"]
+        if distil_boxes is not None:
+            losses.update(distil_boxes(SampledBoxes(rois, cls_score, bbox_pred, *found["bbox_targets"])))
+        return losses
+
     @staticmethod
     def query_boxes(batch_data_samples: SampleList, like: Tensor) -> list[Tensor]:
         """The queries' boxes of each image, scaled to the input: a list of (Q, 4), Q = 0 without queries."""
@@ -105,7 +155,12 @@ class PersonSearchRoIHead(StandardRoIHead, metaclass=ABCMeta):
 
     @abstractmethod
     def loss(
-        self, x: tuple[Tensor, ...], proposals: InstanceList, batch_data_samples: SampleList, images: Tensor
+        self,
+        x: tuple[Tensor, ...],
+        proposals: InstanceList,
+        batch_data_samples: SampleList,
+        images: Tensor,
+        distil_boxes: BoxDistillation | None = None,
     ) -> dict[str, Tensor]:
         """Compute the losses of detection and Re-ID.
 
@@ -114,6 +169,7 @@ class PersonSearchRoIHead(StandardRoIHead, metaclass=ABCMeta):
             proposals: The RPN's, in pixels of ``images``.
             batch_data_samples: Ground truth with ``person_ids``.
             images: (B, 3, H, W) normalised images.
+            distil_boxes: Gives further losses of the sampled boxes, which join the others.
         """
 
     @abstractmethod

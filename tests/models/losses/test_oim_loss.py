@@ -118,34 +118,93 @@ def test_autocast_keeps_the_memories_in_float32():
     assert loss.dtype == oim.lut.features.dtype == torch.float32
 
 
+NUMBERS = [3, 7, 8, 480, 932]
+
+
+def write_lut(path, table=None, numbers=NUMBERS, **others):
+    """What training of a model with a LUT leaves."""
+    table = F.normalize(torch.randn(5, 6)) if table is None else table
+    weights = {"backbone.conv1.weight": torch.zeros(2), "roi_head.reid_head.loss_id.lut.features": table, **others}
+    meta = dict(epoch=9, dataset_meta=dict(num_ids=len(numbers), identities=numbers)) if numbers is not None else {}
+    torch.save(dict(state_dict=weights, meta=meta), path)
+    return OIMLoss(5, feat_channels=6, queue_size=7, lut_checkpoint=str(path), freeze_lut=True), table
+
+
 def test_frozen_lut_from_a_checkpoint(tmp_path):
-    table = F.normalize(torch.randn(5, 6))
-    torch.save(dict(state_dict={"roi_head.reid_head.loss_id.lut.features": table}), tmp_path / "teacher.pth")
-    oim = OIMLoss(5, feat_channels=6, queue_size=7, lut_checkpoint=str(tmp_path / "teacher.pth"), freeze_lut=True)
-    oim.init_weights()
+    oim, table = write_lut(tmp_path / "teacher.pth")
+    oim.load_lut(NUMBERS)
+    assert torch.equal(oim.lut.features, table)
     oim(*draw(9, 5, 0))
     assert torch.equal(oim.lut.features, table)
     assert oim.queue.features.abs().sum() > 0
+
+
+def test_frozen_lut_gives_the_definitions_loss_from_the_first_iteration(tmp_path):
+    oim, table = write_lut(tmp_path / "teacher.pth")
+    oim.load_lut(NUMBERS)
+    slow = SlowOIM(5, 6, 7, momentum=0.5, scale=30.0)
+    for seed in range(3):
+        feats, person_ids = draw(11, 5, seed)
+        slow.lut = table.tolist()
+        expected, _ = slow.step(feats.tolist(), person_ids.tolist())
+        assert oim(feats.float(), person_ids).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_lut_of_a_checkpoint_that_is_not_frozen_goes_on(tmp_path):
+    oim, table = write_lut(tmp_path / "teacher.pth")
+    oim.freeze_lut = False
+    oim.load_lut(NUMBERS)
+    oim(F.normalize(torch.ones(1, 6)), torch.tensor([2]))
+    changed = (oim.lut.features != table).any(dim=1)
+    assert changed.tolist() == [False, False, True, False, False]
+
+
+def test_lut_that_was_never_loaded_is_not_trained_with(tmp_path):
+    oim, _ = write_lut(tmp_path / "teacher.pth")
+    with pytest.raises(RuntimeError, match="add dict\\(type='LUTCheckpointHook'\\) to custom_hooks"):
+        oim(*draw(9, 5, 0))
+    oim.eval()(*draw(9, 5, 0))
+
+
+@pytest.mark.parametrize(
+    ("numbers", "message"),
+    [
+        ([3, 7, 9, 480, 932], r"teacher\.pth is of other identities: row 2 is number 9 there and number 8 in the tr"),
+        ([3, 8, 7, 480, 932], r"row 1 is number 8 there and number 7 in"),
+        ([3, 7, 8, 480], r"row 4 is none there and number 932 in the training set \(4 identities there, 5 in"),
+        ([3, 7, 8, 480, 932, 933], r"row 5 is number 933 there and none in the training set"),
+        (None, r"meta\.dataset_meta\.identities is missing"),
+    ],
+)
+def test_lut_of_other_identities(tmp_path, numbers, message):
+    oim, _ = write_lut(tmp_path / "teacher.pth", numbers=numbers)
+    with pytest.raises(ValueError, match=message):
+        oim.load_lut(NUMBERS)
+    assert oim.lut.features.abs().sum() == 0
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         ({"features": torch.zeros(4, 6)}, r"features has shape \(4, 6\), expected .* \(5, 6\)"),
-        ({"other": torch.zeros(4, 6)}, r"expected one 'features' or '\*.lut.features', found \[\]"),
+        (
+            {"backbone.a": torch.zeros(1), "b": torch.zeros(1), "c": torch.zeros(1), "d": torch.zeros(1)},
+            r"expected one key 'features' or '\*.lut.features', found \[\] among 4 keys \(backbone\.a, b, c, \.\.\.\)",
+        ),
+        ({"a.lut.features": torch.zeros(5, 6), "b.lut.features": torch.zeros(5, 6)}, r"found \['a\.lut.*, 'b\.lut"),
     ],
 )
 def test_bad_lut_checkpoint(tmp_path, content, message):
     torch.save(content, tmp_path / "teacher.pth")
     oim = OIMLoss(5, feat_channels=6, lut_checkpoint=str(tmp_path / "teacher.pth"))
     with pytest.raises(ValueError, match=message):
-        oim.init_weights()
+        oim.load_lut(NUMBERS)
 
 
 def test_missing_lut_checkpoint(tmp_path):
     oim = OIMLoss(5, feat_channels=6, lut_checkpoint=str(tmp_path / "none.pth"))
     with pytest.raises(FileNotFoundError, match=r"none\.pth"):
-        oim.init_weights()
+        oim.load_lut(NUMBERS)
 
 
 def train_on_rank(rank, path):

@@ -1,20 +1,19 @@
 """What every Re-ID head of a person-search model shares: embedding, distillation."""
 
 from abc import ABCMeta, abstractmethod
-from collections.abc import Callable
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from mmpersonsearch.models.reid.frozen_teacher import FrozenTeacher
+from mmpersonsearch.models.frozen_teacher import TeacherOwner
+from mmpersonsearch.models.reid import ReIDTeacher
 from mmpersonsearch.registry import MODELS
 
 
-class ReIDHead(BaseModule, metaclass=ABCMeta):
-    """Embeds the feature maps of persons: global average pooling, a linear reduction where asked for, BN.
+class ReIDHead(TeacherOwner, BaseModule, metaclass=ABCMeta):
+    """Embeds the feature maps of persons: global average pooling, a linear reduction and BN where asked for.
 
     With a teacher, the embeddings are pulled to the teacher's on the same persons' crops (TDN's L_t). The teacher is
     not part of this module: neither of its ``state_dict`` nor of its modes. A teacher of another width needs a
@@ -29,6 +28,7 @@ class ReIDHead(BaseModule, metaclass=ABCMeta):
         loss_distill: Config of the loss between (K, D) features of student and teacher.
         projection: Config of a layer, built with ``in_features`` and ``out_features``, from the embedding's
             width to the teacher's, e.g. ``dict(type='mmdet.Linear')``; only built with a teacher.
+        with_bn: Whether BN follows; OIM has none (Xiao et al., CVPR 2017, section 3.1).
         init_cfg: See MMEngine.
 
     Raises:
@@ -44,6 +44,7 @@ class ReIDHead(BaseModule, metaclass=ABCMeta):
         teacher: dict | None = None,
         loss_distill: dict | None = None,
         projection: dict | None = None,
+        with_bn: bool = True,
         init_cfg: dict | list | None = None,
     ) -> None:
         super().__init__(init_cfg or dict(type="Normal", layer="Linear", std=0.01))
@@ -52,9 +53,9 @@ class ReIDHead(BaseModule, metaclass=ABCMeta):
         self.num_ids = num_ids
         self.feat_channels = feat_channels or in_channels
         self.reduction = nn.Linear(in_channels, feat_channels) if feat_channels else nn.Identity()
-        self.bn = nn.BatchNorm1d(self.feat_channels)
+        self.bn = nn.BatchNorm1d(self.feat_channels) if with_bn else nn.Identity()
         self.loss_distill = MODELS.build(loss_distill) if loss_distill else None
-        self.teacher = FrozenTeacher(teacher) if teacher else None
+        self.teacher = ReIDTeacher(teacher) if teacher else None
         self.projection = self._build_projection(projection)
 
     def _build_projection(self, projection: dict | None) -> nn.Module:
@@ -76,12 +77,6 @@ class ReIDHead(BaseModule, metaclass=ABCMeta):
         """Whether training needs the persons' crops for a teacher."""
         return self.teacher is not None
 
-    def _apply(self, fn: Callable, *args: Any, **kwargs: Any) -> "ReIDHead":
-        # The teacher is no child module, but follows to the device.
-        if self.teacher is not None:
-            self.teacher.model._apply(fn)
-        return super()._apply(fn, *args, **kwargs)
-
     def forward(self, feat_maps: Tensor) -> Tensor:
         """Embed persons.
 
@@ -89,10 +84,10 @@ class ReIDHead(BaseModule, metaclass=ABCMeta):
             feat_maps: (K, in_channels, h, w).
 
         Returns:
-            (K, feat_channels) float32 features after BN, not L2-normalised.
+            (K, feat_channels) float32 features, after BN where there is one, not L2-normalised.
         """
         pooled = self.reduction(feat_maps.mean(dim=(2, 3), dtype=torch.float32)).float()
-        if self.training and len(pooled) == 1:
+        if self.training and len(pooled) == 1 and isinstance(self.bn, nn.BatchNorm1d):
             # One sample has no variance; the running statistics stand in.
             bn = self.bn
             return F.batch_norm(pooled, bn.running_mean, bn.running_var, bn.weight, bn.bias, eps=bn.eps)

@@ -1,0 +1,8 @@
+# OIM's schedule (Xiao et al.): batch 2, SGD 0.001, a tenth of it from iteration 40,000 on, 50,000 iterations, which
+# are nine epochs of CUHK-SYSU.
+train_cfg = dict(type="EpochBasedTrainLoop", max_epochs=9, val_interval=9)
+val_cfg = dict(type="ValLoop")
+test_cfg = dict(type="TestLoop")
+optim_wrapper = dict(type="OptimWrapper", optimizer=dict(type="SGD", lr=0.001, momentum=0.9, weight_decay=5e-4))
+param_scheduler = [dict(type="MultiStepLR", by_epoch=False, milestones=[40000], gamma=0.1)]
+auto_scale_lr = dict(enable=False, base_batch_size=2)

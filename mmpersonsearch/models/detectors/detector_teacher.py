@@ -1,0 +1,36 @@
+"""A detector as a frozen teacher."""
+
+import torch
+from torch import Tensor
+
+from mmpersonsearch.models.frozen_teacher import FrozenTeacher
+
+
+class DetectorTeacher(FrozenTeacher):
+    """A two-stage detector of persons, stage by stage; no gradient leaves it."""
+
+    @torch.no_grad()
+    def extract_feat(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Compute the maps of backbone and neck, float32 and contiguous.
+
+        Args:
+            images: (B, 3, H, W) normalised images.
+
+        Raises:
+            RuntimeError: No checkpoint was loaded.
+        """
+        self.check_loaded()
+        # RoIAlign on the CPU misreads channels_last maps, and takes no bfloat16.
+        return tuple(feat.float().contiguous() for feat in self.model.extract_feat(images))
+
+    @torch.no_grad()
+    def predict_anchors(self, x: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+        """Run the RPN on the teacher's own map: (B, A, H, W) logits and (B, 4 A, H, W) deltas."""
+        (scores,), (deltas,) = self.model.rpn_head(x)
+        return scores, deltas
+
+    @torch.no_grad()
+    def predict_rois(self, x: tuple[Tensor, ...], rois: Tensor) -> tuple[Tensor, Tensor]:
+        """Run the box head on the teacher's own map: (n, 2) logits and (n, 4) deltas of (n, 5) RoIs."""
+        boxes = self.model.roi_head._bbox_forward(x, rois)
+        return boxes["cls_score"], boxes["bbox_pred"]

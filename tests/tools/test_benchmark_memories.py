@@ -1,0 +1,34 @@
+"""benchmark_memories.py."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+TOOL = Path(__file__).parents[2] / "tools/analysis_tools/benchmark_memories.py"
+
+
+@pytest.fixture
+def tool():
+    spec = importlib.util.spec_from_file_location("benchmark_memories", TOOL)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_update_and_loop_give_the_same_table(tool, tmp_path, capsys):
+    tool.main(["--samples", "24", "--ids", "50", "--dim", "8", "--rounds", "2", "--json", str(tmp_path / "a.json")])
+    rows = json.loads((tmp_path / "a.json").read_text())["rows"]
+    assert [row["case"].split(",")[0] for row in rows] == ["LUT", "LUT", "LUT", "CQ"]
+    assert all(row["largest_difference"] < 1e-6 for row in rows[:3])
+    assert all(row["update_ms"] > 0 for row in rows)
+    assert "LUT, one person" in capsys.readouterr().out
+
+
+def test_cases_differ_in_how_often_a_person_repeats(tool):
+    cases = tool.draw_person_ids(128, 5532, torch.Generator().manual_seed(0))
+    most = [int(person_ids.bincount().max()) for person_ids in cases.values()]
+    assert [len(person_ids) for person_ids in cases.values()] == [128] * 3
+    assert most[0] <= 3 and most[1] == 8 and most[2] == 128
