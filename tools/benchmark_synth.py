@@ -206,7 +206,7 @@ def scale_schedule(config: Config, budget: float) -> Config:
 
 
 def _scaled(iterations: int, budget: float) -> int:
-    return round(iterations * budget)
+    return max(round(iterations * budget), min(iterations, 1))  # no phase of a schedule vanishes
 
 
 def read_curve(folder: Path) -> list[list[float]]:
