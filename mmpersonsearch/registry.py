@@ -40,6 +40,12 @@ MODELS = Registry(
     locations=[f"{_MODELS}.{part}" for part in ("backbones", "detectors", "roi_heads", "reid", "memories", "losses")],
 )
 HOOKS = Registry("hook", parent=parent.HOOKS, scope="mmpersonsearch", locations=["mmpersonsearch.engine.hooks"])
+OPTIM_WRAPPERS = Registry(
+    "optimizer wrapper",
+    parent=parent.OPTIM_WRAPPERS,
+    scope="mmpersonsearch",
+    locations=["mmpersonsearch.engine.optim_wrappers"],
+)
 METRICS = Registry(
     "metric",
     parent=parent.METRICS,
@@ -67,7 +73,6 @@ _INHERITED = [
         parent.LOOPS,
         parent.MODEL_WRAPPERS,
         parent.OPTIMIZERS,
-        parent.OPTIM_WRAPPERS,
         parent.OPTIM_WRAPPER_CONSTRUCTORS,
         parent.PARAM_SCHEDULERS,
         parent.RUNNERS,

@@ -28,7 +28,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         const="auto",
         help="go on from this checkpoint, or without a value from the latest one in the work dir",
     )
-    parser.add_argument("--amp", action="store_true", help="train with automatic mixed precision (GPU)")
+    parser.add_argument("--amp", action="store_true", help="train with automatic mixed precision (on a CPU: bfloat16)")
     parser.add_argument("--auto-scale-lr", action="store_true", help="scale the learning rate to the batch of all GPUs")
     parser.add_argument(
         "--cfg-options",

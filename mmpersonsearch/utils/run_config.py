@@ -3,7 +3,7 @@
 import os.path as osp
 from typing import Any
 
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 from mmengine.dataset import BaseDataset
 
 from mmpersonsearch.registry import DATASETS
@@ -46,6 +46,19 @@ def build_test_dataset(config: Config) -> BaseDataset:
     return dataset
 
 
+def find_search_metric(config: Config) -> ConfigDict:
+    """The person search metric of a config's test: what is changed here is changed in the config.
+
+    Raises:
+        ValueError: ``test_evaluator``, one metric or a list of them, has none.
+    """
+    evaluators = config.get("test_evaluator") or []
+    for evaluator in [evaluators] if isinstance(evaluators, dict) else evaluators:
+        if evaluator["type"].rpartition(".")[2] == "PersonSearchMetric":
+            return evaluator
+    raise ValueError(f"{config.filename}: expected a PersonSearchMetric in test_evaluator, got {evaluators}")
+
+
 def resume_from(config: Config, resume: str | None) -> None:
     """Set up resuming: from the latest checkpoint of the work dir, or from a given one.
 
@@ -61,18 +74,18 @@ def resume_from(config: Config, resume: str | None) -> None:
 
 
 def use_mixed_precision(config: Config, has_accelerator: bool) -> None:
-    """Put the optimizer behind automatic mixed precision (``--amp``).
+    """Put the optimizer behind automatic mixed precision (``--amp``): MMEngine's, or on a CPU ours.
 
     Raises:
-        ValueError: There is no accelerator, or the config's optimizer wrapper is one of its own kind.
+        ValueError: The config's optimizer wrapper is one of its own kind.
     """
-    if not has_accelerator:
-        raise ValueError("--amp: MMEngine's mixed precision needs a GPU and none was found; leave --amp out")
+    wrapper = "AmpOptimWrapper" if has_accelerator else "CPUAmpOptimWrapper"
     kind = config.optim_wrapper.get("type", "OptimWrapper")
-    if kind not in ("OptimWrapper", "AmpOptimWrapper"):
-        raise ValueError(f"--amp: optim_wrapper.type is {kind!r}, expected 'OptimWrapper' or 'AmpOptimWrapper'")
-    config.optim_wrapper.type = "AmpOptimWrapper"
-    config.optim_wrapper.setdefault("loss_scale", "dynamic")
+    if kind not in ("OptimWrapper", wrapper):
+        raise ValueError(f"--amp: optim_wrapper.type is {kind!r}, expected 'OptimWrapper' or {wrapper!r}")
+    config.optim_wrapper.type = wrapper
+    if has_accelerator:
+        config.optim_wrapper.setdefault("loss_scale", "dynamic")
 
 
 def scale_learning_rate(config: Config) -> None:

@@ -4,6 +4,7 @@ import pytest
 from mmengine.config import Config
 
 from mmpersonsearch.utils.run_config import (
+    find_search_metric,
     read_config,
     resume_from,
     scale_learning_rate,
@@ -41,6 +42,28 @@ def test_work_dir_of_the_command_line_then_of_the_config_then_by_its_name(tmp_pa
 
 
 @pytest.mark.parametrize(
+    "evaluator",
+    [
+        "dict(type='PersonSearchMetric', det_thr=0.3)",
+        "[dict(type='Other'), dict(type='mmpersonsearch.PersonSearchMetric', det_thr=0.3)]",
+    ],
+)
+def test_the_search_metric_is_found_and_can_be_changed(tmp_path, evaluator):
+    config = read_config(write_config(tmp_path, f"test_evaluator = {evaluator}"))
+    metric = find_search_metric(config)
+    assert metric.det_thr == 0.3
+    metric.det_thr = 0.7
+    assert "det_thr=0.7" in config.pretty_text
+
+
+@pytest.mark.parametrize("text", ["a = 1", "test_evaluator = None", "test_evaluator = dict(type='DetectionMetric')"])
+def test_a_config_without_search_metric_is_named(tmp_path, text):
+    config = read_config(write_config(tmp_path, text))
+    with pytest.raises(ValueError, match=r"tiny\.py: expected a PersonSearchMetric in test_evaluator, got "):
+        find_search_metric(config)
+
+
+@pytest.mark.parametrize(
     ("resume", "expected"),
     [(None, (False, "weights.pth")), ("auto", (True, None)), ("a.pth", (True, "a.pth"))],
 )
@@ -50,17 +73,19 @@ def test_resume(resume, expected):
     assert (config.resume, config.load_from) == expected
 
 
-def test_mixed_precision():
+@pytest.mark.parametrize(
+    ("has_accelerator", "wrapper", "loss_scale"),
+    [(True, "AmpOptimWrapper", "dynamic"), (False, "CPUAmpOptimWrapper", None)],
+)
+def test_mixed_precision(has_accelerator, wrapper, loss_scale):
     config = Config(dict(optim_wrapper=dict(type="OptimWrapper", optimizer=dict(type="SGD"))))
-    use_mixed_precision(config, has_accelerator=True)
-    assert config.optim_wrapper.type == "AmpOptimWrapper"
-    assert config.optim_wrapper.loss_scale == "dynamic"
-    use_mixed_precision(config, has_accelerator=True)
-    with pytest.raises(ValueError, match="GPU"):
-        use_mixed_precision(config, has_accelerator=False)
+    for _ in range(2):
+        use_mixed_precision(config, has_accelerator)
+        assert config.optim_wrapper.type == wrapper
+        assert config.optim_wrapper.get("loss_scale") == loss_scale
     config.optim_wrapper.type = "MyWrapper"
-    with pytest.raises(ValueError, match=r"optim_wrapper\.type is 'MyWrapper'"):
-        use_mixed_precision(config, has_accelerator=True)
+    with pytest.raises(ValueError, match=rf"optim_wrapper\.type is 'MyWrapper', expected .* or '{wrapper}'"):
+        use_mixed_precision(config, has_accelerator)
 
 
 def test_learning_rate_is_scaled_only_from_a_known_batch():
