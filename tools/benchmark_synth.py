@@ -24,6 +24,7 @@ from statistics import mean, stdev
 
 from mmengine.config import Config
 from stages import LATEST, ROOT, Stage, StageFailedError, link_latest_checkpoint, run_command
+from synth_set import FIGURES, data_variables, make_data_stages
 
 from mmpersonsearch.utils.files import write_whole
 
@@ -31,14 +32,6 @@ LINES = ROOT / "docs/synth_benchmark.jsonl"
 PAGE = ROOT / "docs/synth_benchmark.md"
 BEGIN, END = "<!-- table: written by tools/benchmark_synth.py -->", "<!-- end of table -->"
 DETECTOR = "configs/two_step/faster-rcnn_r18ibn_synth.py"
-FIGURES = {
-    "mAP": "person_search/mAP",
-    "top-1": "person_search/top-1",
-    "mAP_rcp": "person_search/rcp/mAP",
-    "top-1_rcp": "person_search/rcp/top-1",
-    "det_ap": "detection/ap",
-    "det_recall": "detection/recall",
-}
 
 
 @dataclass
@@ -61,19 +54,11 @@ class Method:
         return self.config.startswith("configs/two_step/")
 
 
-def _teachers(title: str, config: str) -> dict[str, Method]:
-    """One method for each kind of teacher."""
-    return {
-        kind: Method(title.format(kind.upper().replace("BOT", "BoT")), config.format(kind), _teacher(kind))
-        for kind in ("bot", "mgn", "agw")
-    }
-
-
 def _teacher(kind: str) -> str:
     return f"configs/reid/{kind}_r18ibn_synth.py"
 
 
-_TDN = "configs/tdn/tdn_r18ibn_synth"
+_TDN, _TWO_STEP = "configs/tdn/tdn_r18ibn_synth", "configs/two_step/faster-rcnn"
 METHODS = {
     "oim-star": Method("OIM*", f"{_TDN}_oim-star.py"),
     "baseline": Method("baseline", f"{_TDN}_baseline.py"),
@@ -82,10 +67,9 @@ METHODS = {
     "tdn-bot": Method("TDN, BoT", f"{_TDN}.py", _teacher("bot")),
     "tdn-mgn": Method("TDN, MGN", f"{_TDN}_mgn-teacher.py", _teacher("mgn")),
     "tdn-agw": Method("TDN, AGW", f"{_TDN}_agw-teacher.py", _teacher("agw")),
-    **{
-        f"two-step-{kind}": method
-        for kind, method in _teachers("two-step, {}", "configs/two_step/faster-rcnn_{}_synth.py").items()
-    },
+    "two-step-bot": Method("two-step, BoT", f"{_TWO_STEP}_bot_synth.py", _teacher("bot")),
+    "two-step-mgn": Method("two-step, MGN", f"{_TWO_STEP}_mgn_synth.py", _teacher("mgn")),
+    "two-step-agw": Method("two-step, AGW", f"{_TWO_STEP}_agw_synth.py", _teacher("agw")),
 }
 
 
@@ -100,17 +84,12 @@ class Bench:
     def __init__(self, work_dir: Path, budget: float) -> None:
         self.work_dir = work_dir
         self.budget = budget
-        self.env = {"SYNTH_ROOT": f"{work_dir}/synth/", "SYNTH_REID_ROOT": f"{work_dir}/reid/"}
+        self.env = data_variables(work_dir)
 
     def prepare(self) -> None:
         """Draw the set and cut the teachers' crops."""
-        converters = "tools/dataset_converters"
-        synth, crops = self.work_dir / "synth", self.work_dir / "reid"
-        crop = [f"{converters}/crop_reid.py", "--dataset", "PRW", "--data-root", str(synth), "--out", str(crops)]
-        crop += ["--size", "128", "64", "--split"]
-        self._once("synth", [f"{converters}/make_synth.py", "--force", "--out", str(synth)])
-        self._once("crops-train", [*crop, "train"])
-        self._once("crops-test", [*crop, "test"])
+        for stage in make_data_stages(self.work_dir):
+            self._once(stage.name, stage.command)
 
     def run(self, name: str, seed: int) -> dict:
         """Train what is needed and test.

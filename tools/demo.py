@@ -11,21 +11,13 @@ import sys
 from pathlib import Path
 
 from stages import LATEST, ROOT, Stage, StageChain, StageFailedError, describe_minutes
+from synth_set import FIGURES, data_variables, make_data_stages
 
 from mmpersonsearch.utils.files import write_whole
 
-CONVERTERS = "tools/dataset_converters"
 TEACHER = "configs/reid/bot_r18ibn_synth.py"
 TDN = "configs/tdn/tdn_r18ibn_synth.py"
 LOG_OFTEN = "default_hooks.logger.interval=5"
-FIGURES = {
-    "mAP": "person_search/mAP",
-    "top-1": "person_search/top-1",
-    "mAP_rcp": "person_search/rcp/mAP",
-    "top-1_rcp": "person_search/rcp/top-1",
-    "det_ap": "detection/ap",
-    "det_recall": "detection/recall",
-}
 
 
 def make_stages(work_dir: Path) -> list[Stage]:
@@ -34,25 +26,13 @@ def make_stages(work_dir: Path) -> list[Stage]:
     Args:
         work_dir: Absolute folder that everything goes into.
     """
-    synth, crops, teacher, tdn, test, picture = (
-        work_dir / name for name in ("synth", "reid", "teacher", "tdn", "test", "ranking.png")
-    )
-    roots = {"SYNTH_ROOT": f"{synth}/", "SYNTH_REID_ROOT": f"{crops}/"}
+    teacher, tdn, test, picture = (work_dir / name for name in ("teacher", "tdn", "test", "ranking.png"))
+    roots = data_variables(work_dir)
     env = {**roots, "TEACHER_CHECKPOINT": str(teacher / LATEST)}
-    crop = [f"{CONVERTERS}/crop_reid.py", "--dataset", "PRW", "--data-root", str(synth), "--out", str(crops)]
-    crop += ["--size", "128", "64", "--split"]
     train = ["tools/train.py", "--resume", "--cfg-options", LOG_OFTEN, "--work-dir"]
     predictions, tested = str(test / "predictions.pkl"), [TDN, str(tdn / LATEST)]
     return [
-        Stage(
-            "synth",
-            "Draw the synthetic set",
-            1,
-            [f"{CONVERTERS}/make_synth.py", "--force", "--out", str(synth)],
-            synth,
-        ),
-        Stage("crops-train", "Crop the training persons for the teacher", 0.1, [*crop, "train"], crops / "train"),
-        Stage("crops-test", "Crop the test persons for the teacher", 0.1, [*crop, "test"], crops / "test"),
+        *make_data_stages(work_dir),
         Stage("teacher", "Train the Re-ID teacher", 5, [*train, str(teacher), TEACHER], teacher, roots),
         Stage("tdn", "Train TDN", 6.5, [*train, str(tdn), TDN], tdn, env),
         Stage(

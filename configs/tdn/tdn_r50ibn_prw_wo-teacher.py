@@ -1,4 +1,10 @@
-_base_ = "./tdn_r50ibn_prw.py"
+# TDN without a teacher; those with one are its children.
+_base_ = [
+    "../_base_/models/tdn_r50ibn.py",
+    "../_base_/datasets/prw.py",
+    "../_base_/schedules/tdn_40e.py",
+    "../_base_/default_runtime.py",
+]
 
-model = dict(roi_head=dict(reid_head=dict(teacher=None, loss_distill=None)))
+model = dict(roi_head=dict(reid_head=dict(num_ids=_base_.num_ids)))
 custom_hooks = [dict(type="IdentityCountCheckHook")]

@@ -66,12 +66,14 @@ class SearchProtocol:
         data: Where all this comes from, so that figures of different data are not compared unawares: the data set
             under ``'data_set'``, and for each of its annotation files what it says and a fingerprint. Empty where
             it is not known.
+        class_name: What is searched for, the class of the data set's ``metainfo``; for texts only.
     """
 
     images: list[SceneImage]
     queries: list[Query]
     galleries: str | dict[int, Gallery] = field(default="all")
     data: dict[str, str] = field(default_factory=dict)
+    class_name: str = "person"
 
     def __post_init__(self) -> None:
         index = {image.img_id: i for i, image in enumerate(self.images)}
@@ -94,3 +96,8 @@ class SearchProtocol:
                 f"SearchProtocol: galleries must be 'all', 'cross_camera' or a dict, got {self.galleries!r}"
             )
         self.image_index = index
+
+    @property
+    def main_gallery(self) -> int | None:
+        """The size that a figure is for which names none: the first; None where galleries have no sizes."""
+        return next(iter(self.galleries)) if isinstance(self.galleries, dict) else None

@@ -1,6 +1,8 @@
 """What the command-line tools do to a config before they run it."""
 
+import os
 import os.path as osp
+import sys
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
@@ -11,6 +13,9 @@ from mmpersonsearch.registry import DATASETS
 
 def read_config(path: str, options: dict[str, Any] | None = None, work_dir: str | None = None) -> Config:
     """Read a config file, merge options from the command line over it and settle the work dir.
+
+    What the config imports (``custom_imports``), as ``projects.tattoo_search.tattoo_search``, is looked for in the
+    current folder too.
 
     Args:
         path: The config file.
@@ -23,6 +28,8 @@ def read_config(path: str, options: dict[str, Any] | None = None, work_dir: str 
     """
     if not osp.isfile(path):
         raise FileNotFoundError(f"config file {path} does not exist (looked for {osp.abspath(path)})")
+    if os.getcwd() not in sys.path:  # of a script, Python adds only the script's own folder
+        sys.path.append(os.getcwd())
     config = Config.fromfile(path)
     config.merge_from_dict(options or {})
     stem = osp.splitext(osp.basename(path))[0]

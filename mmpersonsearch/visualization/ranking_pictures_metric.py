@@ -58,8 +58,7 @@ class RankingPictures(PersonSearchMetric):
             No figures.
         """
         protocol = self.search_protocol()
-        gallery = next(iter(protocol.galleries)) if isinstance(protocol.galleries, dict) else None
-        searched = dict(det_thr=self.det_thr, ranking=self.rankings[0], gallery=gallery)
+        searched = dict(det_thr=self.det_thr, ranking=self.rankings[0], gallery=protocol.main_gallery)
         result = evaluate_search(protocol, detections, query_feats, **searched)
         inds = worst_queries(result, self.num_queries)
         lists = rank_gallery(protocol, detections, query_feats, inds, k=self.k, **searched)

@@ -29,6 +29,7 @@ from torch import Tensor
 
 from mmpersonsearch.evaluation import RankingWithContextPersons, evaluate_searches
 from mmpersonsearch.structures import Query, SceneImage, SearchProtocol
+from mmpersonsearch.utils.files import write_whole
 
 
 @dataclass
@@ -215,7 +216,7 @@ def run(args: argparse.Namespace, fraction: float) -> tuple[dict, Case, list]:
 
 def compare_with_loop(case: Case, plain: list, number: int) -> dict:
     """Time of the loop, and how far its average precisions are from ours."""
-    main_size = plain[0].gallery if isinstance(case.protocol.galleries, dict) else None
+    main_size = case.protocol.main_gallery
     asked = np.linspace(0, len(plain[0].query_inds) - 1, number).round().astype(int)
     started = time.perf_counter()
     aps = [loop_over_images(case, int(plain[0].query_inds[i]), main_size) for i in track(asked, "loop over images")]
@@ -254,7 +255,7 @@ def main(argv: list[str] | None = None) -> None:
         table.add_row(key, *(f"{row[key]:.3g}" if key in row else "" for row in rows))
     Console().print(table)
     if args.json:
-        Path(args.json).write_text(json.dumps(dict(vars(args), rows=rows), indent=2) + "\n")
+        write_whole(args.json, (json.dumps(dict(vars(args), rows=rows), indent=2) + "\n").encode())
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from mmpersonsearch.registry import DATASETS, VISUALIZERS
+from mmpersonsearch.utils.arguments import positive
 from mmpersonsearch.utils.run_config import read_config
 from mmpersonsearch.visualization import PersonSearchLocalVisualizer
 
@@ -92,14 +93,6 @@ def draw_scenes(
         image, sample = load_scene(dataset, index, split)
         name = f"{index:06d}_{Path(sample.get('img_path', 'scene')).stem}.png"
         visualizer.add_datasample(name, image, sample, draw_pred=False, out_file=str(out / name))
-    return number
-
-
-def positive(text: str) -> int:
-    """A whole number >= 1."""
-    number = int(text)
-    if number < 1:
-        raise ValueError
     return number
 
 

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import Config, ConfigDict, DictAction
+from mmengine.config import Config, DictAction
 from rich.console import Console
 from rich.table import Table
 
@@ -23,7 +23,7 @@ from mmpersonsearch.evaluation.predictions import read_predictions
 from mmpersonsearch.evaluation.provenance import describe_versions, protocol_differences
 from mmpersonsearch.registry import METRICS
 from mmpersonsearch.utils.files import write_whole
-from mmpersonsearch.utils.run_config import build_test_dataset, read_config
+from mmpersonsearch.utils.run_config import build_test_dataset, find_search_metric, read_config
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -56,11 +56,9 @@ def change_evaluation(config: Config, args: argparse.Namespace) -> None:
     """Put what the command line asks for into the config's data set and metric.
 
     Raises:
-        ValueError: The config's evaluator is not one for person search, or a ranking's parameter is malformed.
+        ValueError: The config has no metric for person search, or a ranking's parameter is malformed.
     """
-    evaluator = config.test_evaluator
-    if not isinstance(evaluator, ConfigDict) or "PersonSearchMetric" not in evaluator.type:
-        raise ValueError(f"{args.config}: expected test_evaluator to be a PersonSearchMetric, got {evaluator}")
+    evaluator = find_search_metric(config)
     if args.ranking:
         evaluator.rankings = [None, *map(parse_ranking, args.ranking)]
     if args.det_thr is not None:
@@ -87,7 +85,7 @@ def parse_ranking(words: list[str]) -> dict[str, Any]:
 def evaluate(config: Config, args: argparse.Namespace) -> dict[str, Any]:
     """Figures, and what they depend on."""
     dataset = build_test_dataset(config)
-    metric: PersonSearchMetric = METRICS.build(config.test_evaluator)
+    metric: PersonSearchMetric = METRICS.build(find_search_metric(config))
     metric.dataset_meta = dataset.metainfo
     found = read_predictions(args.predictions, metric.search_protocol(), args.allow_different_protocols)
     figures = metric.compute_figures(found.detections, found.query_feats)
@@ -140,7 +138,7 @@ def check_protocols(results: dict[str, dict[str, Any]]) -> None:
 
 def print_table(results: dict[str, dict[str, Any]]) -> None:
     """Print figures in percent, a column a result."""
-    table = Table(title="Person search (%)")
+    table = Table(title="Search (%)")
     table.add_column("figure")
     for name in results:
         table.add_column(name, justify="right", overflow="fold")

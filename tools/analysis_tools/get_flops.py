@@ -7,13 +7,14 @@ import json
 
 import torch
 from mmengine.analysis import FlopAnalyzer
-from mmengine.config import Config, DictAction
+from mmengine.config import DictAction
 from mmengine.registry import init_default_scope
 from rich.console import Console
 from rich.table import Table
 from torch import nn
 
 from mmpersonsearch.registry import MODELS
+from mmpersonsearch.utils.run_config import read_config
 
 # Norms, activations and RoIAlign are left out, as in the paper's figures.
 COUNTED = ("conv", "linear", "addmm", "matmul", "bmm", "einsum")
@@ -76,8 +77,7 @@ def count_parts(model: nn.Module, height: int, width: int, num_persons: int) -> 
 
 def build_for_test(config: str, cfg_options: dict | None = None) -> nn.Module:
     """Build a config's model in eval mode, untrained and without what only its training has, such as a teacher."""
-    cfg = Config.fromfile(config)
-    cfg.merge_from_dict(cfg_options or {})
+    cfg = read_config(config, cfg_options)
     init_default_scope("mmpersonsearch")
     if cfg.model.type == "DistilledPersonSearchDetector":
         cfg.model = {key: value for key, value in cfg.model.items() if key not in DISTILLATION}

@@ -22,6 +22,7 @@ from matplotlib.figure import Figure
 from mmengine.config import Config, DictAction
 
 from mmpersonsearch.evaluation import (
+    PersonSearchMetric,
     RankingWithContextPersons,
     SearchResult,
     detection_curve,
@@ -29,9 +30,10 @@ from mmpersonsearch.evaluation import (
     search_curve,
 )
 from mmpersonsearch.evaluation.predictions import Predictions, read_predictions
+from mmpersonsearch.registry import METRICS
 from mmpersonsearch.structures import SearchProtocol
 from mmpersonsearch.utils.files import write_whole
-from mmpersonsearch.utils.run_config import build_test_dataset, read_config
+from mmpersonsearch.utils.run_config import build_test_dataset, find_search_metric, read_config
 from mmpersonsearch.visualization import plot_gallery_sizes, plot_precision_recall, plot_rcp_parameters
 
 PAPER_SIZES = (50, 100, 500, 1000, 2000, 4000)
@@ -51,12 +53,6 @@ class Setting:
     protocol: SearchProtocol
     det_thr: float
     iou_thr: float
-
-    @property
-    def main_gallery(self) -> int | None:
-        """The first size of a protocol with several, as in the metric."""
-        galleries = self.protocol.galleries
-        return next(iter(galleries)) if isinstance(galleries, dict) else None
 
     def search(self, run: Predictions, rankings: Sequence[Any], galleries: list[int | None]) -> list[SearchResult]:
         """Evaluate all rankings and galleries, which share the similarities."""
@@ -124,7 +120,7 @@ class RCPParameters:
 
     def measure(self, setting: Setting, run: Predictions) -> dict[str, Any]:
         """Figures of one run."""
-        plain, *ranked = setting.search(run, [None, *self.rankings.values()], [setting.main_gallery])
+        plain, *ranked = setting.search(run, [None, *self.rankings.values()], [setting.protocol.main_gallery])
         by_parameters = dict(zip(self.rankings, ranked))
         return {
             "similarity": {name: value for name, (value,) in _figures([plain]).items()},
@@ -149,13 +145,14 @@ class PrecisionRecall:
 
     def measure(self, setting: Setting, run: Predictions) -> dict[str, Any]:
         """Curves of one run."""
+        protocol = setting.protocol
         searches = {
             "similarity" if ranking is None else ranking.name: search_curve(
-                setting.protocol, run.detections, run.query_feats, setting.det_thr, ranking, setting.main_gallery
+                protocol, run.detections, run.query_feats, setting.det_thr, ranking, protocol.main_gallery
             )
             for ranking in (None, self.rcp)
         }
-        gt_bboxes = [image.bboxes for image in setting.protocol.images]
+        gt_bboxes = [image.bboxes for image in protocol.images]
         found = detection_curve(gt_bboxes, run.detections, setting.iou_thr, setting.det_thr)
         return {
             "search": {
@@ -246,8 +243,8 @@ def main(argv: list[str] | None = None) -> None:
         config = read_config(args.config, args.cfg_options)
         kind.change(config)
         protocol = build_test_dataset(config).metainfo["search_protocol"]
-        evaluator = config.test_evaluator
-        setting = Setting(protocol, evaluator.get("det_thr", 0.5), evaluator.get("iou_thr", 0.5))
+        metric: PersonSearchMetric = METRICS.build(find_search_metric(config))
+        setting = Setting(protocol, metric.det_thr, metric.iou_thr)
         runs, sources = {}, {}
         for name, path in paths.items():  # one at a time: embeddings may fill much of the memory
             found = read_predictions(path, protocol, args.allow_different_protocols)

@@ -5,27 +5,19 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from mmengine.config import Config, DictAction
+from mmengine.config import DictAction
 
 from mmpersonsearch.evaluation import BaseRanking, PersonSearchMetric, SearchResult, evaluate_search, rank_gallery
 from mmpersonsearch.evaluation.functional.ranking_list import worst_queries
 from mmpersonsearch.evaluation.predictions import Predictions, read_predictions
 from mmpersonsearch.registry import METRICS
 from mmpersonsearch.structures import SearchProtocol
-from mmpersonsearch.utils.run_config import build_test_dataset, read_config
+from mmpersonsearch.utils.arguments import positive
+from mmpersonsearch.utils.run_config import build_test_dataset, find_search_metric, read_config
 from mmpersonsearch.visualization import draw_ranking, draw_ranking_scenes, query_titles
 from mmpersonsearch.visualization.page import open_scene
 
 SIMILARITY = "similarity"
-
-
-def build_metric(config: Config) -> PersonSearchMetric:
-    """The person search metric of a config's test, or the default one where it has none."""
-    evaluators = config.get("test_evaluator") or []
-    for evaluator in [evaluators] if isinstance(evaluators, dict) else evaluators:
-        if evaluator["type"].rpartition(".")[2] == "PersonSearchMetric":
-            return METRICS.build(evaluator)
-    return PersonSearchMetric()
 
 
 def find_ranking(metric: PersonSearchMetric, name: str) -> BaseRanking | None:
@@ -60,14 +52,12 @@ def draw(args: argparse.Namespace) -> int:
         Number of rows.
     """
     config = read_config(args.config, args.cfg_options)
-    metric = build_metric(config)
+    metric = METRICS.build(find_search_metric(config))
     ranking = find_ranking(metric, args.ranking)
     dataset = build_test_dataset(config)
     protocol = dataset.metainfo["search_protocol"]
     found = read_predictions(args.predictions, protocol)
-    gallery = args.gallery_size
-    if gallery is None and isinstance(protocol.galleries, dict):
-        gallery = next(iter(protocol.galleries))
+    gallery = protocol.main_gallery if args.gallery_size is None else args.gallery_size
     searched = dict(det_thr=metric.det_thr, ranking=ranking, gallery=gallery)
     query_inds, result = choose_queries(args, protocol, found, searched)
     rankings = rank_gallery(protocol, found.detections, found.query_feats, query_inds, k=args.topk, **searched)
@@ -82,14 +72,6 @@ def draw(args: argparse.Namespace) -> int:
         row_titles=query_titles(protocol, query_inds, result),
     )
     return len(query_inds)
-
-
-def positive(text: str) -> int:
-    """A whole number >= 1."""
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return number
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:

@@ -8,7 +8,6 @@ set's own reader gives, identities the data set's own numbers, -1 for unlabelled
 
 import argparse
 import json
-import os
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +17,7 @@ from tqdm import tqdm
 
 from mmpersonsearch.datasets import PersonSearchDataset
 from mmpersonsearch.structures import Query, SceneImage
+from mmpersonsearch.utils.files import write_whole
 
 CATEGORY = dict(id=1, name="person", supercategory="person")
 LOSS = (
@@ -66,10 +66,7 @@ def _to_xywh(bboxes: np.ndarray) -> list[list[float]]:
 
 
 def _write(path: Path, content: dict) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(path.name + ".unfinished")
-    unfinished.write_text(json.dumps(content))
-    os.replace(unfinished, path)
+    write_whole(path, json.dumps(content).encode())
     print(f"wrote {path}")
 
 

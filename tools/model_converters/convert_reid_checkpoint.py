@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -237,8 +238,11 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    config = read_config(args.config, args.cfg_options)
-    checkpoint, renamed = convert(args.source, args.project, config)
+    try:
+        config = read_config(args.config, args.cfg_options)
+        checkpoint, renamed = convert(args.source, args.project, config)
+    except (FileNotFoundError, ValueError) as error:
+        sys.exit(f"convert_reid_checkpoint.py: {error}")
     buffer = io.BytesIO()
     torch.save(checkpoint, buffer)
     write_whole(args.out, buffer.getvalue())

@@ -1,45 +1,14 @@
 # The synthetic set of tools/dataset_converters/make_synth.py, in PRW's structure, at its own size.
-dataset_type = "PRWDataset"
+_base_ = "./prw.py"
+
 data_root = "{{$SYNTH_ROOT:data/synth/}}"
 num_ids = 150
-queue_size = 500
-
-train_pipeline = [
-    dict(type="LoadSceneImage"),
-    dict(type="LoadPersonSearchAnnotations"),
-    dict(type="mmdet.Resize", scale=(336, 192), keep_ratio=True),
-    dict(type="mmdet.RandomFlip", prob=0.5),
-    dict(type="PackPersonSearchInputs"),
-]
-# The truth is loaded after resizing: it stays in pixels of the original image, in which the metric works.
-test_pipeline = [
-    dict(type="LoadSceneImage"),
-    dict(type="mmdet.Resize", scale=(336, 192), keep_ratio=True),
-    dict(type="LoadPersonSearchAnnotations", clip=False),
-    dict(type="PackPersonSearchInputs"),
-]
-
+_base_.train_pipeline[2].scale = _base_.test_pipeline[1].scale = (336, 192)
 train_dataloader = dict(
     batch_size=4,
     num_workers=2,
     persistent_workers=True,
-    sampler=dict(type="DefaultSampler", shuffle=True),
-    dataset=dict(type=dataset_type, data_root=data_root, split="train", pipeline=train_pipeline),
+    dataset=dict(data_root=data_root, pipeline=_base_.train_pipeline),
 )
-val_dataloader = dict(
-    batch_size=1,
-    num_workers=2,
-    persistent_workers=True,
-    drop_last=False,
-    sampler=dict(type="DefaultSampler", shuffle=False),
-    dataset=dict(type=dataset_type, data_root=data_root, split="test", pipeline=test_pipeline),
-)
+val_dataloader = dict(num_workers=2, dataset=dict(data_root=data_root, pipeline=_base_.test_pipeline))
 test_dataloader = val_dataloader
-
-val_evaluator = dict(
-    type="PersonSearchMetric",
-    rankings=[None, dict(type="RankingWithContextPersons")],
-    det_thr=0.5,
-    topk=(1, 5, 10),
-)
-test_evaluator = val_evaluator

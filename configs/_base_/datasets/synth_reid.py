@@ -1,56 +1,17 @@
 # Crops of the synthetic set's labelled persons, at half the usual size.
-# Written by tools/dataset_converters/crop_reid.py, once a split.
-dataset_type = "mmdet.ReIDDataset"
+_base_ = "./prw_reid.py"
+
 data_root = "{{$SYNTH_REID_ROOT:data/synth_reid/}}"
 num_ids = 150
-
-# The strong baseline's augmentation (Luo et al., "Bag of Tricks and A Strong Baseline for Deep Person
-# Re-Identification", 2019): flip, pad by 10 pixels and crop, erase with ImageNet's mean (blue, green, red).
-train_pipeline = [
-    dict(type="LoadSceneImage"),
-    dict(type="mmdet.Resize", scale=(64, 128), keep_ratio=False),
-    dict(type="mmdet.RandomFlip", prob=0.5),
-    dict(type="mmpretrain.RandomCrop", crop_size=(128, 64), padding=10),
-    dict(type="mmpretrain.RandomErasing", erase_prob=0.5, fill_color=(104, 116, 124)),
-    dict(type="PackReIDCrop", meta_keys=("flip", "flip_direction")),
-]
-test_pipeline = [
-    dict(type="LoadSceneImage"),
-    dict(type="mmdet.Resize", scale=(64, 128), keep_ratio=False),
-    dict(type="PackReIDCrop"),
-]
-
+_base_.train_pipeline[1].scale = _base_.test_pipeline[1].scale = (64, 128)
+_base_.train_pipeline[3].crop_size = (128, 64)
 # batch_size is the sampler's 12 identities x 4 images.
 train_dataloader = dict(
     batch_size=48,
     num_workers=2,
     persistent_workers=True,
-    drop_last=True,
-    sampler=dict(type="PKSampler", num_ids=12, num_instances=4),
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        ann_file="train.txt",
-        data_prefix=dict(img_path="train"),
-        pipeline=train_pipeline,
-    ),
+    sampler=dict(num_ids=12),
+    dataset=dict(data_root=data_root, pipeline=_base_.train_pipeline),
 )
-val_dataloader = dict(
-    batch_size=64,
-    num_workers=2,
-    persistent_workers=True,
-    drop_last=False,
-    sampler=dict(type="DefaultSampler", shuffle=False),
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        ann_file="test.txt",
-        data_prefix=dict(img_path="test"),
-        pipeline=test_pipeline,
-        test_mode=True,
-    ),
-)
+val_dataloader = dict(num_workers=2, dataset=dict(data_root=data_root, pipeline=_base_.test_pipeline))
 test_dataloader = val_dataloader
-
-val_evaluator = dict(type="mmdet.ReIDMetrics", metric=["mAP", "CMC"])
-test_evaluator = val_evaluator

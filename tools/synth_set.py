@@ -1,0 +1,37 @@
+"""What the tools that train on the synthetic set share: its making, the variables of its configs, the figures shown."""
+
+from pathlib import Path
+
+from stages import Stage
+
+CONVERTERS = "tools/dataset_converters"
+FIGURES = {
+    "mAP": "person_search/mAP",
+    "top-1": "person_search/top-1",
+    "mAP_rcp": "person_search/rcp/mAP",
+    "top-1_rcp": "person_search/rcp/top-1",
+    "det_ap": "detection/ap",
+    "det_recall": "detection/recall",
+}
+
+
+def data_variables(work_dir: Path) -> dict[str, str]:
+    """Variables by which the configs find the set and the crops."""
+    return {"SYNTH_ROOT": f"{work_dir}/synth/", "SYNTH_REID_ROOT": f"{work_dir}/reid/"}
+
+
+def make_data_stages(work_dir: Path) -> list[Stage]:
+    """Lay out the stages that draw the set into ``synth`` and cut the Re-ID models' crops into ``reid``.
+
+    Args:
+        work_dir: Absolute folder.
+    """
+    synth, crops = work_dir / "synth", work_dir / "reid"
+    draw = [f"{CONVERTERS}/make_synth.py", "--force", "--out", str(synth)]
+    crop = [f"{CONVERTERS}/crop_reid.py", "--dataset", "PRW", "--data-root", str(synth), "--out", str(crops)]
+    crop += ["--size", "128", "64", "--split"]
+    return [
+        Stage("synth", "Draw the synthetic set", 1, draw, synth),
+        Stage("crops-train", "Crop the training persons for the teacher", 0.1, [*crop, "train"], crops / "train"),
+        Stage("crops-test", "Crop the test persons for the teacher", 0.1, [*crop, "test"], crops / "test"),
+    ]
