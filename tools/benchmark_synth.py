@@ -3,10 +3,13 @@
     python tools/benchmark_synth.py --seeds 0 1 2
     python tools/benchmark_synth.py --methods tdn-bot oim-star --seeds 3
     python tools/benchmark_synth.py --seeds            # only the table of the runs so far
+    python tools/benchmark_synth.py --seeds --measure  # speed and size of all methods, on an idle machine
 
 Each finished run is one line of ``docs/synth_benchmark.jsonl``; a run that has its line is not done again, and an
 interrupted training goes on from its last checkpoint. The table in ``docs/synth_benchmark.md`` is written anew from the
-lines after each run. Teachers and detectors are trained once a seed and serve all methods that need them.
+lines after each run. Teachers and detectors are trained once a seed and serve all methods that need them. Training is
+in mixed precision (``tools/train.py --amp``: bfloat16 on a CPU), testing in float32; seed 0 is validated on
+the way, for their curves.
 """
 
 from __future__ import annotations
@@ -29,6 +32,7 @@ from synth_set import FIGURES, data_variables, make_data_stages
 from mmpersonsearch.utils.files import write_whole
 
 LINES = ROOT / "docs/synth_benchmark.jsonl"
+SIZES = ROOT / "docs/synth_benchmark_sizes.json"
 PAGE = ROOT / "docs/synth_benchmark.md"
 BEGIN, END = "<!-- table: written by tools/benchmark_synth.py -->", "<!-- end of table -->"
 DETECTOR = "configs/two_step/faster-rcnn_r18ibn_synth.py"
@@ -122,7 +126,6 @@ class Bench:
             **{figure: round(result[key], 4) for figure, key in FIGURES.items()},
             curve=read_curve(folder),
             minutes=round(minutes, 1),
-            **self.measure(method.config),
             data=result["protocol"]["data"],
             versions=result["versions"],
             machine=f"{platform.machine()}, {_processor()}",
@@ -141,25 +144,13 @@ class Bench:
         # Reading a config puts the variables in.
         os.environ.update({**self.env, "TEACHER_CHECKPOINT": str(teacher)})
         scaled = folder / "scaled_config.py"
-        scale_schedule(Config.fromfile(ROOT / config), self.budget).dump(scaled)
+        scale_schedule(Config.fromfile(ROOT / config), self.budget, with_curve=seed == 0).dump(scaled)
         options = [f"randomness.seed={seed}", "default_hooks.logger.interval=10"]
-        command = ["tools/train.py", str(scaled), "--resume", "--work-dir", str(folder), "--cfg-options", *options]
+        command = ["tools/train.py", str(scaled), "--resume", "--amp", "--work-dir", str(folder)]
+        command += ["--cfg-options", *options]
         self._once(f"{folder.name}/train", command)
         link_latest_checkpoint(folder)
         return folder / LATEST
-
-    def measure(self, config: str) -> dict:
-        """Parameters, floating-point operations and images a second, once a config."""
-        path = self.work_dir / "measured.json"
-        known = json.loads(path.read_text()) if path.exists() else {}
-        if config not in known:
-            command = [sys.executable, "tools/analysis_tools/benchmark.py", config, "--json", "--num-persons", "4"]
-            command += ["--shape", "192", "336", "--rounds", "20"]
-            done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-            figures = json.loads(done.stdout.splitlines()[-1])["results"][0]
-            known[config] = {key: figures[key] for key in ("images_per_second", "million_parameters", "gflops")}
-            write_whole(path, json.dumps(known, indent=2).encode())
-        return known[config]
 
     def _once(self, name: str, command: list[str]) -> None:
         """Run a command unless an earlier run has finished it."""
@@ -172,10 +163,16 @@ class Bench:
         write_whole(done, json.dumps(command).encode())
 
 
-def scale_schedule(config: Config, budget: float) -> Config:
-    """Multiply all iteration counts of a config's schedule; validate four times on the way, for the curve."""
-    config.train_cfg.max_iters = _scaled(config.train_cfg.max_iters, budget)
-    config.train_cfg.val_interval = config.train_cfg.max_iters // 4
+def scale_schedule(config: Config, budget: float, with_curve: bool) -> Config:
+    """Multiply all iteration counts of a config's schedule.
+
+    Args:
+        config: Changed in place.
+        budget: Factor.
+        with_curve: Whether training validates four times on the way; else never.
+    """
+    iterations = config.train_cfg.max_iters = _scaled(config.train_cfg.max_iters, budget)
+    config.train_cfg.val_interval = iterations // 4 if with_curve else iterations + 1
     for scheduler in config.param_scheduler:
         scheduler.begin, scheduler.end = _scaled(scheduler.begin, budget), _scaled(scheduler.end, budget)
     for hook in config.get("custom_hooks", []):
@@ -203,13 +200,36 @@ def _processor() -> str:
     return "unknown processor"
 
 
+def measure_sizes() -> None:
+    """Measure images a second, parameters and floating-point operations of all methods."""
+    sizes = {}
+    for name, method in METHODS.items():
+        command = [sys.executable, "tools/analysis_tools/benchmark.py", method.config, "--json", "--num-persons", "4"]
+        command += ["--shape", "192", "336", "--rounds", "20"]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+        figures = json.loads(done.stdout.splitlines()[-1])["results"][0]
+        sizes[name] = {key: figures[key] for key in ("images_per_second", "million_parameters", "gflops")}
+        print(name, sizes[name], flush=True)
+    write_whole(SIZES, (json.dumps(sizes, indent=2) + "\n").encode())
+
+
+def read_sizes() -> dict[str, dict[str, float]]:
+    """What was measured last, by method."""
+    return json.loads(SIZES.read_text()) if SIZES.exists() else {}
+
+
 def read_lines() -> list[dict]:
     """The finished runs."""
     return [json.loads(line) for line in LINES.read_text().splitlines()] if LINES.exists() else []
 
 
-def make_table(lines: list[dict]) -> str:
-    """Mean and spread (standard deviation over the seeds) of each method's runs, in Markdown."""
+def make_table(lines: list[dict], sizes: dict[str, dict[str, float]]) -> str:
+    """Mean and spread (standard deviation over the seeds) of each method's runs, in Markdown.
+
+    Args:
+        lines: See :func:`read_lines`.
+        sizes: See :func:`read_sizes`; what was not measured is left empty.
+    """
     header = ["method", "mAP", "top-1", "mAP, RCP", "top-1, RCP", "detection AP"]
     header += ["seeds", "images/s", "million parameters", "GFLOPs"]
     rows = [header, ["---"] * len(header)]
@@ -217,9 +237,8 @@ def make_table(lines: list[dict]) -> str:
         runs = [line for line in lines if line["method"] == name]
         if runs:
             figures = (_mean_and_spread([100 * run[key] for run in runs]) for key in list(FIGURES)[:5])
-            last = runs[-1]
-            speed = [f"{last['images_per_second']:.1f}", f"{last['million_parameters']:.1f}", f"{last['gflops']:.1f}"]
-            rows.append([method.title, *figures, str(len(runs)), *speed])
+            size = [f"{value:.1f}" for value in sizes[name].values()] if name in sizes else [""] * 3
+            rows.append([method.title, *figures, str(len(runs)), *size])
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
@@ -232,7 +251,7 @@ def write_table(lines: list[dict]) -> None:
     page = PAGE.read_text()
     before, _, rest = page.partition(BEGIN)
     _, _, after = rest.partition(END)
-    write_whole(PAGE, f"{before}{BEGIN}\n{make_table(lines)}\n{END}{after}".encode())
+    write_whole(PAGE, f"{before}{BEGIN}\n{make_table(lines, read_sizes())}\n{END}{after}".encode())
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -240,12 +259,15 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(METHODS))
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
     parser.add_argument("--budget", type=float, default=1.0, help="iterations, as a multiple of the configs'")
+    parser.add_argument("--measure", action="store_true", help="measure speed and size of all methods first")
     parser.add_argument("--work-dir", type=Path, default=ROOT / "work_dirs/synth_benchmark")
     args = parser.parse_args(argv)
     bench = Bench(args.work_dir.resolve(), args.budget)
     try:
         if others := {line["budget"] for line in read_lines()} - {args.budget}:
             sys.exit(f"{LINES} has runs of the budget {others.pop():g}; --budget {args.budget:g} needs its own file")
+        if args.measure:
+            measure_sizes()
         if args.seeds:
             bench.prepare()
         for seed in args.seeds:
@@ -261,7 +283,7 @@ def main(argv: list[str] | None = None) -> None:
     except KeyboardInterrupt:
         sys.exit("\nInterrupted; the next run goes on from here.")
     write_table(read_lines())
-    print(make_table(read_lines()))
+    print(make_table(read_lines(), read_sizes()))
 
 
 if __name__ == "__main__":

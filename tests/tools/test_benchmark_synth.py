@@ -18,7 +18,7 @@ def test_the_configs_exist():
 @pytest.mark.parametrize("budget", [0.5, 1, 3])
 def test_the_whole_schedule_is_scaled(budget):
     path = ROOT / "configs/tdn/tdn_r18ibn_synth.py"
-    config, scaled = Config.fromfile(path), scale_schedule(Config.fromfile(path), budget)
+    config, scaled = Config.fromfile(path), scale_schedule(Config.fromfile(path), budget, with_curve=True)
     assert scaled.train_cfg.max_iters == config.train_cfg.max_iters * budget == scaled.param_scheduler[-1].end
     assert scaled.train_cfg.val_interval == scaled.train_cfg.max_iters // 4
     for before, after in zip(config.param_scheduler, scaled.param_scheduler, strict=True):
@@ -35,19 +35,17 @@ def line(method, seed, mAP):
         seed=seed,
         budget=1.0,
         mAP=mAP,
-        images_per_second=12.34,
-        million_parameters=13.8,
-        gflops=5.41,
     )
 
 
 def test_the_table_has_mean_and_spread_over_seeds_in_the_papers_order():
     lines = [line("tdn-bot", 0, 0.5), line("tdn-bot", 1, 0.6), line("oim-star", 0, 0.2)]
-    header, _, first, second = make_table(lines).splitlines()
+    sizes = {"oim-star": dict(images_per_second=12.34, million_parameters=13.8, gflops=5.41)}
+    header, _, first, second = make_table(lines, sizes).splitlines()
     assert header.startswith("| method | mAP | top-1 |")
     assert first == "| OIM* | 20.0 | 50.0 | 50.0 | 50.0 | 50.0 | 1 | 12.3 | 13.8 | 5.4 |"
     # standard deviation of a sample of 50 and 60: sqrt(2 * 25)
-    assert second.startswith("| TDN, BoT | 55.0 ± 7.1 | 50.0 ± 0.0 |") and "| 2 | 12.3 |" in second
+    assert second.startswith("| TDN, BoT | 55.0 ± 7.1 | 50.0 ± 0.0 |") and second.endswith("| 2 |  |  |  |")
 
 
 def test_only_the_table_of_the_page_is_replaced(tmp_path, monkeypatch):
