@@ -21,7 +21,7 @@ import platform
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean, stdev
 
@@ -35,7 +35,6 @@ LINES = ROOT / "docs/synth_benchmark.jsonl"
 SIZES = ROOT / "docs/synth_benchmark_sizes.json"
 PAGE = ROOT / "docs/synth_benchmark.md"
 BEGIN, END = "<!-- table: written by tools/benchmark_synth.py -->", "<!-- end of table -->"
-DETECTOR = "configs/two_step/faster-rcnn_r18ibn_synth.py"
 
 
 @dataclass
@@ -45,12 +44,13 @@ class Method:
     Attributes:
         title: In the table.
         config: What is tested, and trained unless it is a two-step model.
-        teacher: Config of the Re-ID model that teaches it, or is its second step.
+        needs: Configs of the models that it learns from or consists of, by the config's variable that names their
+            checkpoint.
     """
 
     title: str
     config: str
-    teacher: str | None = None
+    needs: dict[str, str] = field(default_factory=dict)
 
     @property
     def is_two_step(self) -> bool:
@@ -58,22 +58,20 @@ class Method:
         return self.config.startswith("configs/two_step/")
 
 
-def _teacher(kind: str) -> str:
-    return f"configs/reid/{kind}_r18ibn_synth.py"
-
-
-_TDN, _TWO_STEP = "configs/tdn/tdn_r18ibn_synth", "configs/two_step/faster-rcnn"
+BOT, MGN, AGW = ({"TEACHER_CHECKPOINT": f"configs/reid/{kind}_r18ibn_synth.py"} for kind in ("bot", "mgn", "agw"))
+DETECTOR = {"DETECTOR_CHECKPOINT": "configs/two_step/faster-rcnn_r18ibn_synth.py"}
+_TDN = "configs/tdn/tdn_r18ibn_synth"
 METHODS = {
     "oim-star": Method("OIM*", f"{_TDN}_oim-star.py"),
     "baseline": Method("baseline", f"{_TDN}_baseline.py"),
-    "wo-ktb": Method("baseline + teacher (TDN without KTB)", f"{_TDN}_wo-ktb.py", _teacher("bot")),
+    "wo-ktb": Method("baseline + teacher (TDN without KTB)", f"{_TDN}_wo-ktb.py", BOT),
     "wo-teacher": Method("TDN without teacher", f"{_TDN}_wo-teacher.py"),
-    "tdn-bot": Method("TDN, BoT", f"{_TDN}.py", _teacher("bot")),
-    "tdn-mgn": Method("TDN, MGN", f"{_TDN}_mgn-teacher.py", _teacher("mgn")),
-    "tdn-agw": Method("TDN, AGW", f"{_TDN}_agw-teacher.py", _teacher("agw")),
-    "two-step-bot": Method("two-step, BoT", f"{_TWO_STEP}_bot_synth.py", _teacher("bot")),
-    "two-step-mgn": Method("two-step, MGN", f"{_TWO_STEP}_mgn_synth.py", _teacher("mgn")),
-    "two-step-agw": Method("two-step, AGW", f"{_TWO_STEP}_agw_synth.py", _teacher("agw")),
+    "tdn-bot": Method("TDN, BoT", f"{_TDN}.py", BOT),
+    "tdn-mgn": Method("TDN, MGN", f"{_TDN}_mgn-teacher.py", MGN),
+    "tdn-agw": Method("TDN, AGW", f"{_TDN}_agw-teacher.py", AGW),
+    "two-step-bot": Method("two-step, BoT", "configs/two_step/faster-rcnn_bot_synth.py", DETECTOR | BOT),
+    "two-step-mgn": Method("two-step, MGN", "configs/two_step/faster-rcnn_mgn_synth.py", DETECTOR | MGN),
+    "two-step-agw": Method("two-step, AGW", "configs/two_step/faster-rcnn_agw_synth.py", DETECTOR | AGW),
 }
 
 
@@ -104,14 +102,14 @@ class Bench:
         method = METHODS[name]
         folder = self.work_dir / f"{name}_seed{seed}"
         started = time.monotonic()
-        teacher = self.train(method.teacher, seed) if method.teacher else None
+        needed = {variable: str(self.train(config, seed)) for variable, config in method.needs.items()}
         if method.is_two_step:
-            detector = self.train(DETECTOR, seed)
             checkpoint = folder / "joined.pth"
-            join = ["tools/model_converters/join_two_step.py", method.config, str(detector), str(teacher)]
-            self._once(f"{name}_seed{seed}/join", [*join, "--out", str(checkpoint)])
+            parts = [needed["DETECTOR_CHECKPOINT"], needed["TEACHER_CHECKPOINT"]]
+            join = ["tools/model_converters/join_two_step.py", method.config, *parts, "--out", str(checkpoint)]
+            self._once(f"{name}_seed{seed}/join", join)
         else:
-            checkpoint = self.train(method.config, seed, teacher)
+            checkpoint = self.train(method.config, seed, needed)
         minutes = (time.monotonic() - started) / 60
         tested = folder / "test"
         command = ["tools/test.py", "--work-dir", str(tested), method.config, str(checkpoint)]
@@ -131,8 +129,13 @@ class Bench:
             machine=f"{platform.machine()}, {_processor()}",
         )
 
-    def train(self, config: str, seed: int, teacher: Path | None = None) -> Path:
+    def train(self, config: str, seed: int, needed: dict[str, str] | None = None) -> Path:
         """Train a config where that is not done.
+
+        Args:
+            config: Its path.
+            seed: Of its random numbers.
+            needed: Checkpoints by the config's variables.
 
         Returns:
             The last checkpoint.
@@ -142,7 +145,7 @@ class Bench:
         folder = self.work_dir / (f"{own}_seed{seed}" if own else name)
         folder.mkdir(parents=True, exist_ok=True)
         # Reading a config puts the variables in.
-        os.environ.update({**self.env, "TEACHER_CHECKPOINT": str(teacher)})
+        os.environ.update(self.env | (needed or {}))
         scaled = folder / "scaled_config.py"
         scale_schedule(Config.fromfile(ROOT / config), self.budget, with_curve=seed == 0).dump(scaled)
         options = [f"randomness.seed={seed}", "default_hooks.logger.interval=10"]

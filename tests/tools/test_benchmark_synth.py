@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def test_the_configs_exist():
     for method in METHODS.values():
-        for config in filter(None, (method.config, method.teacher)):
+        for config in (method.config, *method.needs.values()):
             assert (ROOT / config).exists(), config
 
 

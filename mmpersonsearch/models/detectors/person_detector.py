@@ -1,6 +1,8 @@
 """A detector of persons alone."""
 
+import torch
 from mmdet.models.detectors import TwoStageDetector
+from mmdet.structures import SampleList
 from torch import Tensor
 
 from mmpersonsearch.registry import MODELS
@@ -10,15 +12,31 @@ from mmpersonsearch.registry import MODELS
 class PersonDetector(TwoStageDetector):
     """MMDetection's two-stage detector, such as Faster R-CNN, on one of our backbones.
 
-    It differs from MMDetection's only in the layout of the backbone's maps. It is the first step of
-    :class:`TwoStepPersonSearch`.
+    It differs from MMDetection's only in the layout of the backbone's maps and in that, under autocast, RPN and box
+    head stay in float32. It is the first step of :class:`TwoStepPersonSearch`.
     """
 
     def extract_feat(self, batch_inputs: Tensor) -> tuple[Tensor, ...]:
-        """Compute the maps of backbone and neck, contiguous.
+        """Compute the maps of backbone and neck, float32 and contiguous.
 
         Args:
             batch_inputs: (B, 3, H, W) normalised images.
         """
-        # RoIAlign on the CPU misreads the channels_last maps that our backbones give there.
-        return tuple(feat.contiguous() for feat in super().extract_feat(batch_inputs))
+        feats = super().extract_feat(batch_inputs)
+        # RoIAlign on the CPU misreads the channels_last maps of our backbones, and takes no bfloat16.
+        return tuple(feat.float().contiguous() for feat in feats)
+
+    def loss(self, batch_inputs: Tensor, batch_data_samples: SampleList) -> dict[str, Tensor | list[Tensor]]:
+        """Compute the losses of RPN and box head.
+
+        Args:
+            batch_inputs: (B, 3, H, W) normalised images.
+            batch_data_samples: One an image, with ``gt_instances``.
+        """
+        x = self.extract_feat(batch_inputs)
+        with torch.autocast(batch_inputs.device.type, enabled=False):
+            losses, proposals = self.rpn_head.loss_and_predict(
+                x, batch_data_samples, proposal_cfg=self.train_cfg.rpn_proposal
+            )
+            losses.update(self.roi_head.loss(x, proposals, batch_data_samples))
+        return losses

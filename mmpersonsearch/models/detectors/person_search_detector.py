@@ -1,16 +1,17 @@
 """The detector that person search is built on."""
 
 import torch
-from mmdet.models.detectors import TwoStageDetector
 from mmdet.structures import SampleList
 from torch import Tensor
 
 from mmpersonsearch.registry import MODELS
 
+from .person_detector import PersonDetector
+
 
 @MODELS.register_module()
-class PersonSearchDetector(TwoStageDetector):
-    """Two-stage detector whose RoI head also embeds persons.
+class PersonSearchDetector(PersonDetector):
+    """Person detector whose RoI head also embeds persons.
 
     It hands the normalised images on to the RoI head, whose teacher and bridge crop persons from them, and has the
     queries of a test image embedded in the same pass. Under autocast, RPN and box head stay in float32.
@@ -18,16 +19,6 @@ class PersonSearchDetector(TwoStageDetector):
     The data samples of training carry ``gt_instances`` with ``labels`` 0 and ``person_ids``; those of testing may
     carry ``query_instances`` with ``bboxes`` in pixels of the original image.
     """
-
-    def extract_feat(self, batch_inputs: Tensor) -> tuple[Tensor, ...]:
-        """Compute the maps of backbone and neck, float32 and contiguous.
-
-        Args:
-            batch_inputs: (B, 3, H, W) normalised images.
-        """
-        feats = super().extract_feat(batch_inputs)
-        # RoIAlign on the CPU misreads channels_last maps, and takes no bfloat16.
-        return tuple(feat.float().contiguous() for feat in feats)
 
     def loss(self, batch_inputs: Tensor, batch_data_samples: SampleList) -> dict[str, Tensor | list[Tensor]]:
         """Compute the losses of RPN, box head and Re-ID.

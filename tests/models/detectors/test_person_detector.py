@@ -26,6 +26,14 @@ def test_loss_reaches_every_parameter(num_persons):
     assert [n for n, p in model.named_parameters() if p.requires_grad and p.grad is None] == []
 
 
+def test_autocast_trains():
+    model = build_detector().train()
+    with torch.autocast("cpu", torch.bfloat16):
+        loss, _ = model.parse_losses(model.loss(*draw_batch([2, 1])))
+    loss.backward()
+    assert torch.isfinite(loss)
+
+
 @torch.no_grad()
 def test_results_are_mmdetections_on_contiguous_maps():
     images, samples = draw_batch([2, 1], scale=0.5)
