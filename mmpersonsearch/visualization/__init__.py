@@ -1,11 +1,14 @@
 """Pictures of what was found."""
 
 from .curve_plots import plot_gallery_sizes, plot_loss_weights, plot_precision_recall, plot_rcp_parameters
+from .embedding_plots import plot_center_similarities, plot_embeddings
 from .ranking_picture import draw_ranking, draw_ranking_scenes, query_titles
 
 __all__ = [
     "draw_ranking",
     "draw_ranking_scenes",
+    "plot_center_similarities",
+    "plot_embeddings",
     "plot_gallery_sizes",
     "plot_loss_weights",
     "plot_precision_recall",

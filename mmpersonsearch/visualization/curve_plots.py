@@ -21,10 +21,10 @@ from matplotlib.transforms import ScaledTranslation
 from scipy.optimize import isotonic_regression
 
 FIGURES = ("mAP", "top-1")
-_MARKERS = "o^sDvPX*"
+MARKERS = "o^sDvPX*"
 # Colours of Okabe and Ito, dark enough for text, which the colour-blind tell apart.
-_COLORS = ("#0072b2", "#d55e00", "#007a5a", "#b0508a", "#2f2f2f", "#8a6d00", "#4b3aa8", "#a11d33")
-_STYLE = {
+COLORS = ("#0072b2", "#d55e00", "#007a5a", "#b0508a", "#2f2f2f", "#8a6d00", "#4b3aa8", "#a11d33")
+STYLE = {
     "font.size": 8,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -36,7 +36,7 @@ _STYLE = {
     "lines.markersize": 4.5,
     "legend.frameon": False,
 }
-_PAGE_WIDTH = 7.0  # inches
+PAGE_WIDTH = 7.0  # inches
 _PLAIN = {"linestyle": (0, (4, 2)), "markerfacecolor": "white"}
 _LABEL_HEIGHT = 10.0  # points between the baselines of two labels
 
@@ -54,7 +54,7 @@ def plot_gallery_sizes(sizes: Sequence[int], runs: Mapping[str, Mapping[str, Map
     Raises:
         ValueError: No run, or more than can be told apart.
     """
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         num_lines = sum(map(len, runs.values()))
         figure, (panels,) = _page(runs, 1, 2, row_height=max(2.5, 0.6 + num_lines * _LABEL_HEIGHT / 72))
         for panel, name in zip(panels, FIGURES):
@@ -98,7 +98,7 @@ def plot_rcp_parameters(
         "threshold": (thresholds, f"Threshold b (λ = {weight:g})"),
         "weight": (weights, f"Weight λ (b = {threshold:g})"),
     }
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         figure, panels = _page(runs, len(runs), 4, row_height=1.8)
         for number, ((run, figures), row) in enumerate(zip(runs.items(), panels)):
             row[0].axes.set_title(run, loc="left", fontweight="bold", parse_math=False)
@@ -135,7 +135,7 @@ def plot_loss_weights(
     detectors = detectors or {}
     if not curves or curves.keys() & detectors.keys():
         raise ValueError(f"expected curves and detectors of different names, got {list(curves)} and {list(detectors)}")
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         figure, (panels,) = _page({**curves, **detectors}, 1, 2, row_height=2.5 + 0.17 * -(-len(curves) // 3))
         for number, (run, ap) in enumerate(detectors.items(), len(curves)):
             panels[0].level(ap, number)
@@ -155,7 +155,7 @@ def plot_loss_weights(
 
 
 def plot_precision_recall(runs: Mapping[str, Mapping[str, Any]]) -> Figure:
-    """Precision-recall curves of the search and of the detection of all persons, with the areas under them.
+    """Precision-recall curves of the search and of the detection, with the areas under them.
 
     Args:
         runs: For each run ``{"search": {"similarity" or "rcp": {"recall": (R,), "precision": (R,), "mAP": number}},
@@ -168,10 +168,10 @@ def plot_precision_recall(runs: Mapping[str, Mapping[str, Any]]) -> Figure:
     Raises:
         ValueError: No run, or more than can be told apart.
     """
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         num_lines = max((len(figures["search"]) for figures in runs.values()), default=0) * len(runs)
         figure, ((search, detection),) = _page(runs, 1, 2, row_height=2.7 + 0.17 * num_lines)
-        for panel, title in ((search, "Search"), (detection, "Detection of all persons")):
+        for panel, title in ((search, "Search"), (detection, "Detection, labelled or not")):
             panel.axes.set(xlabel="Recall (%)", ylabel="Precision (%)", xlim=(-1, 101), ylim=(-1, 103), title=title)
         for number, (run, figures) in enumerate(runs.items()):
             for ranking, curve in figures["search"].items():
@@ -210,7 +210,7 @@ class _Panel:
 
     def line(self, x: Sequence[float], y: Sequence[float], number: int, is_plain: bool = False, **kwargs: Any) -> None:
         """Draw a line of run ``number``, dashed and with hollow markers for plain similarity."""
-        style = {"color": _COLORS[number], "marker": _MARKERS[number], **(_PLAIN if is_plain else {})}
+        style = {"color": COLORS[number], "marker": MARKERS[number], **(_PLAIN if is_plain else {})}
         # Of a line without points, the layout would take the place for infinite.
         self.axes.plot(x, 100 * np.asarray(y), clip_on=False, in_layout=len(x) > 0, **style, **kwargs)
 
@@ -223,11 +223,11 @@ class _Panel:
 
     def level(self, y: float, number: int) -> None:
         """Draw a level line of run ``number``."""
-        self.axes.axhline(100 * y, color=_COLORS[number], linestyle=_PLAIN["linestyle"], linewidth=1)
+        self.axes.axhline(100 * y, color=COLORS[number], linestyle=_PLAIN["linestyle"], linewidth=1)
 
     def name_end(self, x: float, y: float, text: str, number: int) -> None:
         """Name the line of run ``number`` that ends at (x, y)."""
-        self._ends.append(_End(x, 100 * y, text, _COLORS[number]))
+        self._ends.append(_End(x, 100 * y, text, COLORS[number]))
 
     def draw_names(self) -> None:
         """Write the names to the right of the axes, apart from each other, with a thin line to each end."""
@@ -277,10 +277,10 @@ def _page(
     runs: Mapping[str, Any], num_rows: int, num_columns: int, row_height: float
 ) -> tuple[Figure, list[list[_Panel]]]:
     """A figure as wide as a page, and its panels, row after row."""
-    if not 0 < len(runs) <= len(_MARKERS):
-        raise ValueError(f"a figure shows 1 to {len(_MARKERS)} runs, got {len(runs)}: {', '.join(runs)}")
+    if not 0 < len(runs) <= len(MARKERS):
+        raise ValueError(f"a figure shows 1 to {len(MARKERS)} runs, got {len(runs)}: {', '.join(runs)}")
     # Without pyplot: no window, no figure that is kept open.
-    figure = Figure(figsize=(_PAGE_WIDTH, num_rows * row_height), layout="constrained")
+    figure = Figure(figsize=(PAGE_WIDTH, num_rows * row_height), layout="constrained")
     figure.get_layout_engine().set(wspace=0.06, hspace=0.06)
     grid = figure.subplots(num_rows, num_columns, squeeze=False)
     return figure, [[_Panel(axes) for axes in row] for row in grid]

@@ -11,7 +11,8 @@ TOOL = Path(__file__).parents[2] / "tools/analysis_tools/benchmark_memories.py"
 
 
 @pytest.fixture
-def tool():
+def tool(monkeypatch):
+    monkeypatch.syspath_prepend(str(TOOL.parent))
     spec = importlib.util.spec_from_file_location("benchmark_memories", TOOL)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -20,11 +21,22 @@ def tool():
 
 def test_update_and_loop_give_the_same_table(tool, tmp_path, capsys):
     tool.main(["--samples", "24", "--ids", "50", "--dim", "8", "--rounds", "2", "--json", str(tmp_path / "a.json")])
-    rows = json.loads((tmp_path / "a.json").read_text())["rows"]
+    report = json.loads((tmp_path / "a.json").read_text())
+    rows = report["rows"]
     assert [row["case"].split(",")[0] for row in rows] == ["LUT", "LUT", "LUT", "CQ"]
     assert all(row["largest_difference"] < 1e-6 for row in rows[:3])
     assert all(row["update_ms"] > 0 for row in rows)
-    assert "LUT, one person" in capsys.readouterr().out
+    cases = [row["case"] for row in report["losses"]]
+    assert cases[:4] == ["w of BOIM", "OIM", "BOIM", "BOIM without w"]
+    assert cases[4:] == ["priority classes", "OLP", "HEP", "C2HEP"]
+    assert all(row["step_ms"] > 0 and row["step_mib"] >= 0 for row in report["losses"])
+    printed = capsys.readouterr().out
+    assert "LUT, one person" in printed and "w of BOIM" in printed
+
+
+def test_memory_is_that_of_the_call(tool):
+    held = tool.most_mib(lambda: torch.ones(50 * 2**18), torch.device("cpu"))  # 50 MiB
+    assert 45 < held < 60
 
 
 def test_cases_differ_in_how_often_a_person_repeats(tool):

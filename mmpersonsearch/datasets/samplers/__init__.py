@@ -1,5 +1,6 @@
 """Which images go into a batch together."""
 
+from .identity_pair_batch_sampler import IdentityPairBatchSampler
 from .pk_sampler import PKSampler
 
-__all__ = ["PKSampler"]
+__all__ = ["IdentityPairBatchSampler", "PKSampler"]

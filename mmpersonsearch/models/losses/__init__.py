@@ -1,20 +1,37 @@
 """Losses: functions of tensors, and modules that hold the memories they need."""
 
+from .balanced_oim_loss import BalancedOIMLoss, center_density, negative_category_loss
+from .batch_hard_triplet_loss import BatchHardTripletLoss
+from .c2hep_loss import C2HEPLoss
+from .contrastive_loss import ContrastiveLoss
 from .feature_distillation_loss import FeatureDistillationLoss, feature_distillation
+from .hep_loss import HEPLoss
 from .hint_loss import HintLoss
 from .oim_loss import OIMLoss
+from .olp_loss import OLPLoss
+from .priority_classes import priority_cross_entropy, select_priority_classes
 from .soft_cross_entropy_loss import SoftCrossEntropyLoss, soft_cross_entropy
 from .teacher_bounded_regression_loss import TeacherBoundedRegressionLoss, teacher_bounded_regression
 from .weighted_regularized_triplet_loss import WeightedRegularizedTripletLoss, weighted_regularized_triplet
 
 __all__ = [
+    "BalancedOIMLoss",
+    "BatchHardTripletLoss",
+    "C2HEPLoss",
+    "ContrastiveLoss",
     "FeatureDistillationLoss",
+    "HEPLoss",
     "HintLoss",
     "OIMLoss",
+    "OLPLoss",
     "SoftCrossEntropyLoss",
     "TeacherBoundedRegressionLoss",
     "WeightedRegularizedTripletLoss",
+    "center_density",
     "feature_distillation",
+    "negative_category_loss",
+    "priority_cross_entropy",
+    "select_priority_classes",
     "soft_cross_entropy",
     "teacher_bounded_regression",
     "weighted_regularized_triplet",

@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from mmengine.dist import all_reduce, get_world_size
 from mmengine.logging import print_log
 from mmengine.model import BaseModule
 from torch import Tensor
@@ -16,6 +15,7 @@ from torch import Tensor
 from mmpersonsearch.models.memories import CircularQueue, LookupTable
 from mmpersonsearch.registry import MODELS
 from mmpersonsearch.utils.checkpoint import load_checkpoint_file
+from mmpersonsearch.utils.distributed import mean_over_ranks
 
 
 @MODELS.register_module()
@@ -79,7 +79,12 @@ class OIMLoss(BaseModule):
         """
         checkpoint = load_checkpoint_file(self.lut_checkpoint)
         place = f"lut_checkpoint {self.lut_checkpoint}"
-        table = _find_lut(checkpoint, self.lut.features.shape, place)
+        key, table = find_lut(checkpoint, place)
+        if table.shape != self.lut.features.shape:
+            raise ValueError(
+                f"{place}: {key} has shape {tuple(table.shape)}, "
+                f"expected (num_ids, feat_channels) = {tuple(self.lut.features.shape)}"
+            )
         _check_same_identities(checkpoint, list(identities), place)
         self.lut.features.copy_(table)
         self.lut_loaded = True
@@ -119,22 +124,41 @@ class OIMLoss(BaseModule):
         memory = torch.cat([self.lut.features, self.queue.features])
         with torch.autocast(feats.device.type, enabled=False):
             logits = self.scale * feats[labelled] @ memory.t()
-            loss = F.cross_entropy(logits, person_ids[labelled], reduction="sum") / self._num_labelled(labelled)
+            loss = self.sum_of_losses(logits, person_ids[labelled]) / self._num_labelled(labelled)
         if self.training:
             if not self.freeze_lut:
                 self.lut.update(feats, person_ids)
             self.queue.update(feats[~labelled])
         return self.loss_weight * loss
 
+    def sum_of_losses(self, logits: Tensor, person_ids: Tensor) -> Tensor:
+        """Sum up the losses of labelled samples.
+
+        Args:
+            logits: (n, num_ids + queue_size) similarities to the LUT's rows and the CQ's entries, times ``scale``.
+            person_ids: (n,) int64, >= 0; n may be 0.
+        """
+        return F.cross_entropy(logits, person_ids, reduction="sum")
+
     def _num_labelled(self, labelled: Tensor) -> Tensor:
         number = labelled.sum()
-        if not self.training:  # ranks need not test equally often
-            return number.clamp(min=1)
-        all_reduce(number)
-        return number.clamp(min=1) / get_world_size()
+        # Ranks need not test equally often.
+        return mean_over_ranks(number) if self.training else number.clamp(min=1)
 
 
-def _find_lut(checkpoint: dict[str, Any], shape: torch.Size, place: str) -> Tensor:
+def find_lut(checkpoint: dict[str, Any], place: str) -> tuple[str, Tensor]:
+    """Find the LUT of a checkpoint.
+
+    Args:
+        checkpoint: MMEngine's or the bare weights.
+        place: Whence it came, for the message.
+
+    Returns:
+        Its key and the (num_ids, feat_channels) table.
+
+    Raises:
+        ValueError: There is none, or several.
+    """
     state_dict = checkpoint.get("state_dict", checkpoint)
     keys = [key for key in state_dict if key == "features" or key.endswith("lut.features")]
     if len(keys) != 1:
@@ -143,12 +167,7 @@ def _find_lut(checkpoint: dict[str, Any], shape: torch.Size, place: str) -> Tens
             f"{place}: expected one key 'features' or '*.lut.features', found {keys} among {len(state_dict)} keys "
             f"({others}{', ...' if len(state_dict) > 3 else ''})"
         )
-    table = state_dict[keys[0]]
-    if table.shape != shape:
-        raise ValueError(
-            f"{place}: {keys[0]} has shape {tuple(table.shape)}, expected (num_ids, feat_channels) = {tuple(shape)}"
-        )
-    return table
+    return keys[0], state_dict[keys[0]]
 
 
 def _check_same_identities(checkpoint: dict[str, Any], ours: list[int], place: str) -> None:

@@ -38,10 +38,15 @@ class CircularQueue(nn.Module):
             feats: (N, feat_channels) L2-normalised features of this rank.
         """
         feats = gather_samples(feats.to(self.features))
-        if self.size == 0 or len(feats) == 0:
-            return
-        end = self.head + len(feats)
-        kept = feats[-self.size :]  # earlier ones would be overwritten within this call
-        entries = torch.arange(len(kept), device=feats.device) + end - len(kept)
-        self.features[entries % self.size] = kept
-        self.head.copy_(end % self.size)
+        entries = self.next_entries(len(feats))
+        self.features[entries] = feats[len(feats) - len(entries) :]
+        self.head.copy_((self.head + len(feats)) % max(self.size, 1))
+
+    def next_entries(self, number: int) -> Tensor:
+        """Which entries the next ``number`` samples replace.
+
+        Returns:
+            (min(number, size),) int64, for the last samples: the earlier ones would be overwritten within one call.
+        """
+        samples = torch.arange(max(number - self.size, 0), number, device=self.head.device)
+        return (self.head + samples) % max(self.size, 1)

@@ -40,10 +40,12 @@ class LookupTable(nn.Module):
         features: (num_ids, feat_channels) float32 buffer, zero at the start.
     """
 
+    normalises_rows = True  # a centre is not, see ClassCenters
+
     def __init__(self, num_ids: int, feat_channels: int, momentum: float = 0.5) -> None:
         super().__init__()
         if not 0 <= momentum <= 1:
-            raise ValueError(f"LookupTable: momentum must be in [0, 1], got {momentum}")
+            raise ValueError(f"{type(self).__name__}: momentum must be in [0, 1], got {momentum}")
         self.num_ids = num_ids
         self.momentum = momentum
         self.register_buffer("features", torch.zeros(num_ids, feat_channels))
@@ -65,7 +67,7 @@ class LookupTable(nn.Module):
         if len(person_ids) == 0:
             return
         if int(person_ids.max()) >= self.num_ids:
-            raise ValueError(f"LookupTable: person_id {int(person_ids.max())}, but num_ids is {self.num_ids}")
+            raise ValueError(f"{type(self).__name__}: person_id {int(person_ids.max())}, but num_ids is {self.num_ids}")
         identities, of_sample, counts = person_ids.unique(return_inverse=True, return_counts=True)
         # In one round no identity repeats: all rows of a round are updated at once, rounds keep the order. With the
         # most frequent identities first, the rows of each round are the first ones.
@@ -78,5 +80,6 @@ class LookupTable(nn.Module):
         for added in samples.split(rounds.bincount().tolist()):
             current = table[: len(added)]
             torch.add(added, current, alpha=self.momentum, out=current)
-            current /= current.norm(dim=1, keepdim=True).clamp_min_(1e-12)
+            if self.normalises_rows:
+                current /= current.norm(dim=1, keepdim=True).clamp_min_(1e-12)
         self.features[rows] = table

@@ -1,8 +1,9 @@
 """RoI heads that detect persons and embed them."""
 
-from . import reid_heads
+from . import bbox_heads, reid_heads
 from .coupled_roi_head import CoupledRoIHead
 from .disentangled_roi_head import DisentangledRoIHead
+from .fc_layers import FCLayers
 from .person_search_roi_head import PersonSearchRoIHead
 
-__all__ = ["CoupledRoIHead", "DisentangledRoIHead", "PersonSearchRoIHead", "reid_heads"]
+__all__ = ["CoupledRoIHead", "DisentangledRoIHead", "FCLayers", "PersonSearchRoIHead", "bbox_heads", "reid_heads"]

@@ -1,4 +1,4 @@
-"""One RoI feature for detection and Re-ID (OIM, OIM*)."""
+"""One RoI feature for detection and Re-ID (OIM, OIM*, I-Net)."""
 
 import torch
 from mmdet.models.layers import multiclass_nms
@@ -23,7 +23,7 @@ class CoupledRoIHead(PersonSearchRoIHead):
     def extract_maps(self, x: tuple[Tensor, ...], rois: Tensor) -> Tensor:
         """Compute the (n, C, h, w) maps that both heads read, for (n, 5) RoIs; n may be 0."""
         if len(rois) == 0:
-            return x[0].new_zeros(0, self.shared_head.out_channels, 1, 1)
+            return x[0].new_zeros(0, self.shared_head.out_channels, *self.bbox_head.roi_feat_size)
         return self.shared_head(self.bbox_roi_extractor(x, rois))[-1]
 
     def loss(

@@ -1,4 +1,4 @@
-"""Detection on all RoIs, Re-ID on final boxes only (TDN)."""
+"""Detection on all RoIs, Re-ID on final boxes only (TDN, DC-I-Net)."""
 
 from typing import Any
 

@@ -13,7 +13,7 @@ from distributed import run_in_processes
 
 from mmpersonsearch.models import memories
 from mmpersonsearch.models.losses import OIMLoss
-from mmpersonsearch.models.memories import CircularQueue, LookupTable
+from mmpersonsearch.models.memories import CircularQueue, ClassCenters, FeatureDictionary, LookupTable
 
 IDS, DIM, STEPS = 9, 6, 20
 
@@ -21,6 +21,8 @@ IDS, DIM, STEPS = 9, 6, 20
 MEMORIES = {
     "LookupTable": (lambda: LookupTable(IDS, DIM), lambda memory, feats, ids: memory.update(feats, ids)),
     "CircularQueue": (lambda: CircularQueue(11, DIM), lambda memory, feats, ids: memory.update(feats[ids < 0])),
+    "ClassCenters": (lambda: ClassCenters(IDS, DIM), lambda memory, feats, ids: memory.update(feats, ids)),
+    "FeatureDictionary": (lambda: FeatureDictionary(17, DIM), lambda memory, feats, ids: memory.update(feats, ids)),
 }
 
 

@@ -3,7 +3,7 @@ import torch
 import torch.nn.functional as F
 from distributed import run_in_two_processes
 
-from mmpersonsearch.models.memories import CircularQueue, LookupTable
+from mmpersonsearch.models.memories import CircularQueue, ClassCenters, FeatureDictionary, LookupTable
 from mmpersonsearch.models.memories.lookup_table import occurrence_numbers
 
 
@@ -82,6 +82,59 @@ def test_empty_queue():
     queue = CircularQueue(0, 8)
     queue.update(torch.ones(3, 8))
     assert queue.features.shape == (0, 8)
+
+
+def slow_centers(table, feats, person_ids, momentum):
+    """DC-I-Net's equation 7: one sample after the other."""
+    table = table.clone()
+    for x, y in zip(feats, person_ids.tolist()):
+        if y >= 0:
+            table[y] = momentum * table[y] + (1 - momentum) * x
+    return table
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.5, 0.9])
+def test_class_centers_are_sequential(momentum):
+    centers = ClassCenters(4, 8, momentum)
+    expected = centers.features.clone()
+    for seed in range(6):
+        feats, person_ids = draw(17, 4, seed)
+        expected = slow_centers(expected, feats, person_ids, momentum)
+        centers.update(feats, person_ids)
+        assert torch.allclose(centers.features, expected, atol=1e-6)
+
+
+def test_class_centers_by_hand():
+    """They are not normalised, so that their direction is not the LUT's."""
+    centers, lut = ClassCenters(2, 2), LookupTable(2, 2)
+    for one in (centers, lut):
+        one.update(torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]]), torch.tensor([1, 1, -1]))
+    assert centers.features.tolist() == [[0, 0], [0.25, 0.5]]
+    assert torch.allclose(lut.features[1], torch.tensor([0.5**0.5, 0.5**0.5]))
+    with pytest.raises(ValueError, match="ClassCenters: person_id 2, but num_ids is 2"):
+        centers.update(torch.ones(1, 2), torch.tensor([2]))
+
+
+@pytest.mark.parametrize("size", [0, 1, 5, 8])
+def test_feature_dictionary_is_a_fifo(size):
+    dictionary, resumed, fifo = FeatureDictionary(size, 8), FeatureDictionary(size, 8), []
+    for seed, n in enumerate([0, 3, 0, 4, 13, 1]):
+        feats, person_ids = draw(n, 4, seed)
+        fifo = [*fifo, *zip(feats.tolist(), person_ids.tolist())][-size:] if size else []
+        dictionary.update(feats, person_ids)
+        entries, entry_ids = dictionary.filled()
+        key = lambda entry: (entry[1], entry[0])  # noqa: E731
+        assert sorted(zip(entries.tolist(), entry_ids.tolist()), key=key) == sorted(fifo, key=key)
+        resumed.load_state_dict(dictionary.state_dict())
+        dictionary, resumed = resumed, dictionary  # saving loses nothing
+
+
+def test_feature_dictionarys_entries_outlive_the_next_update():
+    dictionary = FeatureDictionary(3, 8)
+    dictionary.update(*draw(3, 4, 0))
+    entries, entry_ids = dictionary.filled()
+    dictionary.update(*draw(3, 4, 1))
+    assert torch.equal(entries, draw(3, 4, 0)[0]) and torch.equal(entry_ids, draw(3, 4, 0)[1])
 
 
 def update_on_rank(rank, path):

@@ -2,7 +2,6 @@
 
 from abc import ABCMeta, abstractmethod
 
-import torch
 import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor, nn
@@ -13,7 +12,7 @@ from mmpersonsearch.registry import MODELS
 
 
 class ReIDHead(TeacherOwner, BaseModule, metaclass=ABCMeta):
-    """Embeds the feature maps of persons: global average pooling, a linear reduction and BN where asked for.
+    """Embeds the feature maps of persons: pooling, a linear reduction and BN where asked for.
 
     With a teacher, the embeddings are pulled to the teacher's on the same persons' crops (TDN's L_t). The teacher is
     not part of this module: neither of its ``state_dict`` nor of its modes. A teacher of another width needs a
@@ -29,6 +28,8 @@ class ReIDHead(TeacherOwner, BaseModule, metaclass=ABCMeta):
         projection: Config of a layer, built with ``in_features`` and ``out_features``, from the embedding's
             width to the teacher's, e.g. ``dict(type='mmdet.Linear')``; only built with a teacher.
         with_bn: Whether BN follows; OIM has none (Xiao et al., CVPR 2017, section 3.1).
+        pooling: Config of the layer that leaves one position of (K, in_channels, h, w) maps, e.g.
+            ``dict(type='torch.nn.AdaptiveMaxPool2d', output_size=1)``; None takes the mean.
         init_cfg: See MMEngine.
 
     Raises:
@@ -45,6 +46,7 @@ class ReIDHead(TeacherOwner, BaseModule, metaclass=ABCMeta):
         loss_distill: dict | None = None,
         projection: dict | None = None,
         with_bn: bool = True,
+        pooling: dict | None = None,
         init_cfg: dict | list | None = None,
     ) -> None:
         super().__init__(init_cfg or dict(type="Normal", layer="Linear", std=0.01))
@@ -52,6 +54,7 @@ class ReIDHead(TeacherOwner, BaseModule, metaclass=ABCMeta):
             raise ValueError("reid_head: teacher and loss_distill belong together, only one of them is given")
         self.num_ids = num_ids
         self.feat_channels = feat_channels or in_channels
+        self.pooling = MODELS.build(pooling) if pooling else nn.AdaptiveAvgPool2d(1)
         self.reduction = nn.Linear(in_channels, feat_channels) if feat_channels else nn.Identity()
         self.bn = nn.BatchNorm1d(self.feat_channels) if with_bn else nn.Identity()
         self.loss_distill = MODELS.build(loss_distill) if loss_distill else None
@@ -86,7 +89,7 @@ class ReIDHead(TeacherOwner, BaseModule, metaclass=ABCMeta):
         Returns:
             (K, feat_channels) float32 features, after BN where there is one, not L2-normalised.
         """
-        pooled = self.reduction(feat_maps.mean(dim=(2, 3), dtype=torch.float32)).float()
+        pooled = self.reduction(self.pooling(feat_maps.float()).flatten(1)).float()
         if self.training and len(pooled) == 1 and isinstance(self.bn, nn.BatchNorm1d):
             # One sample has no variance; the running statistics stand in.
             bn = self.bn

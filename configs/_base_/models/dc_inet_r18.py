@@ -1,0 +1,25 @@
+# DC-I-Net on ResNet-18: conv5_x on the proposals for detection, and another on the refined boxes for Re-ID.
+_base_ = "./inet_r18.py"
+
+model = dict(
+    roi_head=dict(
+        _delete_=True,
+        type="DisentangledRoIHead",
+        bbox_roi_extractor=_base_.model.roi_head.bbox_roi_extractor,
+        shared_head=dict(
+            type="mmdet.ResLayer",
+            depth=18,
+            norm_eval=False,
+            init_cfg=_base_.init_cfg if _base_.pretrained != "none" else None,
+        ),
+        bbox_head=_base_.model.roi_head.bbox_head,
+        reid_roi_extractor=dict(
+            type="mmdet.SingleRoIExtractor",
+            roi_layer=dict(type="RoIAlign", output_size=(14, 7), sampling_ratio=2),
+            out_channels=256,
+            featmap_strides=[16],
+        ),
+        part2=_base_.model.roi_head.shared_head,
+        reid_head=dict(_base_.model.roi_head.reid_head, loss_id=dict(type="C2HEPLoss")),
+    )
+)

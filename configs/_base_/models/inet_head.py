@@ -1,0 +1,9 @@
+# Re-ID head of I-Net (Zhang et al., "Tasks Integrated Networks"). The model gives in_channels, the leaf num_ids.
+reid_head = dict(
+    type="PairReIDHead",
+    feat_channels=256,
+    loss_pair=dict(type="OLPLoss", dictionary_size=40 * 128),
+    loss_id=dict(type="HEPLoss"),
+    pool_size=100,
+    num_hardest=20,
+)

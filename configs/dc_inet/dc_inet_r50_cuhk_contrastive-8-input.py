@@ -1,0 +1,3 @@
+_base_ = "./dc_inet_r50_cuhk_contrastive.py"
+
+train_dataloader = dict(batch_size=8)

@@ -1,0 +1,3 @@
+_base_ = "./dc_inet_vgg16_cuhk.py"
+
+model = dict(roi_head=dict(reid_head=dict(loss_id=dict(loss_weight=0.0))))

@@ -1,0 +1,4 @@
+# OIM loss times w, without L_neg.
+_base_ = "./fdps_r18_synth.py"
+
+model = dict(roi_head=dict(reid_head=dict(loss_id=dict(type="BalancedOIMLoss", with_neg=False))))

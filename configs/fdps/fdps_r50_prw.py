@@ -1,0 +1,9 @@
+_base_ = [
+    "../_base_/models/fdps_r50.py",
+    "../_base_/datasets/prw_900.py",
+    "../_base_/schedules/fdps_20e.py",
+    "../_base_/default_runtime.py",
+]
+
+model = dict(roi_head=dict(reid_head=dict(num_ids=_base_.num_ids, loss_id=dict(queue_size=_base_.queue_size))))
+custom_hooks = [dict(type="IdentityCountCheckHook")]

@@ -1,0 +1,3 @@
+_base_ = "./fdps_r50_prw.py"
+
+model = dict(roi_head=dict(reid_head=dict(loss_id=dict(type="BalancedOIMLoss"))))

@@ -1,0 +1,11 @@
+_base_ = [
+    "../_base_/models/fdps_r50.py",
+    "../_base_/models/oim_synth_size.py",
+    "../_base_/datasets/synth.py",
+    "../_base_/schedules/synth_400i.py",
+    "../_base_/iteration_runtime.py",
+]
+
+_base_.synth_size.roi_head.reid_head = dict(num_ids=_base_.num_ids, loss_id=dict(queue_size=_base_.queue_size))
+model = _base_.synth_size
+custom_hooks = [dict(type="IdentityCountCheckHook")]

@@ -1,0 +1,3 @@
+_base_ = "./inet_vgg16_cuhk.py"
+
+model = dict(roi_head=dict(reid_head=dict(loss_id=dict(type="C2HEPLoss"))))

@@ -1,0 +1,99 @@
+"""On-line pairing loss (I-Net)."""
+
+import torch
+from torch import Tensor, nn
+
+from mmpersonsearch.models.memories import FeatureDictionary
+from mmpersonsearch.registry import MODELS
+from mmpersonsearch.utils.distributed import gather_batch
+
+
+def positive_pairs(person_ids: Tensor) -> Tensor:
+    """Which samples are the same labelled person.
+
+    Args:
+        person_ids: (N,) int64; ``-1`` marks an unlabelled person, who is nobody's positive.
+
+    Returns:
+        (N, N) bool, symmetric, False on the diagonal.
+    """
+    same = (person_ids[:, None] == person_ids) & (person_ids >= 0)
+    return same.fill_diagonal_(False)
+
+
+@MODELS.register_module()
+class OLPLoss(nn.Module):
+    r"""On-line pairing (OLP) loss of I-Net (Zhang et al., *Tasks Integrated Networks*, equations 1 to 4).
+
+    Each ordered pair (a, p) of samples of one identity is a subgroup: :math:`L = -\frac{1}{m} \sum_{i=1}^m \log
+    \frac{e^{d(x_a, x_p)}}{e^{d(x_a, x_p)} + \sum_k e^{d(x_a, x_{n_k})}}`, d the cosine, without temperature. The
+    negatives are all entries of the feature dictionary that have another identity or none, as it was before this
+    batch; only training mode enters the batch, with its unlabelled persons. The gradient reaches a sample as an anchor
+    only, not as a positive (equation 2, whose missing factor 1 / m is equation 1's).
+
+    The paper does not say whether two boxes of one image make a pair: here they do. A subgroup without negatives, as
+    all have with an empty dictionary, has the loss 0 that equation 1 gives for K = 0.
+
+    Args:
+        feat_channels: Width of the embedding.
+        dictionary_size: Entries of the feature dictionary, 40 x 128 in the paper.
+        loss_weight: Factor of the loss, alpha in equation 6.
+    """
+
+    def __init__(self, feat_channels: int = 256, dictionary_size: int = 5120, loss_weight: float = 1.0) -> None:
+        super().__init__()
+        self.loss_weight = loss_weight
+        self.dictionary = FeatureDictionary(dictionary_size, feat_channels)
+
+    def forward(self, feats: Tensor, person_ids: Tensor) -> Tensor:
+        """Compute the loss and, in training mode, enter the batch into the dictionary.
+
+        Args:
+            feats: (N, feat_channels) L2-normalised embeddings.
+            person_ids: (N,) int64 identities; ``-1`` marks an unlabelled person.
+
+        Returns:
+            Scalar, mean over the subgroups; 0 with a graph where there is none. Under distribution, where pairs are
+            made across ranks, too, each rank returns the joint batch's (see :func:`gather_batch`).
+        """
+        with torch.autocast(feats.device.type, enabled=False):
+            anchors, anchor_ids, joint_feats, is_pair = self._subgroups(feats, person_ids)
+            positives = (anchors @ joint_feats.detach().t()).exp()
+            negatives = self._negatives(anchors, anchor_ids)[0].exp().sum(dim=1, keepdim=True)
+            loss = torch.log1p(negatives / positives)[is_pair].sum() / is_pair.sum().clamp(min=1)
+        if self.training:
+            self.dictionary.update(feats, person_ids)
+        return self.loss_weight * loss
+
+    @torch.no_grad()
+    def hardest_negatives(self, feats: Tensor, person_ids: Tensor, number: int) -> tuple[Tensor, Tensor]:
+        """Find the dictionary's entries that are most similar to the anchors (section 3.3, step 2).
+
+        Args:
+            feats: See :meth:`forward`, which is to be called after this, since it changes the dictionary.
+            person_ids: See :meth:`forward`.
+            number: r, how many negatives each anchor has a say in.
+
+        Returns:
+            (k,) identities, ``-1`` and repetitions among them, and their (k,) cosines with an anchor; of all ranks.
+        """
+        with torch.autocast(feats.device.type, enabled=False):
+            anchors, anchor_ids, _, _ = self._subgroups(feats, person_ids)
+            similarities, entry_ids = self._negatives(anchors, anchor_ids)
+        similarities, entries = similarities.topk(min(number, len(entry_ids)), dim=1)
+        found = similarities > -torch.inf
+        return entry_ids[entries[found]], similarities[found]
+
+    def _subgroups(self, feats: Tensor, person_ids: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """(A, D) anchors and their (A,) identities, the (N, D) joint batch, and which (A, N) are pairs."""
+        feats = feats.to(self.dictionary.features.dtype)  # float32 under autocast, too
+        feats, person_ids = gather_batch(feats, person_ids)
+        is_pair = positive_pairs(person_ids)
+        anchors = is_pair.any(dim=1)
+        return feats[anchors], person_ids[anchors], feats, is_pair[anchors]
+
+    def _negatives(self, anchors: Tensor, anchor_ids: Tensor) -> tuple[Tensor, Tensor]:
+        """(A, M) similarities to the dictionary's filled entries, -inf for the own identity's, and their identities."""
+        entries, entry_ids = self.dictionary.filled()
+        own = anchor_ids[:, None] == entry_ids
+        return (anchors @ entries.t()).masked_fill(own, -torch.inf), entry_ids

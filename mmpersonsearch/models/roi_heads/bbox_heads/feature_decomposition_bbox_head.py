@@ -1,0 +1,54 @@
+"""Box head of FDPS: one sub-feature of the RoI map for each task."""
+
+from typing import Any
+
+import torch
+from mmdet.models.roi_heads.bbox_heads import BBoxHead
+from torch import Tensor, nn
+
+from mmpersonsearch.registry import MODELS
+
+
+@MODELS.register_module()
+class FeatureDecompositionBBoxHead(BBoxHead):
+    """Decomposes the RoI map into its marginal distributions (FDPS; Yang et al., equations 2, 3 and 5).
+
+    The mean over x, (y, c), gives the deltas (dy, dh), the mean over y, (x, c), gives (dx, dw), the mean over both
+    gives the classes; each by one linear layer. Equation 4, the maximum over both, is the embedding's: ``pooling`` of
+    the Re-ID head, which reads the same map.
+
+    Args:
+        kwargs: See MMDetection's ``BBoxHead``; ``roi_feat_size`` is (h, w) of the map. ``with_avg_pool`` is True.
+    """
+
+    def __init__(self, *, with_avg_pool: bool = True, **kwargs: Any) -> None:
+        if not with_avg_pool:
+            raise ValueError("bbox_head: with_avg_pool=False, expected True: classes are read from the map's mean")
+        super().__init__(with_avg_pool=True, **kwargs)
+        height, width = self.roi_feat_size
+        num_deltas = self.fc_reg.out_features // 2
+        self.fc_reg = nn.ModuleDict(
+            {
+                axis: MODELS.build(
+                    dict(self.reg_predictor_cfg, in_features=length * self.in_channels, out_features=num_deltas)
+                )
+                for axis, length in (("x", width), ("y", height))
+            }
+        )
+
+    def decompose(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Compute the sub-features of (n, C, h, w) maps: (n, C * h) D_y, (n, C * w) D_x and (n, C) D_cls."""
+        return x.mean(dim=3).flatten(1), x.mean(dim=2).flatten(1), x.mean(dim=(2, 3))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Predict classes and boxes.
+
+        Args:
+            x: (n, C, h, w) RoI maps.
+
+        Returns:
+            (n, num_classes + 1) scores and (n, 4 * num_classes) deltas (dx, dy, dw, dh), of the only class or of each.
+        """
+        along_y, along_x, pooled = self.decompose(x)
+        deltas = torch.stack((self.fc_reg["x"](along_x), self.fc_reg["y"](along_y)), dim=2)
+        return self.fc_cls(pooled), deltas.flatten(1)
