@@ -2,14 +2,14 @@
 
     python tools/benchmark_synth.py --seeds 0 1 2
     python tools/benchmark_synth.py --methods tdn-bot oim-star --seeds 3
-    python tools/benchmark_synth.py --seeds            # only the table of the runs so far
+    python tools/benchmark_synth.py --seeds            # only the tables of the runs so far
     python tools/benchmark_synth.py --seeds --measure  # speed and size of all methods, on an idle machine
 
-Each finished run is one line of ``docs/synth_benchmark.jsonl``; a run that has its line is not done again, and an
-interrupted training goes on from its last checkpoint. The table in ``docs/synth_benchmark.md`` is written anew from the
-lines after each run. Teachers and detectors are trained once a seed and serve all methods that need them. Training is
-in mixed precision (``tools/train.py --amp``: bfloat16 on a CPU), testing in float32; seed 0 is validated on
-the way, for their curves.
+``synth_methods.py`` lists the methods. Each finished run is one line of ``docs/synth_benchmark.jsonl``; a run that has
+its line is not done again, and an interrupted training goes on from its last checkpoint. The tables in
+``docs/synth_benchmark.md`` are written anew from the lines after each run. Teachers and detectors are trained once a
+seed and serve all methods that need them. Training is in mixed precision (``tools/train.py --amp``: bfloat16 on a CPU),
+testing in float32; seed 0 is validated on the way, for the curves.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ import platform
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean, stdev
 
 from mmengine.config import Config
 from stages import LATEST, ROOT, Stage, StageFailedError, link_latest_checkpoint, run_command
+from synth_methods import BUDGETS, COMPARISONS, METHODS
 from synth_set import FIGURES, data_variables, make_data_stages
 
 from mmpersonsearch.utils.files import write_whole
@@ -34,45 +34,7 @@ from mmpersonsearch.utils.files import write_whole
 LINES = ROOT / "docs/synth_benchmark.jsonl"
 SIZES = ROOT / "docs/synth_benchmark_sizes.json"
 PAGE = ROOT / "docs/synth_benchmark.md"
-BEGIN, END = "<!-- table: written by tools/benchmark_synth.py -->", "<!-- end of table -->"
-
-
-@dataclass
-class Method:
-    """A row of the table.
-
-    Attributes:
-        title: In the table.
-        config: What is tested, and trained unless it is a two-step model.
-        needs: Configs of the models that it learns from or consists of, by the config's variable that names their
-            checkpoint.
-    """
-
-    title: str
-    config: str
-    needs: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def is_two_step(self) -> bool:
-        """Whether it is put together from a detector and a Re-ID model, without training of its own."""
-        return self.config.startswith("configs/two_step/")
-
-
-BOT, MGN, AGW = ({"TEACHER_CHECKPOINT": f"configs/reid/{kind}_r18ibn_synth.py"} for kind in ("bot", "mgn", "agw"))
-DETECTOR = {"DETECTOR_CHECKPOINT": "configs/two_step/faster-rcnn_r18ibn_synth.py"}
-_TDN = "configs/tdn/tdn_r18ibn_synth"
-METHODS = {
-    "oim-star": Method("OIM*", f"{_TDN}_oim-star.py"),
-    "baseline": Method("baseline", f"{_TDN}_baseline.py"),
-    "wo-ktb": Method("baseline + teacher (TDN without KTB)", f"{_TDN}_wo-ktb.py", BOT),
-    "wo-teacher": Method("TDN without teacher", f"{_TDN}_wo-teacher.py"),
-    "tdn-bot": Method("TDN, BoT", f"{_TDN}.py", BOT),
-    "tdn-mgn": Method("TDN, MGN", f"{_TDN}_mgn-teacher.py", MGN),
-    "tdn-agw": Method("TDN, AGW", f"{_TDN}_agw-teacher.py", AGW),
-    "two-step-bot": Method("two-step, BoT", "configs/two_step/faster-rcnn_bot_synth.py", DETECTOR | BOT),
-    "two-step-mgn": Method("two-step, MGN", "configs/two_step/faster-rcnn_mgn_synth.py", DETECTOR | MGN),
-    "two-step-agw": Method("two-step, AGW", "configs/two_step/faster-rcnn_agw_synth.py", DETECTOR | AGW),
-}
+BEGIN, END = "<!-- tables: written by tools/benchmark_synth.py -->", "<!-- end of tables -->"
 
 
 class Bench:
@@ -80,12 +42,10 @@ class Bench:
 
     Args:
         work_dir: Absolute folder for data, checkpoints and logs.
-        budget: Iterations of all trainings are the configs' times this.
     """
 
-    def __init__(self, work_dir: Path, budget: float) -> None:
+    def __init__(self, work_dir: Path) -> None:
         self.work_dir = work_dir
-        self.budget = budget
         self.env = data_variables(work_dir)
 
     def prepare(self) -> None:
@@ -99,28 +59,28 @@ class Bench:
         Returns:
             The run's line.
         """
-        method = METHODS[name]
-        folder = self.work_dir / f"{name}_seed{seed}"
+        method, budget = METHODS[name], BUDGETS[name]
+        folder, iterations = self._place(method.config, budget, seed)
         started = time.monotonic()
-        needed = {variable: str(self.train(config, seed)) for variable, config in method.needs.items()}
+        needed = {variable: str(self.train(config, budget, seed)) for variable, config in method.needs.items()}
         if method.is_two_step:
             checkpoint = folder / "joined.pth"
             parts = [needed["DETECTOR_CHECKPOINT"], needed["TEACHER_CHECKPOINT"]]
             join = ["tools/model_converters/join_two_step.py", method.config, *parts, "--out", str(checkpoint)]
-            self._once(f"{name}_seed{seed}/join", join)
+            self._once(f"{folder.name}/join", join)
         else:
-            checkpoint = self.train(method.config, seed, needed)
+            checkpoint = self.train(method.config, budget, seed, needed)
         minutes = (time.monotonic() - started) / 60
         tested = folder / "test"
         command = ["tools/test.py", "--work-dir", str(tested), method.config, str(checkpoint)]
-        self._once(f"{name}_seed{seed}/test", command)
+        self._once(f"{folder.name}/test", command)
         result = json.loads((tested / "result.json").read_text())
         return dict(
             method=name,
             seed=seed,
             config=method.config,
-            budget=self.budget,
-            iterations=_scaled(Config.fromfile(ROOT / method.config).train_cfg.max_iters, self.budget),
+            budget=budget,
+            iterations=iterations,
             **{figure: round(result[key], 4) for figure, key in FIGURES.items()},
             curve=read_curve(folder),
             minutes=round(minutes, 1),
@@ -129,31 +89,35 @@ class Bench:
             machine=f"{platform.machine()}, {_processor()}",
         )
 
-    def train(self, config: str, seed: int, needed: dict[str, str] | None = None) -> Path:
+    def train(self, config: str, budget: float, seed: int, needed: dict[str, str] | None = None) -> Path:
         """Train a config where that is not done.
 
         Args:
             config: Its path.
+            budget: Factor of its iterations.
             seed: Of its random numbers.
             needed: Checkpoints by the config's variables.
 
         Returns:
             The last checkpoint.
         """
-        name = f"{Path(config).stem}_seed{seed}"
-        own = next((key for key, method in METHODS.items() if method.config == config), None)
-        folder = self.work_dir / (f"{own}_seed{seed}" if own else name)
+        folder, _ = self._place(config, budget, seed)
         folder.mkdir(parents=True, exist_ok=True)
         # Reading a config puts the variables in.
         os.environ.update(self.env | (needed or {}))
         scaled = folder / "scaled_config.py"
-        scale_schedule(Config.fromfile(ROOT / config), self.budget, with_curve=seed == 0).dump(scaled)
+        scale_schedule(Config.fromfile(ROOT / config), budget, with_curve=seed == 0).dump(scaled)
         options = [f"randomness.seed={seed}", "default_hooks.logger.interval=10"]
         command = ["tools/train.py", str(scaled), "--resume", "--amp", "--work-dir", str(folder)]
         command += ["--cfg-options", *options]
         self._once(f"{folder.name}/train", command)
         link_latest_checkpoint(folder)
         return folder / LATEST
+
+    def _place(self, config: str, budget: float, seed: int) -> tuple[Path, int]:
+        """A training's folder and number of iterations."""
+        iterations = _scaled(Config.fromfile(ROOT / config).train_cfg.max_iters, budget)
+        return self.work_dir / f"{Path(config).stem}_{iterations}i_seed{seed}", iterations
 
     def _once(self, name: str, command: list[str]) -> None:
         """Run a command unless an earlier run has finished it."""
@@ -226,49 +190,80 @@ def read_lines() -> list[dict]:
     return [json.loads(line) for line in LINES.read_text().splitlines()] if LINES.exists() else []
 
 
-def make_table(lines: list[dict], sizes: dict[str, dict[str, float]]) -> str:
-    """Mean and spread (standard deviation over the seeds) of each method's runs, in Markdown.
+def is_current(line: dict) -> bool:
+    """Whether a run had the budget that its comparison has now."""
+    return line["budget"] == BUDGETS[line["method"]]
+
+
+def make_tables(lines: list[dict], sizes: dict[str, dict[str, float]]) -> str:
+    """One section in Markdown for each comparison that has runs.
 
     Args:
         lines: See :func:`read_lines`.
         sizes: See :func:`read_sizes`; what was not measured is left empty.
     """
+    sections = []
+    for comparison in COMPARISONS:
+        if runs := [line for line in lines if line["method"] in comparison.methods and is_current(line)]:
+            iterations = max(line["iterations"] for line in runs)
+            sections += [f"## {comparison.title} ({iterations} iterations)", make_table(runs, sizes)]
+            if curves := make_curves(runs):
+                sections += ["mAP on the way, seed 0:", curves]
+    return "\n\n".join(sections)
+
+
+def make_table(lines: list[dict], sizes: dict[str, dict[str, float]]) -> str:
+    """Mean and spread (standard deviation over the seeds) of each method's runs, in Markdown."""
     header = ["method", "mAP", "top-1", "mAP, RCP", "top-1, RCP", "detection AP"]
     header += ["seeds", "images/s", "million parameters", "GFLOPs"]
-    rows = [header, ["---"] * len(header)]
+    rows = []
     for name, method in METHODS.items():
         runs = [line for line in lines if line["method"] == name]
         if runs:
             figures = (_mean_and_spread([100 * run[key] for run in runs]) for key in list(FIGURES)[:5])
             size = [f"{value:.1f}" for value in sizes[name].values()] if name in sizes else [""] * 3
             rows.append([method.title, *figures, str(len(runs)), *size])
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return _in_markdown(header, rows)
+
+
+def make_curves(lines: list[dict]) -> str:
+    """Make a table of the mAP in validations during training, in Markdown; empty where no line has any."""
+    runs = {line["method"]: line["curve"] for line in lines if line["curve"]}
+    if not runs:
+        return ""
+    steps = sorted({step for curve in runs.values() for step, _ in curve})
+    rows = [
+        [METHODS[name].title, *(f"{100 * dict(curve)[step]:.1f}" if step in dict(curve) else "" for step in steps)]
+        for name, curve in sorted(runs.items(), key=lambda run: list(METHODS).index(run[0]))
+    ]
+    return _in_markdown(["iterations", *map(str, steps)], rows)
+
+
+def _in_markdown(header: list[str], rows: list[list[str]]) -> str:
+    return "\n".join(f"| {' | '.join(row)} |" for row in (header, ["---"] * len(header), *rows))
 
 
 def _mean_and_spread(values: list[float]) -> str:
     return f"{mean(values):.1f}" + (f" ± {stdev(values):.1f}" if len(values) > 1 else "")
 
 
-def write_table(lines: list[dict]) -> None:
-    """Replace the table in the page."""
+def write_tables(lines: list[dict]) -> None:
+    """Replace the tables in the page."""
     page = PAGE.read_text()
     before, _, rest = page.partition(BEGIN)
     _, _, after = rest.partition(END)
-    write_whole(PAGE, f"{before}{BEGIN}\n{make_table(lines, read_sizes())}\n{END}{after}".encode())
+    write_whole(PAGE, f"{before}{BEGIN}\n\n{make_tables(lines, read_sizes())}\n\n{END}{after}".encode())
 
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(METHODS))
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
-    parser.add_argument("--budget", type=float, default=1.0, help="iterations, as a multiple of the configs'")
     parser.add_argument("--measure", action="store_true", help="measure speed and size of all methods first")
     parser.add_argument("--work-dir", type=Path, default=ROOT / "work_dirs/synth_benchmark")
     args = parser.parse_args(argv)
-    bench = Bench(args.work_dir.resolve(), args.budget)
+    bench = Bench(args.work_dir.resolve())
     try:
-        if others := {line["budget"] for line in read_lines()} - {args.budget}:
-            sys.exit(f"{LINES} has runs of the budget {others.pop():g}; --budget {args.budget:g} needs its own file")
         if args.measure:
             measure_sizes()
         if args.seeds:
@@ -276,17 +271,17 @@ def main(argv: list[str] | None = None) -> None:
         for seed in args.seeds:
             for name in args.methods:
                 lines = read_lines()
-                if any((line["method"], line["seed"]) == (name, seed) for line in lines):
+                if any((line["method"], line["seed"]) == (name, seed) and is_current(line) for line in lines):
                     continue
                 lines.append(bench.run(name, seed))
                 write_whole(LINES, "".join(json.dumps(line) + "\n" for line in lines).encode())
-                write_table(lines)
+                write_tables(lines)
     except StageFailedError as error:
         sys.exit(f"\n{error}")
     except KeyboardInterrupt:
         sys.exit("\nInterrupted; the next run goes on from here.")
-    write_table(read_lines())
-    print(make_table(read_lines(), read_sizes()))
+    write_tables(read_lines())
+    print(make_tables(read_lines(), read_sizes()))
 
 
 if __name__ == "__main__":

@@ -3,10 +3,15 @@ from pathlib import Path
 
 import benchmark_synth
 import pytest
-from benchmark_synth import METHODS, make_table, read_curve, scale_schedule
+from benchmark_synth import make_tables, read_curve, scale_schedule
 from mmengine.config import Config
+from synth_methods import BUDGETS, COMPARISONS, METHODS
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_names_are_of_one_comparison():
+    assert len(METHODS) == sum(len(comparison.methods) for comparison in COMPARISONS)
 
 
 def test_the_configs_exist():
@@ -28,31 +33,46 @@ def test_the_whole_schedule_is_scaled(budget):
     assert after.milestones == [(time * budget, value) for time, value in before.milestones]
 
 
-def line(method, seed, mAP):
+def line(method, seed, mAP, curve=(), **changed):
     return dict(
         dict.fromkeys(benchmark_synth.FIGURES, 0.5),
-        method=method,
-        seed=seed,
-        budget=1.0,
-        mAP=mAP,
+        **dict(dict(method=method, seed=seed, budget=BUDGETS[method], iterations=800, mAP=mAP, curve=curve), **changed),
     )
 
 
-def test_the_table_has_mean_and_spread_over_seeds_in_the_papers_order():
-    lines = [line("tdn-bot", 0, 0.5), line("tdn-bot", 1, 0.6), line("oim-star", 0, 0.2)]
+def test_tables_have_mean_and_spread_over_seeds_in_the_papers_order():
+    lines = [
+        line("inet", 0, 0.1),
+        line("tdn-bot", 0, 0.5, curve=[[400, 0.4], [800, 0.5]]),
+        line("tdn-bot", 1, 0.6),
+        line("oim-star", 0, 0.2, curve=[[800, 0.2]]),
+    ]
     sizes = {"oim-star": dict(images_per_second=12.34, million_parameters=13.8, gflops=5.41)}
-    header, _, first, second = make_table(lines, sizes).splitlines()
-    assert header.startswith("| method | mAP | top-1 |")
-    assert first == "| OIM* | 20.0 | 50.0 | 50.0 | 50.0 | 50.0 | 1 | 12.3 | 13.8 | 5.4 |"
+    tdn, _, inet = (part.splitlines() for part in make_tables(lines, sizes).partition("## I-Net"))
+    assert tdn[0] == "## TDN, its components and teachers, two-step models (800 iterations)"
+    assert tdn[2].startswith("| method | mAP | top-1 |")
+    assert tdn[4] == "| OIM* | 20.0 | 50.0 | 50.0 | 50.0 | 50.0 | 1 | 12.3 | 13.8 | 5.4 |"
     # standard deviation of a sample of 50 and 60: sqrt(2 * 25)
-    assert second.startswith("| TDN, BoT | 55.0 ± 7.1 | 50.0 ± 0.0 |") and second.endswith("| 2 |  |  |  |")
+    assert tdn[5].startswith("| TDN, BoT | 55.0 ± 7.1 | 50.0 ± 0.0 |") and tdn[5].endswith("| 2 |  |  |  |")
+    assert tdn[-5:-1] == [
+        "| iterations | 400 | 800 |",
+        "| --- | --- | --- |",
+        "| OIM* |  | 20.0 |",
+        "| TDN, BoT | 40.0 | 50.0 |",
+    ]
+    assert inet[-1].startswith("| I-Net | 10.0 |")
 
 
-def test_only_the_table_of_the_page_is_replaced(tmp_path, monkeypatch):
+def test_runs_of_another_budget_are_not_compared():
+    lines = [line("tdn-bot", 0, 0.5), line("baseline", 0, 0.9, budget=0.1)]
+    assert "baseline" not in make_tables(lines, {}) and "TDN, BoT" in make_tables(lines, {})
+
+
+def test_only_the_tables_of_the_page_are_replaced(tmp_path, monkeypatch):
     page = tmp_path / "page.md"
     page.write_text(f"before\n{benchmark_synth.BEGIN}\nold\n{benchmark_synth.END}\nafter\n")
     monkeypatch.setattr(benchmark_synth, "PAGE", page)
-    benchmark_synth.write_table([line("oim-star", 0, 0.2)])
+    benchmark_synth.write_tables([line("oim-star", 0, 0.2)])
     text = page.read_text()
     assert text.startswith("before\n<!--") and text.endswith("-->\nafter\n") and "old" not in text and "| OIM*" in text
 
@@ -80,5 +100,3 @@ def test_finished_runs_are_not_run_again(tmp_path, monkeypatch):
     benchmark_synth.main([*arguments, "0", "1"])
     assert ran == [("oim-star", 0), ("baseline", 0), ("oim-star", 1), ("baseline", 1)]
     assert len((tmp_path / "lines.jsonl").read_text().splitlines()) == 4
-    with pytest.raises(SystemExit, match="has runs of the budget 1; --budget 2 needs its own file"):
-        benchmark_synth.main([*arguments, "2", "--budget", "2"])
