@@ -1,3 +1,5 @@
+import re
+
 import pytest
 import torch
 from mmengine.config import Config
@@ -59,3 +61,35 @@ def test_a_paper_variant_is_a_few_lines():
     for path in LEAVES:
         lines = [line for line in path.read_text().splitlines() if line.strip() and not line.startswith("#")]
         assert len(lines) <= 32, path
+
+
+@pytest.mark.parametrize(
+    ("name", "weights"),
+    [
+        ("tdn/tdn_r18ibn_synth_wo-teacher.py", "bot_r18ibn_synth.py"),
+        ("tdn/tdn_r18ibn_synth_oim-star.py", "bot_r18ibn_synth.py"),
+        ("two_step/faster-rcnn_r18ibn_synth.py", "bot_r18ibn_synth.py"),
+        ("reid/mgn_r18ibn_synth.py", "bot_r18ibn_synth.py"),
+        ("reid/agw_r18ibn_synth.py", "bot_r18ibn_synth.py"),
+        ("oim/oim_r18_synth.py", "bot_r18_synth.py"),
+        ("oim/oim_r50_synth.py", "bot_r50_synth.py"),
+        ("oim/faster-rcnn_r18-c4_synth.py", "bot_r18_synth.py"),
+        ("fdps/fdps_r18_synth.py", "bot_r18_synth.py"),
+        ("inet/inet_r18_synth.py", "bot_r18_synth.py"),
+        ("dc_inet/dc_inet_r18_synth.py", "bot_r18_synth.py"),
+    ],
+)
+def test_all_stages_on_the_synthetic_set_start_from_the_weights(name, weights, tmp_path, monkeypatch):
+    init_default_scope("mmpersonsearch")
+    torch.manual_seed(0)
+    source = MODELS.build(Config.fromfile(CONFIGS / "reid" / weights).model).state_dict()
+    torch.save({"state_dict": source}, tmp_path / "weights.pth")
+    monkeypatch.setenv("SYNTH_WEIGHTS", str(tmp_path / "weights.pth"))
+    torch.manual_seed(1)
+    model = MODELS.build(Config.fromfile(CONFIGS / name).model)
+    model.init_weights()
+    own = {key: value for key, value in model.state_dict().items() if key.endswith("conv1.weight")}
+    assert len(own) >= 5  # the stem and each block, some of them several times
+    for key, value in own.items():
+        name_in_source = re.search(r"(layer\d\.\d\.)?conv1\.weight$", key).group()
+        assert torch.equal(value, source[f"backbone.{name_in_source}"]), key

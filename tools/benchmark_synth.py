@@ -7,9 +7,12 @@
 
 ``synth_methods.py`` lists the methods. Each finished run is one line of ``docs/synth_benchmark.jsonl``; a run that has
 its line is not done again, and an interrupted training goes on from its last checkpoint. The tables in
-``docs/synth_benchmark.md`` are written anew from the lines after each run. Teachers and detectors are trained once a
-seed and serve all methods that need them. Training is in mixed precision (``tools/train.py --amp``: bfloat16 on a CPU),
-testing in float32; seed 0 is validated on the way, for the curves.
+``docs/synth_benchmark.md`` are written anew from the lines after each run.
+
+Teachers and detectors are trained once a seed and serve all methods that need them. All backbones, teachers' too, start
+from those of a Re-ID model that was trained on another synthetic set, in the place that ImageNet's weights have in the
+papers. Training is in mixed precision (``tools/train.py --amp``: bfloat16 on a CPU), testing in float32; seed 0 is
+validated on the way, for the curves.
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ from statistics import mean, stdev
 
 from mmengine.config import Config
 from stages import LATEST, ROOT, Stage, StageFailedError, link_latest_checkpoint, run_command
-from synth_methods import BUDGETS, COMPARISONS, METHODS
+from synth_methods import BUDGETS, COMPARISONS, METHODS, weights_config
 from synth_set import FIGURES, data_variables, make_data_stages
 
 from mmpersonsearch.utils.files import write_whole
@@ -34,6 +37,7 @@ from mmpersonsearch.utils.files import write_whole
 LINES = ROOT / "docs/synth_benchmark.jsonl"
 SIZES = ROOT / "docs/synth_benchmark_sizes.json"
 PAGE = ROOT / "docs/synth_benchmark.md"
+WEIGHTS_SEED = 1000  # of the set, with other persons and cameras, that the backbones' weights come from
 BEGIN, END = "<!-- tables: written by tools/benchmark_synth.py -->", "<!-- end of tables -->"
 
 
@@ -46,12 +50,13 @@ class Bench:
 
     def __init__(self, work_dir: Path) -> None:
         self.work_dir = work_dir
-        self.env = data_variables(work_dir)
+        self.weights_dir = work_dir / "weights"
 
     def prepare(self) -> None:
-        """Draw the set and cut the teachers' crops."""
-        for stage in make_data_stages(self.work_dir):
-            self._once(stage.name, stage.command)
+        """Draw the set and the one of the weights, and cut the Re-ID models' crops."""
+        for folder, seed in ((self.work_dir, 0), (self.weights_dir, WEIGHTS_SEED)):
+            for stage in make_data_stages(folder, seed):
+                self._once(f"{folder.name}/{stage.name}", stage.command)
 
     def run(self, name: str, seed: int) -> dict:
         """Train what is needed and test.
@@ -102,15 +107,28 @@ class Bench:
             The last checkpoint.
         """
         folder, _ = self._place(config, budget, seed)
+        env = data_variables(self.work_dir) | {"SYNTH_WEIGHTS": str(self.pretrain(weights_config(config)))}
+        return self._train(config, folder, budget, seed, env | (needed or {}), with_curve=seed == 0)
+
+    def pretrain(self, config: str) -> Path:
+        """Train a Re-ID model on the set of the weights, where that is not done.
+
+        Returns:
+            The last checkpoint.
+        """
+        env = data_variables(self.weights_dir) | {"SYNTH_WEIGHTS": "none"}
+        return self._train(config, self.weights_dir / Path(config).stem, 1, 0, env, with_curve=False)
+
+    def _train(
+        self, config: str, folder: Path, budget: float, seed: int, env: dict[str, str], *, with_curve: bool
+    ) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
-        # Reading a config puts the variables in.
-        os.environ.update(self.env | (needed or {}))
+        os.environ.update(env)  # reading a config puts the variables in
         scaled = folder / "scaled_config.py"
-        scale_schedule(Config.fromfile(ROOT / config), budget, with_curve=seed == 0).dump(scaled)
+        scale_schedule(Config.fromfile(ROOT / config), budget, with_curve).dump(scaled)
         options = [f"randomness.seed={seed}", "default_hooks.logger.interval=10"]
         command = ["tools/train.py", str(scaled), "--resume", "--amp", "--work-dir", str(folder)]
-        command += ["--cfg-options", *options]
-        self._once(f"{folder.name}/train", command)
+        self._once(f"{folder.name}/train", [*command, "--cfg-options", *options])
         link_latest_checkpoint(folder)
         return folder / LATEST
 
@@ -125,7 +143,7 @@ class Bench:
         if done.exists() and json.loads(done.read_text()) == command:
             return
         print(f"== {name}", flush=True)
-        stage = Stage(name, name, 0, command, done, self.env)
+        stage = Stage(name, name, 0, command, done, data_variables(self.work_dir))
         run_command(stage, self.work_dir / "logs" / f"{name.replace('/', '_')}.log")
         write_whole(done, json.dumps(command).encode())
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
+from pathlib import Path
 
 
 @dataclass
@@ -24,6 +26,12 @@ class Method:
     def is_two_step(self) -> bool:
         """Whether it is put together from a detector and a Re-ID model, without training of its own."""
         return self.config.startswith("configs/two_step/")
+
+
+def weights_config(config: str) -> str:
+    """Find the Re-ID model whose backbone a config's model starts from: BoT on the backbone that its name tells."""
+    backbone = re.search(r"_(r\d+(?:ibn)?)(?:-c4)?_synth", Path(config).stem).group(1)
+    return f"configs/reid/bot_{backbone}_synth.py"
 
 
 BOT, MGN, AGW = ({"TEACHER_CHECKPOINT": f"configs/reid/{kind}_r18ibn_synth.py"} for kind in ("bot", "mgn", "agw"))

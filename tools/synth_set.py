@@ -20,14 +20,15 @@ def data_variables(work_dir: Path) -> dict[str, str]:
     return {"SYNTH_ROOT": f"{work_dir}/synth/", "SYNTH_REID_ROOT": f"{work_dir}/reid/"}
 
 
-def make_data_stages(work_dir: Path) -> list[Stage]:
+def make_data_stages(work_dir: Path, seed: int = 0) -> list[Stage]:
     """Lay out the stages that draw the set into ``synth`` and cut the Re-ID models' crops into ``reid``.
 
     Args:
         work_dir: Absolute folder.
+        seed: Of the set; another one has other persons and cameras.
     """
     synth, crops = work_dir / "synth", work_dir / "reid"
-    draw = [f"{CONVERTERS}/make_synth.py", "--force", "--out", str(synth)]
+    draw = [f"{CONVERTERS}/make_synth.py", "--force", "--seed", str(seed), "--out", str(synth)]
     crop = [f"{CONVERTERS}/crop_reid.py", "--dataset", "PRW", "--data-root", str(synth), "--out", str(crops)]
     crop += ["--size", "128", "64", "--split"]
     return [

@@ -11,7 +11,9 @@ _base_.synth_size.roi_head.reid_head = dict(
     num_ids=_base_.num_ids, loss_pair=dict(dictionary_size=40 * 32), pool_size=50
 )
 _base_.synth_size.roi_head.update(
-    part2=dict(init_cfg=None), reid_roi_extractor=dict(roi_layer=dict(sampling_ratio=1)), max_rois_per_img=8
+    part2=dict(init_cfg=_base_.synth_init),
+    reid_roi_extractor=dict(roi_layer=dict(sampling_ratio=1)),
+    max_rois_per_img=8,
 )
 model = _base_.synth_size
 train_dataloader = dict(batch_sampler=dict(type="IdentityPairBatchSampler"))

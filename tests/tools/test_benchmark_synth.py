@@ -5,7 +5,7 @@ import benchmark_synth
 import pytest
 from benchmark_synth import make_tables, read_curve, scale_schedule
 from mmengine.config import Config
-from synth_methods import BUDGETS, COMPARISONS, METHODS
+from synth_methods import BUDGETS, COMPARISONS, METHODS, weights_config
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -100,3 +100,45 @@ def test_finished_runs_are_not_run_again(tmp_path, monkeypatch):
     benchmark_synth.main([*arguments, "0", "1"])
     assert ran == [("oim-star", 0), ("baseline", 0), ("oim-star", 1), ("baseline", 1)]
     assert len((tmp_path / "lines.jsonl").read_text().splitlines()) == 4
+
+
+def test_every_method_and_what_it_needs_starts_from_weights_of_its_backbone():
+    for method in METHODS.values():
+        for config in (*([] if method.is_two_step else [method.config]), *method.needs.values()):
+            source = Config.fromfile(ROOT / weights_config(config)).model.backbone
+            backbone = Config.fromfile(ROOT / config).model.backbone
+            assert source.depth == backbone.depth, config
+            assert source.get("ibn_stages") == backbone.get("ibn_stages"), config
+
+
+def test_what_is_trained_with_what(tmp_path, monkeypatch):
+    """A TDN: weights on their own set, then the teacher from these, then the student from both."""
+    ran = []
+
+    def train(stage, log):
+        if stage.command[0] == "tools/train.py":
+            config = Config.fromfile(stage.command[1])
+            ran.append((Path(stage.command[1]).parent, config))
+            (Path(stage.command[1]).parent / "last_checkpoint").write_text("unused")
+        if stage.command[0] == "tools/test.py":
+            result = dict.fromkeys(benchmark_synth.FIGURES.values(), 0.5) | {"protocol": {"data": {}}, "versions": {}}
+            tested = Path(stage.command[2])
+            tested.mkdir(parents=True)
+            (tested / "result.json").write_text(json.dumps(result))
+
+    monkeypatch.setattr(benchmark_synth, "run_command", train)
+    monkeypatch.setattr(benchmark_synth, "link_latest_checkpoint", lambda folder: None)
+    monkeypatch.setattr(benchmark_synth.os, "environ", dict(benchmark_synth.os.environ))
+    bench = benchmark_synth.Bench(tmp_path)
+    result = bench.run("tdn-bot", 1)
+    (weights, weights_cfg), (teacher, teacher_cfg), (_, student_cfg) = ran
+    assert weights_cfg.train_dataloader.dataset.data_root == f"{tmp_path}/weights/reid/"
+    assert teacher_cfg.train_dataloader.dataset.data_root == f"{tmp_path}/reid/"
+    assert student_cfg.train_dataloader.dataset.data_root == f"{tmp_path}/synth/"
+    assert weights_cfg.model.backbone.init_cfg is None
+    for config in (teacher_cfg, student_cfg):
+        assert config.model.backbone.init_cfg.checkpoint == str(weights / "latest.pth")
+    assert student_cfg.custom_hooks[1].checkpoint == str(teacher / "latest.pth")
+    assert result["iterations"] == student_cfg.train_cfg.max_iters and result["mAP"] == 0.5
+    bench.run("tdn-bot", 1)
+    assert len(ran) == 3  # nothing is done twice

@@ -1,17 +1,17 @@
 # TDN at the size of the synthetic set: ResNet-18-IBN, crops of 128x64, base feature maps of 16x8.
-_base_ = "./tdn_r50ibn.py"
+_base_ = ["./tdn_r50ibn.py", "./synth_weights.py"]
 
-init_cfg = None
+init_cfg = _base_.synth_init
 model = dict(
-    backbone=dict(depth=18, init_cfg=None),
+    backbone=dict(depth=18, init_cfg=_base_.synth_init),
     rpn_head=dict(in_channels=128, feat_channels=128, anchor_generator=dict(scales=[3, 5, 8, 13])),
     roi_head=dict(
         bbox_roi_extractor=dict(roi_layer=dict(sampling_ratio=1), out_channels=128),
         bbox_head=dict(in_channels=128, fc_out_channels=256),
         crop_extractor=dict(roi_layer=dict(output_size=(128, 64), sampling_ratio=2)),
-        bridge=dict(depth=18, init_cfg=None),
+        bridge=dict(depth=18, init_cfg=_base_.synth_init),
         reid_roi_extractor=dict(roi_layer=dict(output_size=(16, 8), sampling_ratio=1), out_channels=128),
-        part2=dict(depth=18, init_cfg=None),
+        part2=dict(depth=18, init_cfg=_base_.synth_init),
         reid_head=dict(in_channels=512),
         max_rois_per_img=8,
     ),

@@ -77,6 +77,7 @@ class ResNetIBN(BaseModule):
         stem_padding: Padding of the stem's max pooling. fast-reid's networks have 0 and round the size up.
         init_cfg: ``dict(type='Pretrained', checkpoint=...)`` with a file or address of IBN-Net weights, each of
             this part's parameters must be in it; ``'none'`` as checkpoint, or no ``init_cfg``: random (He et al.).
+            ``prefix='backbone.'`` takes them from a checkpoint of a whole model.
 
     Raises:
         ValueError: Another depth; stages not consecutive among 1 to 4; an output stage that is not computed.
@@ -174,12 +175,12 @@ class ResNetIBN(BaseModule):
             self.init_cfg = list(self.random_init)
             super().init_weights()
         else:
-            self._load_pretrained(checkpoint)
+            self._load_pretrained(checkpoint, self.init_cfg.get("prefix", ""))
 
-    def _load_pretrained(self, path: str) -> None:
+    def _load_pretrained(self, path: str, prefix: str) -> None:
         weights = load_checkpoint_file(path)
         weights = weights.get("state_dict", weights)
-        weights = {key.removeprefix("module."): value for key, value in weights.items()}
+        weights = {key.removeprefix("module.").removeprefix(prefix): value for key, value in weights.items()}
         own = self.state_dict()
         wanted = [key for key in own if self._is_pretrained(key)]
         missing = [key for key in wanted if key not in weights or weights[key].shape != own[key].shape]

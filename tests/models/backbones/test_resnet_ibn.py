@@ -109,6 +109,18 @@ def test_partial_checkpoint(tmp_path):
         net.init_weights()
 
 
+def test_weights_of_a_whole_models_checkpoint(tmp_path):
+    whole = ResNetIBN(18)
+    state_dict = {f"backbone.{key}": value for key, value in whole.state_dict().items()}
+    torch.save(dict(state_dict=state_dict, meta={}), tmp_path / "model.pth")
+    part = ResNetIBN(18, stages=(4,), init_cfg=dict(type="Pretrained", checkpoint=str(tmp_path / "model.pth")))
+    with pytest.raises(ValueError, match=r"parameters of ResNetIBN stages \(4,\) are missing"):
+        part.init_weights()
+    part.init_cfg["prefix"] = "backbone."
+    part.init_weights()
+    assert torch.equal(part.layer4[0].conv1.weight, whole.layer4[0].conv1.weight)
+
+
 def test_missing_checkpoint(tmp_path):
     net = ResNetIBN(18, init_cfg=dict(type="Pretrained", checkpoint=str(tmp_path / "nowhere.pth")))
     with pytest.raises(FileNotFoundError, match=r"nowhere\.pth"):
