@@ -23,9 +23,9 @@ class CocoPersonSearchDataset(PersonSearchDataset):
 
     The annotations' json is COCO's: ``images`` with ``id`` and ``file_name``, ``annotations`` with ``image_id`` and
     ``bbox`` (x, y, w, h in pixels, fractions are kept), and in addition ``person_id`` >= 0 (-1, null or none:
-    unlabelled). ``camera_id``, a number, may stand in the image or in its annotations. Every annotation is a person:
-    ``categories`` are not looked at. The queries' json is
-    ``{"queries": [{"image_id": 1, "bbox": [x, y, w, h], "person_id": 7}]}``.
+    unlabelled). ``camera_id``, a number, may stand in the image or in its annotations. Every annotation is an object
+    of the one class that ``metainfo`` names, by default a person: ``categories`` are not looked at. The queries' json
+    is ``{"queries": [{"image_id": 1, "bbox": [x, y, w, h], "person_id": 7}]}``.
 
     An image's ``img_id`` is its ``id``. Every query's gallery is all images but its own.
 

@@ -24,6 +24,9 @@ Galleries = str | dict[int, list[tuple[np.ndarray, np.ndarray]]]
 class PersonSearchDataset(BaseDetDataset, metaclass=ABCMeta):
     """Scene images with persons, some of whom have an identity; the test split also has queries.
 
+    Instead of persons, the objects may be others of one class, which ``metainfo=dict(classes=('tattoo',))`` names.
+    All that is said of persons here and elsewhere then holds for them; the keys, as ``person_id``, stay.
+
     A subclass says how its files are read: :meth:`load_scenes`, :meth:`load_queries`, :meth:`load_galleries`,
     :meth:`annotation_files` and :meth:`img_path`, all with the data set's own identity numbers, which may be any
     numbers >= 0.
@@ -103,6 +106,7 @@ class PersonSearchDataset(BaseDetDataset, metaclass=ABCMeta):
 
     def load_data_list(self) -> list[dict]:
         """Reads the split; see the class for the form of the entries."""
+        class_name = self._class_name()
         scenes = self._without_empty_boxes(self.load_scenes())
         self._warn_of_repeated_persons(scenes)
         if self.split == "train":
@@ -111,7 +115,7 @@ class PersonSearchDataset(BaseDetDataset, metaclass=ABCMeta):
         queries = self.load_queries()
         galleries = self.load_galleries(scenes, queries)
         data = {what: digest_files(files) for what, files in self.annotation_files().items()}
-        protocol = SearchProtocol(scenes, queries, galleries, {"data_set": type(self).__name__, **data})
+        protocol = SearchProtocol(scenes, queries, galleries, {"data_set": type(self).__name__, **data}, class_name)
         self._metainfo["search_protocol"] = protocol
         queries_of = defaultdict(list)
         for i, query in enumerate(queries):
@@ -178,6 +182,15 @@ class PersonSearchDataset(BaseDetDataset, metaclass=ABCMeta):
             )
             for scene in scenes
         ]
+
+    def _class_name(self) -> str:
+        classes = self._metainfo["classes"]
+        if isinstance(classes, str) or len(classes) != 1:
+            raise ValueError(
+                f"{type(self).__name__}: metainfo['classes'] must name the one class that is searched for, as "
+                f"('person',), got {classes!r}"
+            )
+        return classes[0]
 
     def _name(self) -> str:
         return f"{type(self).__name__} {self.split} split in {self.data_root!r}"

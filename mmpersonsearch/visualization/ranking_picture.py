@@ -83,13 +83,13 @@ def draw_ranking_scenes(
 
 
 def query_titles(protocol: SearchProtocol, query_inds: Sequence[int], result: SearchResult | None = None) -> list[str]:
-    """Person and camera of queries and, from their evaluation, average precision, such as titles of rows need."""
+    """Identity and camera of queries and, from their evaluation, average precision, such as titles of rows need."""
     aps = {} if result is None else dict(zip(result.query_inds.tolist(), result.aps.tolist()))
     titles = []
     for query_ind in query_inds:
         query = protocol.queries[query_ind]
         camera = protocol.images[protocol.image_index[query.img_id]].camera_id
-        parts = [f"query {query_ind}", f"person {query.person_id}"]
+        parts = [f"query {query_ind}", f"{protocol.class_name} {query.person_id}"]
         parts += [] if camera is None else [f"camera {camera}"]
         if result is not None:
             parts.append(f"AP {100 * aps[query_ind]:.1f}%" if query_ind in aps else "in no gallery image")
@@ -98,13 +98,11 @@ def query_titles(protocol: SearchProtocol, query_inds: Sequence[int], result: Se
 
 
 class _View(ABC):
-    """How a query and its matches look.
+    """How a query and its matches look."""
 
-    Attributes:
-        legend: As :class:`Page` takes it.
-    """
-
-    legend: tuple[tuple[str, Color, int, bool], ...] = ()
+    def legend(self, class_name: str) -> tuple[tuple[str, Color, int, bool], ...]:
+        """The words for the boxes, as :class:`Page` takes them; none where there are no boxes."""
+        return ()
 
     @abstractmethod
     def query(self, image: Image.Image, bbox: np.ndarray, size: tuple[int, int]) -> Image.Image:
@@ -124,13 +122,14 @@ class _Crops(_View):
 
 
 class _Scenes(_View):
-    legend = (
-        ("query", QUERY, 3, False),
-        ("right match ✓", RIGHT, 3, False),
-        ("wrong match ✗", WRONG, 3, False),
-        ("the person, where another was taken", RIGHT, 3, True),
-        ("other detections", OTHER, 1, False),
-    )
+    def legend(self, class_name: str) -> tuple[tuple[str, Color, int, bool], ...]:
+        return (
+            ("query", QUERY, 3, False),
+            ("right match ✓", RIGHT, 3, False),
+            ("wrong match ✗", WRONG, 3, False),
+            (f"the {class_name}, where another was taken", RIGHT, 3, True),
+            ("other detections", OTHER, 1, False),
+        )
 
     def query(self, image: Image.Image, bbox: np.ndarray, size: tuple[int, int]) -> Image.Image:
         scene = fit(image, size)
@@ -164,12 +163,12 @@ def _draw_rows(
         raise ValueError(f"draw_ranking: {len(rankings)} rows but {len(row_titles)} row_titles")
     num_columns = max(len(ranking.image_inds) for ranking in rankings)
     num_lines = 3 if any(scene.camera_id is not None for scene in protocol.images) else 2
-    page = Page(cell_size, num_columns, title, row_titles, view.legend, num_lines)
+    page = Page(cell_size, num_columns, title, row_titles, view.legend(protocol.class_name), num_lines)
     for row, ranking in enumerate(rankings):
         query = protocol.queries[ranking.query_ind]
         scene = protocol.images[protocol.image_index[query.img_id]]
         picture = view.query(_rgb(load_image(query.img_id)), query.bbox, page.inner_size)
-        page.cell(row, 0, picture, QUERY, [f"person {query.person_id}", *_place(scene)])
+        page.cell(row, 0, picture, QUERY, [f"{protocol.class_name} {query.person_id}", *_place(scene)])
         for rank, image_ind in enumerate(ranking.image_inds):
             scene = protocol.images[image_ind]
             mark, color = ("✓", RIGHT) if ranking.right[rank] else ("✗", WRONG)

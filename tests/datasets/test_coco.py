@@ -62,6 +62,17 @@ def test_test_split(build):
     assert dataset.get_data_info(0)["query_instances"]["query_ids"].tolist() == [0]
 
 
+def test_the_class_is_the_metainfos(build):
+    person, tattoo = build(queries=QUERIES), build(queries=QUERIES, metainfo=dict(classes=("tattoo",)))
+    for dataset, name in ((person, "person"), (tattoo, "tattoo")):
+        assert dataset.metainfo["classes"] == (name,)
+        assert dataset.metainfo["search_protocol"].class_name == name
+        assert {i["bbox_label"] for k in range(3) for i in dataset.get_data_info(k)["instances"]} == {0}
+    for classes in ((), ("tattoo", "person"), "tattoo"):
+        with pytest.raises(ValueError, match=r"metainfo\['classes'\] must name the one class"):
+            build(metainfo=dict(classes=classes))
+
+
 def test_cross_camera_needs_cameras(build):
     protocol = build(images=IMAGES[:2], queries=QUERIES, cross_camera=True).metainfo["search_protocol"]
     assert protocol.galleries == "cross_camera"

@@ -1,4 +1,5 @@
 import os
+import sys
 
 import pytest
 from mmengine.config import Config
@@ -27,6 +28,16 @@ def test_options_are_merged_over_the_file(tmp_path):
     path = write_config(tmp_path, "a = dict(b=1, c=2)\n")
     config = read_config(path, {"a.b": 3})
     assert config.a == dict(b=3, c=2)
+
+
+def test_imports_of_a_config_are_found_in_the_current_folder(tmp_path, monkeypatch):
+    (tmp_path / "own_parts").mkdir()
+    (tmp_path / "own_parts" / "part.py").write_text("VALUE = 3\n")
+    path = write_config(tmp_path, "custom_imports = dict(imports=['own_parts.part'])\n")
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.chdir(tmp_path)
+    read_config(path)
+    assert sys.modules["own_parts.part"].VALUE == 3
 
 
 @pytest.mark.parametrize(

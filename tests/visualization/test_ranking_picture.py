@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.structures import InstanceData
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from mmpersonsearch.evaluation import evaluate_search, rank_gallery
 from mmpersonsearch.structures import Query, SceneImage, SearchProtocol
@@ -117,6 +117,19 @@ def test_titles_tell_person_camera_and_average_precision():
     ]
     protocol.images[0].camera_id = None
     assert query_titles(protocol, [0]) == ["query 0, person 0"]
+    protocol.class_name = "tattoo"
+    assert query_titles(protocol, [0]) == ["query 0, tattoo 0"]
+
+
+def test_pictures_name_what_is_searched_for(monkeypatch):
+    protocol, detections, query_feats = small_case()
+    protocol.class_name = "tattoo"
+    texts = []
+    monkeypatch.setattr(ImageDraw.ImageDraw, "text", lambda self, place, text, *args, **kwargs: texts.append(text))
+    rankings = rank_gallery(protocol, detections, query_feats, [0], k=1)
+    draw_ranking_scenes(protocol, rankings, scene)
+    assert {"tattoo 0", "the tattoo, where another was taken"} <= set(texts)
+    assert not [text for text in texts if "person" in text]
 
 
 def test_long_titles_are_not_cut_off():

@@ -51,9 +51,7 @@ def describe_detection(figures: dict[str, float]) -> str:
     ap, recall, known_ap, known_recall = (
         f"{100 * figures[key]:.2f}" for key in ("ap", "recall", "labelled/ap", "labelled/recall")
     )
-    return (
-        f"detection of all persons: AP {ap}, recall {recall}; of labelled persons: AP {known_ap}, recall {known_recall}"
-    )
+    return f"detection of all: AP {ap}, recall {recall}; of the labelled: AP {known_ap}, recall {known_recall}"
 
 
 @METRICS.register_module()

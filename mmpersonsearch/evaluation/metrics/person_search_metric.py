@@ -170,7 +170,8 @@ class PersonSearchMetric(BaseMetric):
         widths = [max(map(len, column)) for column in zip(header, *rows)]
         lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths)) for row in (header, *rows)]
         lines += [describe_detection(detection), *_protocol_lines(self.protocol_record)]
-        print_log(f"Person search (%, detections with score >= {self.det_thr})\n" + "\n".join(lines), "current")
+        title = f"{self.search_protocol().class_name.capitalize()} search"
+        print_log(f"{title} (%, detections with score >= {self.det_thr})\n" + "\n".join(lines), "current")
 
 
 def _protocol_lines(record: dict[str, Any]) -> list[str]:

@@ -19,7 +19,7 @@ class TwoStepPersonSearch(BaseDetector):
 
     Both are trained by their own configs, ``tools/model_converters/join_two_step.py`` puts their weights into one
     checkpoint; this model is for testing only. The Re-ID model sees what it sees as TDN's teacher: fixed-size crops of
-    the normalised image. Detections of another class than 0 (person) are left out.
+    the normalised image. Detections of another class than 0, the data set's one class, are left out.
 
     Args:
         detector: Config of a detector, one of MMDetection's or :class:`PersonDetector`; its ``data_preprocessor`` is

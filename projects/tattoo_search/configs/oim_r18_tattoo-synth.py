@@ -1,0 +1,11 @@
+_base_ = [
+    "../../../configs/_base_/models/oim_r18.py",
+    "./_base_/tattoo_synth_size.py",
+    "./_base_/tattoo_synth.py",
+    "../../../configs/_base_/schedules/synth_400i.py",
+    "../../../configs/_base_/iteration_runtime.py",
+]
+
+_base_.synth_size.roi_head.reid_head = dict(num_ids=_base_.num_ids, loss_id=dict(queue_size=_base_.queue_size))
+model = _base_.synth_size
+custom_hooks = [dict(type="IdentityCountCheckHook")]

@@ -1,0 +1,1 @@
+"""Parts of the synthetic tattoos: their shapes, their ink, the limbs that carry them, and the photos of these."""
