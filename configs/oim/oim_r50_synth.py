@@ -2,7 +2,7 @@ _base_ = [
     "../_base_/models/oim_r50.py",
     "../_base_/models/oim_synth_size.py",
     "../_base_/datasets/synth.py",
-    "../_base_/schedules/synth_400i.py",
+    "../_base_/schedules/synth_400i_memories.py",
     "../_base_/iteration_runtime.py",
 ]
 

@@ -1,7 +1,7 @@
 _base_ = [
     "../_base_/models/oim-star_r18ibn.py",
     "../_base_/datasets/synth.py",
-    "../_base_/schedules/synth_400i.py",
+    "../_base_/schedules/synth_400i_memories.py",
     "../_base_/iteration_runtime.py",
 ]
 
