@@ -288,10 +288,10 @@ def main(argv: list[str] | None = None) -> None:
             bench.prepare()
         for seed in args.seeds:
             for name in args.methods:
-                lines = read_lines()
-                if any((line["method"], line["seed"]) == (name, seed) and is_current(line) for line in lines):
+                if any((line["method"], line["seed"]) == (name, seed) and is_current(line) for line in read_lines()):
                     continue
-                lines.append(bench.run(name, seed))
+                finished = bench.run(name, seed)
+                lines = [*read_lines(), finished]  # another process may have finished runs meanwhile
                 write_whole(LINES, "".join(json.dumps(line) + "\n" for line in lines).encode())
                 write_tables(lines)
     except StageFailedError as error:
