@@ -2,7 +2,9 @@
 
 import hashlib
 import os
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -28,3 +30,21 @@ def digest_files(paths: Iterable[str | Path]) -> str:
             while chunk := file.read(1 << 20):
                 digest.update(chunk)
     return f"sha256:{digest.hexdigest()[:16]}"
+
+
+@contextmanager
+def write_whole_folder(path: Path) -> Iterator[Path]:
+    """Hand out a new folder that takes the place of ``path`` when all is written: it is there as a whole or not at all.
+
+    Args:
+        path: Absolute; what is there is replaced.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Beside the target, so that the last step is a rename.
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as folder:
+        new = Path(folder) / "new"
+        new.mkdir()
+        yield new
+        if path.exists():
+            path.rename(Path(folder) / "old")
+        new.rename(path)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
-import tempfile
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,8 @@ from synth.cameras import Camera, draw_cameras
 from synth.identities import Identity, draw_identities
 from synth.scenes import Scene, draw_groups, draw_scene, plan_scenes
 from tqdm import tqdm
+
+from mmpersonsearch.utils.files import write_whole_folder
 
 FORMAT_VERSION = 1
 MIN_SIGHTINGS = 3  # how often an identity must come on average for its queries to have matches
@@ -198,15 +199,8 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     args.out = args.out.resolve()
     check_args(args)
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    # Beside the target, so that the last step is a rename: a set is there as a whole or not at all.
-    with tempfile.TemporaryDirectory(prefix=f".{args.out.name}-", dir=args.out.parent) as folder:
-        root = Path(folder) / "set"
-        root.mkdir()
+    with write_whole_folder(args.out) as root:
         facts = write_set(args, root)
-        if args.out.exists():
-            args.out.rename(Path(folder) / "old")
-        root.rename(args.out)
     print(json.dumps(facts["counts"], indent=1))
 
 

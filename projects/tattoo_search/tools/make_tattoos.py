@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import tempfile
 from collections import defaultdict
 from pathlib import Path
 
@@ -13,6 +12,8 @@ from PIL import Image
 from tattoo_drawing.bodies import Body, draw_bodies
 from tattoo_drawing.photos import Photo, draw_photo
 from tqdm import tqdm
+
+from mmpersonsearch.utils.files import write_whole_folder
 
 FORMAT_VERSION = 1
 JPEG_QUALITY = 92
@@ -185,15 +186,8 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     args.out = args.out.resolve()
     check_args(args)
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    # Beside the target, so that the last step is a rename: a set is there as a whole or not at all.
-    with tempfile.TemporaryDirectory(prefix=f".{args.out.name}-", dir=args.out.parent) as folder:
-        root = Path(folder) / "set"
-        root.mkdir()
+    with write_whole_folder(args.out) as root:
         facts = write_set(args, root)
-        if args.out.exists():
-            args.out.rename(Path(folder) / "old")
-        root.rename(args.out)
     print(json.dumps(facts["counts"], indent=1))
 
 
