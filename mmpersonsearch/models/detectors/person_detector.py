@@ -3,6 +3,7 @@
 import torch
 from mmdet.models.detectors import TwoStageDetector
 from mmdet.structures import SampleList
+from mmdet.utils import InstanceList
 from torch import Tensor
 
 from mmpersonsearch.registry import MODELS
@@ -34,9 +35,19 @@ class PersonDetector(TwoStageDetector):
             batch_data_samples: One an image, with ``gt_instances``.
         """
         x = self.extract_feat(batch_inputs)
+        losses, proposals = self.loss_rpn(x, batch_data_samples)
         with torch.autocast(batch_inputs.device.type, enabled=False):
-            losses, proposals = self.rpn_head.loss_and_predict(
-                x, batch_data_samples, proposal_cfg=self.train_cfg.rpn_proposal
-            )
             losses.update(self.roi_head.loss(x, proposals, batch_data_samples))
         return losses
+
+    def loss_rpn(
+        self, x: tuple[Tensor, ...], batch_data_samples: SampleList
+    ) -> tuple[dict[str, list[Tensor]], InstanceList]:
+        """Compute the RPN's losses, in float32 also under autocast, and its proposals in pixels of the input.
+
+        Args:
+            x: (B, C, H / s, W / s) maps, float32.
+            batch_data_samples: One an image, with ``gt_instances``.
+        """
+        with torch.autocast(x[0].device.type, enabled=False):
+            return self.rpn_head.loss_and_predict(x, batch_data_samples, proposal_cfg=self.train_cfg.rpn_proposal)

@@ -28,10 +28,7 @@ class PersonSearchDetector(PersonDetector):
             batch_data_samples: One an image, with ``gt_instances``.
         """
         x = self.extract_feat(batch_inputs)
-        with torch.autocast(batch_inputs.device.type, enabled=False):
-            losses, proposals = self.rpn_head.loss_and_predict(
-                x, batch_data_samples, proposal_cfg=self.train_cfg.rpn_proposal
-            )
+        losses, proposals = self.loss_rpn(x, batch_data_samples)
         losses.update(self.roi_head.loss(x, proposals, batch_data_samples, batch_inputs))
         return losses
 
