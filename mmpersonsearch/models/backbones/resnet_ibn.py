@@ -3,7 +3,6 @@
 import functools
 from collections import OrderedDict
 
-import torch
 from mmdet.models.backbones.resnet import BasicBlock, Bottleneck
 from mmdet.models.layers import ResLayer
 from mmengine.logging import print_log
@@ -14,41 +13,7 @@ from mmpersonsearch.registry import MODELS
 from mmpersonsearch.utils.checkpoint import load_checkpoint_file
 from mmpersonsearch.utils.memory_format import for_convolutions
 
-
-class IBN(nn.Module):
-    """Instance norm on the first half of the channels, batch norm on the others (IBN-a).
-
-    Args:
-        channels: Number of channels.
-    """
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.half = channels // 2
-        self.IN = nn.InstanceNorm2d(self.half, affine=True)
-        self.BN = nn.BatchNorm2d(channels - self.half)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalise x of shape (N, channels, H, W)."""
-        if not self.training:
-            return self._scale_and_shift(x)
-        instance, batch = x.split((self.half, x.size(1) - self.half), dim=1)
-        return torch.cat((self.IN(instance), self.BN(batch)), dim=1)
-
-    def _scale_and_shift(self, x: Tensor) -> Tensor:
-        # Both norms as one pass over x: without training, copies of the halves are most of an IBN's time. The
-        # variance in two steps, since torch.var_mean takes seven times as long on a CPU.
-        instance = x[:, : self.half].to(torch.promote_types(x.dtype, torch.float32))
-        mean = instance.mean((2, 3), keepdim=True)
-        var = (instance - mean).square_().mean((2, 3))
-        mean = mean[:, :, 0, 0]
-        scale = self.IN.weight * (var + self.IN.eps).rsqrt()
-        shift = self.IN.bias - mean * scale
-        batch_scale = self.BN.weight * (self.BN.running_var + self.BN.eps).rsqrt()
-        batch_shift = self.BN.bias - self.BN.running_mean * batch_scale
-        scale = torch.cat((scale, batch_scale.expand(len(x), -1)), dim=1).to(x.dtype)
-        shift = torch.cat((shift, batch_shift.expand(len(x), -1)), dim=1).to(x.dtype)
-        return torch.addcmul(shift[:, :, None, None], x, scale[:, :, None, None])
+from .ibn import IBN
 
 
 @functools.cache

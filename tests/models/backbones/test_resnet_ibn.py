@@ -2,7 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mmpersonsearch.models.backbones import IBN, ResNetIBN
+from mmpersonsearch.models.backbones import ResNetIBN
 from mmpersonsearch.models.reid import KnowledgeTransferBridge
 
 torchvision = pytest.importorskip("torchvision")  # behind our package, which makes it importable
@@ -75,29 +75,6 @@ def test_parts_make_the_whole(tmp_path):
     image = torch.randn(2, 3, 64, 32)
     assert torch.allclose(part2(part1(image)[-1])[-1], whole(image)[-1], rtol=1e-3, atol=1e-4)
     assert torch.allclose(bridge(image), part1(image)[-1], rtol=1e-3, atol=1e-4)
-
-
-def test_ibn_normalises_halves():
-    ibn = IBN(6)
-    x = torch.randn(4, 6, 5, 5) * 3 + 1
-    out = ibn(x)
-    assert torch.allclose(out[:, :3].mean((2, 3)), torch.zeros(4, 3), atol=1e-5)  # by image
-    assert torch.allclose(out[:, 3:].mean((0, 2, 3)), torch.zeros(3), atol=1e-5)  # by batch
-    assert not torch.allclose(out[:, 3:].mean((2, 3)), torch.zeros(4, 3), atol=1e-2)
-
-
-@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
-def test_ibn_in_testing_is_both_norms(memory_format):
-    ibn = IBN(6)
-    with torch.no_grad():
-        for _ in range(3):
-            ibn(torch.randn(4, 6, 5, 5) * 3 + 1)
-        for parameter in ibn.parameters():
-            parameter.uniform_(-1, 1)
-        x = (torch.randn(4, 6, 5, 3) + 2).contiguous(memory_format=memory_format)
-        out = ibn.eval()(x)
-        expected = torch.cat((ibn.IN(x[:, :3]), ibn.BN(x[:, 3:])), dim=1)
-    assert torch.allclose(out, expected, atol=1e-5)
 
 
 def test_partial_checkpoint(tmp_path):
