@@ -9,10 +9,11 @@
 its line is not done again, and an interrupted training goes on from its last checkpoint. The tables in
 ``docs/synth_benchmark.md`` are written anew from the lines after each run.
 
-Teachers and detectors are trained once a seed and serve all methods that need them. All backbones, teachers' too, start
-from those of a Re-ID model that was trained on another synthetic set, in the place that ImageNet's weights have in the
-papers. Training is in mixed precision (``tools/train.py --amp``: bfloat16 on a CPU), testing in float32; seed 0 is
-validated on the way, for the curves.
+Several processes of this command may run side by side (best one a core, with ``OMP_NUM_THREADS=1``): each takes what
+none has begun. Teachers and detectors are trained once a seed and serve all methods that need them. All backbones,
+teachers' too, start from those of a Re-ID model that was trained on another synthetic set, in the place that ImageNet's
+weights have in the papers. Training is in mixed precision (``tools/train.py --amp``: bfloat16 on a CPU), testing in
+float32; seed 0 is validated on the way, for the curves.
 """
 
 from __future__ import annotations
@@ -23,10 +24,12 @@ import os
 import platform
 import subprocess
 import sys
-import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import mean, stdev
 
+from filelock import FileLock, Timeout
 from mmengine.config import Config
 from stages import LATEST, ROOT, Stage, StageFailedError, link_latest_checkpoint, run_command
 from synth_methods import BUDGETS, COMPARISONS, METHODS, weights_config
@@ -58,6 +61,48 @@ class Bench:
             for stage in make_data_stages(folder, seed):
                 self._once(f"{folder.name}/{stage.name}", stage.command)
 
+    def run_all(self, names: list[str], seeds: list[int]) -> None:
+        """Run what has no line yet; each finished run becomes a line, and the tables are written anew.
+
+        Args:
+            names: Methods.
+            seeds: In the order in which they are gone through.
+        """
+        for wait in (False, True):  # what other processes are at comes last
+            for seed in seeds:
+                missing = [name for name in names if not has_line(name, seed)]
+                trainings = {(config, BUDGETS[name]) for name in missing for config in METHODS[name].needs.values()}
+                for config, budget in sorted(trainings):
+                    with self.lock(f"{Path(config).stem}_{budget}_seed{seed}", wait) as is_ours:
+                        if is_ours:
+                            self.train(config, budget, seed)
+                for name in missing:
+                    with self.lock(f"{name}_seed{seed}", wait) as is_ours:
+                        if is_ours and not has_line(name, seed):
+                            self._add_line(self.run(name, seed))
+
+    @contextmanager
+    def lock(self, name: str, wait: bool = True) -> Iterator[bool]:
+        """Keep other processes off something; gives whether this process has it, always so with ``wait``."""
+        path = self.work_dir / "locks" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path, blocking=wait)
+        try:
+            lock.acquire()
+        except Timeout:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            lock.release()
+
+    def _add_line(self, finished: dict) -> None:
+        with self.lock("lines"):
+            lines = [*read_lines(), finished]
+            write_whole(LINES, "".join(json.dumps(line) + "\n" for line in lines).encode())
+            write_tables(lines)
+
     def run(self, name: str, seed: int) -> dict:
         """Train what is needed and test.
 
@@ -66,7 +111,6 @@ class Bench:
         """
         method, budget = METHODS[name], BUDGETS[name]
         folder, iterations = self._place(method.config, budget, seed)
-        started = time.monotonic()
         needed = {variable: str(self.train(config, budget, seed)) for variable, config in method.needs.items()}
         if method.is_two_step:
             checkpoint = folder / "joined.pth"
@@ -75,7 +119,6 @@ class Bench:
             self._once(f"{folder.name}/join", join)
         else:
             checkpoint = self.train(method.config, budget, seed, needed)
-        minutes = (time.monotonic() - started) / 60
         tested = folder / "test"
         command = ["tools/test.py", "--work-dir", str(tested), method.config, str(checkpoint)]
         self._once(f"{folder.name}/test", command)
@@ -88,7 +131,6 @@ class Bench:
             iterations=iterations,
             **{figure: round(result[key], 4) for figure, key in FIGURES.items()},
             curve=read_curve(folder),
-            minutes=round(minutes, 1),
             data=result["protocol"]["data"],
             versions=result["versions"],
             machine=f"{platform.machine()}, {_processor()}",
@@ -122,10 +164,9 @@ class Bench:
     def _train(
         self, config: str, folder: Path, budget: float, seed: int, env: dict[str, str], *, with_curve: bool
     ) -> Path:
-        folder.mkdir(parents=True, exist_ok=True)
         os.environ.update(env)  # reading a config puts the variables in
         scaled = folder / "scaled_config.py"
-        scale_schedule(Config.fromfile(ROOT / config), budget, with_curve).dump(scaled)
+        write_whole(scaled, scale_schedule(Config.fromfile(ROOT / config), budget, with_curve).pretty_text.encode())
         options = [f"randomness.seed={seed}", "default_hooks.logger.interval=10"]
         command = ["tools/train.py", str(scaled), "--resume", "--amp", "--work-dir", str(folder)]
         self._once(f"{folder.name}/train", [*command, "--cfg-options", *options])
@@ -138,14 +179,16 @@ class Bench:
         return self.work_dir / f"{Path(config).stem}_{iterations}i_seed{seed}", iterations
 
     def _once(self, name: str, command: list[str]) -> None:
-        """Run a command unless an earlier run has finished it."""
-        done = self.work_dir / "done" / f"{name.replace('/', '_')}.json"
-        if done.exists() and json.loads(done.read_text()) == command:
-            return
-        print(f"== {name}", flush=True)
-        stage = Stage(name, name, 0, command, done, data_variables(self.work_dir))
-        run_command(stage, self.work_dir / "logs" / f"{name.replace('/', '_')}.log")
-        write_whole(done, json.dumps(command).encode())
+        """Run a command unless an earlier run, or another process meanwhile, has finished it."""
+        plain = name.replace("/", "_")
+        done = self.work_dir / "done" / f"{plain}.json"
+        with self.lock(plain):
+            if done.exists() and json.loads(done.read_text()) == command:
+                return
+            print(f"== {name}", flush=True)
+            stage = Stage(name, name, 0, command, done, data_variables(self.work_dir))
+            run_command(stage, self.work_dir / "logs" / f"{plain}.log")
+            write_whole(done, json.dumps(command).encode())
 
 
 def scale_schedule(config: Config, budget: float, with_curve: bool) -> Config:
@@ -211,6 +254,11 @@ def read_lines() -> list[dict]:
 def is_current(line: dict) -> bool:
     """Whether a run had the budget that its comparison has now."""
     return line["budget"] == BUDGETS[line["method"]]
+
+
+def has_line(name: str, seed: int) -> bool:
+    """Whether a method's run with a seed is finished."""
+    return any((line["method"], line["seed"]) == (name, seed) and is_current(line) for line in read_lines())
 
 
 def make_tables(lines: list[dict], sizes: dict[str, dict[str, float]]) -> str:
@@ -286,14 +334,7 @@ def main(argv: list[str] | None = None) -> None:
             measure_sizes()
         if args.seeds:
             bench.prepare()
-        for seed in args.seeds:
-            for name in args.methods:
-                if any((line["method"], line["seed"]) == (name, seed) and is_current(line) for line in read_lines()):
-                    continue
-                finished = bench.run(name, seed)
-                lines = [*read_lines(), finished]  # another process may have finished runs meanwhile
-                write_whole(LINES, "".join(json.dumps(line) + "\n" for line in lines).encode())
-                write_tables(lines)
+            bench.run_all(args.methods, args.seeds)
     except StageFailedError as error:
         sys.exit(f"\n{error}")
     except KeyboardInterrupt:

@@ -187,9 +187,9 @@ class Progress:
 def link_latest_checkpoint(folder: Path) -> None:
     """Give the last checkpoint of a finished training a name that does not depend on its schedule."""
     if (folder / "last_checkpoint").exists():
-        link = folder / LATEST
-        link.unlink(missing_ok=True)
+        link = folder / f".{LATEST}.{os.getpid()}"
         link.symlink_to(Path(find_latest_checkpoint(str(folder))).name)
+        os.replace(link, folder / LATEST)  # it is never missing for another process
 
 
 def describe_minutes(minutes: float) -> str:

@@ -1,4 +1,5 @@
 import json
+from functools import partialmethod
 from pathlib import Path
 
 import benchmark_synth
@@ -100,6 +101,31 @@ def test_finished_runs_are_not_run_again(tmp_path, monkeypatch):
     benchmark_synth.main([*arguments, "0", "1"])
     assert ran == [("oim-star", 0), ("baseline", 0), ("oim-star", 1), ("baseline", 1)]
     assert len((tmp_path / "lines.jsonl").read_text().splitlines()) == 4
+
+
+def test_what_another_process_has_begun_comes_last(tmp_path, monkeypatch):
+    monkeypatch.setattr(benchmark_synth, "LINES", tmp_path / "lines.jsonl")
+    monkeypatch.setattr(benchmark_synth, "write_tables", lambda lines: None)
+    ran = []
+    monkeypatch.setattr(benchmark_synth.Bench, "train", lambda self, *job: ran.append(Path(job[0]).stem))
+    monkeypatch.setattr(
+        benchmark_synth.Bench, "run", lambda self, name, seed: ran.append(name) or line(name, seed, 0.1)
+    )
+    names = ["oim-star", "tdn-bot", "wo-ktb", "baseline"]
+    bench, other = benchmark_synth.Bench(tmp_path), benchmark_synth.Bench(tmp_path)
+    with other.lock("oim-star_seed0"), other.lock("wo-ktb_seed0"), bench.lock("wo-ktb_seed0", wait=False) as is_ours:
+        assert not is_ours
+        with monkeypatch.context() as patched:  # without a second round, which would wait
+            patched.setattr(benchmark_synth.Bench, "lock", partialmethod(never_wait, benchmark_synth.Bench.lock))
+            bench.run_all(names, [0])
+    assert ran[:3] == ["bot_r18ibn_synth", "tdn-bot", "baseline"]
+    other._add_line(line("oim-star", 0, 0.2))
+    bench.run_all(names, [0])
+    assert "oim-star" not in ran and ran.count("wo-ktb") == 1
+
+
+def never_wait(self, original, name, wait=True):
+    return original(self, name, wait=name == "lines")
 
 
 def test_every_method_and_what_it_needs_starts_from_weights_of_its_backbone():
