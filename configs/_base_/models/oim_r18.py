@@ -4,7 +4,7 @@ _base_ = "./oim_r50.py"
 pretrained = "{{$R18_WEIGHTS:https://download.pytorch.org/models/resnet18-f37072fd.pth}}"
 init_cfg = dict(type="Pretrained", checkpoint=pretrained)
 model = dict(
-    backbone=dict(depth=18, init_cfg=init_cfg),
+    backbone=dict(depth=18, norm_eval=pretrained != "none", init_cfg=init_cfg),
     rpn_head=dict(in_channels=256),
     roi_head=dict(
         bbox_roi_extractor=dict(out_channels=256),

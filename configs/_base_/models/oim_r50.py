@@ -12,7 +12,10 @@ model = dict(
         bgr_to_rgb=True,
         pad_size_divisor=16,
     ),
-    backbone=dict(type="ResNetIBN", depth=50, stages=(1, 2, 3), ibn_stages=(), init_cfg=init_cfg),
+    # Norms keep the statistics of the pretrained weights, as in Xiao et al.'s code.
+    backbone=dict(
+        type="ResNetIBN", depth=50, stages=(1, 2, 3), ibn_stages=(), norm_eval=pretrained != "none", init_cfg=init_cfg
+    ),
     rpn_head=dict(
         type="mmdet.RPNHead",
         in_channels=1024,

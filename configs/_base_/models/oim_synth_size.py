@@ -3,7 +3,7 @@
 _base_ = "./synth_weights.py"
 
 synth_size = dict(
-    backbone=dict(init_cfg=_base_.synth_init),
+    backbone=dict(init_cfg=_base_.synth_init, norm_eval=False),
     # Anchors of 24 to 104 pixels, as TDN's there.
     rpn_head=dict(feat_channels=128, anchor_generator=dict(scales=[1.5, 2.5, 4, 6.5], ratios=[1.0, 2.0, 3.0])),
     roi_head=dict(

@@ -1,5 +1,7 @@
 """ResNet with instance and batch normalisation (IBN-Net), whole or cut into parts."""
 
+from __future__ import annotations
+
 import functools
 from collections import OrderedDict
 
@@ -40,6 +42,8 @@ class ResNetIBN(BaseModule):
         stem_relu: Whether a ReLU follows the stem's norm. The plain ResNets of reid-strong-baseline and ReID-Survey
             were trained without.
         stem_padding: Padding of the stem's max pooling. fast-reid's networks have 0 and round the size up.
+        norm_eval: Whether the batch norms keep their statistics in training, as is usual with pretrained weights and
+            few images a batch; their scales and shifts are trained all the same.
         init_cfg: ``dict(type='Pretrained', checkpoint=...)`` with a file or address of IBN-Net weights, each of
             this part's parameters must be in it; ``'none'`` as checkpoint, or no ``init_cfg``: random (He et al.).
             ``prefix='backbone.'`` takes them from a checkpoint of a whole model.
@@ -69,6 +73,7 @@ class ResNetIBN(BaseModule):
         ibn_stages: tuple[int, ...] = (1, 2, 3),
         stem_relu: bool = True,
         stem_padding: int = 1,
+        norm_eval: bool = False,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg or list(self.random_init))
@@ -85,6 +90,7 @@ class ResNetIBN(BaseModule):
         self.expansion = block.expansion
         self.stage_blocks = stage_blocks or {}
         self.ibn_stages = tuple(ibn_stages)
+        self.norm_eval = norm_eval
         if self.with_stem:
             self._make_stem(stem_relu, stem_padding)
         for stage in stages:
@@ -124,6 +130,15 @@ class ResNetIBN(BaseModule):
             # The blocks keep their numbers, by which the published weights are named.
             layer = nn.Sequential(OrderedDict(list(layer.named_children())[slice(*self.stage_blocks[stage])]))
         self.add_module(f"layer{stage}", layer)
+
+    def train(self, mode: bool = True) -> ResNetIBN:
+        """Set the mode; with ``norm_eval`` batch norms are always in that of testing."""
+        super().train(mode)
+        if self.norm_eval:
+            for module in self.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.eval()
+        return self
 
     def init_weights(self) -> None:
         """Load this part's pretrained weights, or draw random ones.

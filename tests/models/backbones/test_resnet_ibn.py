@@ -161,3 +161,18 @@ def test_stems_of_published_networks():
         expected = net.layer1(pool(net.bn1(net.conv1(images))))
         assert torch.allclose(net(images)[-1], expected, atol=1e-5)
         assert not torch.allclose(plain.eval()(images)[-1], expected, atol=1e-2)
+
+
+@pytest.mark.parametrize("norm_eval", [False, True])
+def test_batch_norms_may_keep_their_statistics_in_training(norm_eval):
+    net = ResNetIBN(18, stages=(1, 2), norm_eval=norm_eval).train()
+    assert net.training and net.layer1.training
+    before = {key: value.clone() for key, value in net.named_buffers()}
+    images = torch.randn(4, 3, 64, 32)
+    (out,) = net(images)
+    out.sum().backward()
+    changed = [key for key, value in net.named_buffers() if not torch.equal(value, before[key])]
+    assert changed == ([] if norm_eval else list(before))
+    assert net.layer1[0].bn1.BN.weight.grad.abs().sum() > 0  # scales learn all the same
+    if norm_eval:
+        assert torch.allclose(out, net.eval()(images)[-1], rtol=1e-3, atol=1e-3)
