@@ -15,6 +15,7 @@ from mmpersonsearch.evaluation.metrics.dump_predictions import DumpPredictions
 from mmpersonsearch.evaluation.metrics.person_search_metric import PersonSearchMetric
 from mmpersonsearch.evaluation.provenance import describe_model, describe_versions
 from mmpersonsearch.utils.checkpoint import check_fits, load_checkpoint_file, use_safe_checkpoint_loader
+from mmpersonsearch.utils.command_line import exit_on_bad_input
 from mmpersonsearch.utils.files import write_whole
 from mmpersonsearch.utils.run_config import read_config
 from mmpersonsearch.visualization.ranking_pictures_metric import RankingPictures
@@ -59,22 +60,18 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
     use_safe_checkpoint_loader()
-    try:
+    with exit_on_bad_input("test.py"):
         config = read_config(args.config, args.cfg_options, args.work_dir)
         checkpoint = load_checkpoint_file(args.checkpoint)
         if args.show_dir:
             draw_detections(config, args.show_dir)
-    except (FileNotFoundError, ValueError) as error:
-        sys.exit(f"test.py: {error}")
     config.launcher = args.launcher
     config.load_from = os.path.expanduser(args.checkpoint)
     config.resume = False
 
     runner = Runner.from_cfg(config)
-    try:
+    with exit_on_bad_input("test.py"):
         check_fits(runner.model, checkpoint, args.checkpoint)
-    except ValueError as error:
-        sys.exit(f"test.py: {error}")
     evaluators = runner.test_evaluator.metrics
     searches = [metric for metric in evaluators if isinstance(metric, PersonSearchMetric)]
     records = {

@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import sys
 
 from mmengine.config import DictAction
 from mmengine.device import get_device
@@ -10,6 +9,7 @@ from mmengine.runner import Runner
 
 import mmpersonsearch.registry  # noqa: F401
 from mmpersonsearch.utils.checkpoint import find_checkpoint, use_safe_checkpoint_loader
+from mmpersonsearch.utils.command_line import exit_on_bad_input
 from mmpersonsearch.utils.run_config import (
     read_config,
     resume_from,
@@ -47,7 +47,7 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
     use_safe_checkpoint_loader()
-    try:
+    with exit_on_bad_input("train.py"):
         config = read_config(args.config, args.cfg_options, args.work_dir)
         config.launcher = args.launcher
         resume_from(config, args.resume)
@@ -57,8 +57,6 @@ def main(argv: list[str] | None = None) -> None:
             scale_learning_rate(config)
         if config.get("load_from"):
             config.load_from = find_checkpoint(config.load_from)
-    except (FileNotFoundError, ValueError) as error:
-        sys.exit(f"train.py: {error}")
     Runner.from_cfg(config).train()
 
 

@@ -81,14 +81,14 @@ def test_crops_end_at_the_image(tool, tmp_path):
 
 def test_interrupted_crops_leave_no_half_set(tool, prw_root, tmp_path):
     (prw_root / "frames" / "c1s1_000004.jpg").write_bytes(b"no image")
-    with pytest.raises(ValueError, match=r"c1s1_000004.jpg cannot be decoded"):
+    with pytest.raises(SystemExit, match=r"crop_reid.py: .*c1s1_000004.jpg cannot be decoded"):
         tool("crop_reid", "--dataset", "PRW", "--data-root", prw_root, "--split", "train", "--out", tmp_path / "c")
     assert not (tmp_path / "c" / "train").exists() and not (tmp_path / "c" / "train.txt").exists()
 
 
 def test_crops_of_a_split_without_identities(tool, tmp_path):
     root = write_prw(tmp_path / "set", train={"c1s1_000001": [(-2, 1, 1, 30, 60)]})
-    with pytest.raises(ValueError, match="no labelled persons"):
+    with pytest.raises(SystemExit, match="no labelled persons"):
         tool("crop_reid", "--dataset", "PRW", "--data-root", root, "--split", "train", "--out", tmp_path / "crops")
 
 

@@ -95,3 +95,8 @@ def test_a_reid_model_embeds_as_in_its_own_testing(tmp_path):
     with torch.no_grad():
         expected = model(torch.tensor(pixels, dtype=torch.float32).permute(2, 0, 1)[None], mode="tensor")[0]
     np.testing.assert_allclose(found, expected / expected.norm(), atol=1e-5)
+
+
+def test_a_missing_set_ends_in_a_message(tmp_path):
+    with pytest.raises(SystemExit, match=r"synth_baselines\.py: .*nowhere"):
+        synth_baselines.main([str(tmp_path / "nowhere")])

@@ -19,6 +19,8 @@ from rich.table import Table
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from mmpersonsearch.utils.command_line import exit_on_bad_input
+
 # Parts of a model that are timed by themselves; what is left is NMS, box decoding and the like. A two-step model has
 # them in its detector.
 STAGES = {
@@ -167,7 +169,8 @@ def main() -> None:
     parser.add_argument("--cfg-options", nargs="+", action=DictAction)
     args = parser.parse_args()
 
-    contestants = [Contestant(config, args) for config in (args.config, args.compare) if config]
+    with exit_on_bad_input("benchmark.py"):
+        contestants = [Contestant(config, args) for config in (args.config, args.compare) if config]
     for contestant in contestants:
         contestant.warm_up()
     for _ in track(range(args.rounds), description="measuring", disable=args.json):

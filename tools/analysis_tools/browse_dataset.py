@@ -7,7 +7,6 @@ the model learns, 0 to num_ids - 1; in testing they are the data set's own.
 """
 
 import argparse
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,7 @@ from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from mmpersonsearch.registry import DATASETS, VISUALIZERS
-from mmpersonsearch.utils.arguments import positive
+from mmpersonsearch.utils.command_line import exit_on_bad_input, positive
 from mmpersonsearch.utils.run_config import read_config
 from mmpersonsearch.visualization import PersonSearchLocalVisualizer
 
@@ -108,13 +107,11 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    try:
+    with exit_on_bad_input("browse_dataset.py"):
         config = read_config(args.config, args.cfg_options)
         dataset = build_dataset(config, args.split)
         visualizer = VISUALIZERS.build({**config.visualizer, "name": "browse_dataset", "vis_backends": None})
         number = draw_scenes(dataset, args.split, visualizer, args.out, args.number)
-    except (OSError, ValueError) as error:
-        sys.exit(f"browse_dataset.py: {error}")
     print(f"{number} scenes of the {args.split} split: {args.out}")
 
 

@@ -14,6 +14,7 @@ from rich.table import Table
 from torch import nn
 
 from mmpersonsearch.registry import MODELS
+from mmpersonsearch.utils.command_line import exit_on_bad_input
 from mmpersonsearch.utils.run_config import read_config
 
 # Norms, activations and RoIAlign are left out, as in the paper's figures.
@@ -101,7 +102,9 @@ def main() -> None:
     parser.add_argument("--cfg-options", nargs="+", action=DictAction)
     args = parser.parse_args()
 
-    parts = count_parts(build_for_test(args.config, args.cfg_options), *args.shape, args.num_persons)
+    with exit_on_bad_input("get_flops.py"):
+        model = build_for_test(args.config, args.cfg_options)
+    parts = count_parts(model, *args.shape, args.num_persons)
     if args.json:
         print(json.dumps({key: round(value, 2) for key, value in parts.items()}))
         return

@@ -15,7 +15,6 @@ Each is written as PNG and SVG; the numbers are written beside them as JSON.
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -33,8 +32,8 @@ from mmpersonsearch.evaluation.predictions import Predictions, read_predictions
 from mmpersonsearch.models.losses.oim_loss import find_lut
 from mmpersonsearch.registry import METRICS
 from mmpersonsearch.structures import SearchProtocol
-from mmpersonsearch.utils.arguments import positive
 from mmpersonsearch.utils.checkpoint import load_checkpoint_file
+from mmpersonsearch.utils.command_line import exit_on_bad_input, positive
 from mmpersonsearch.utils.run_config import build_test_dataset, find_search_metric, read_config
 from mmpersonsearch.visualization import plot_center_similarities, plot_embeddings
 
@@ -183,10 +182,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    try:
+    with exit_on_bad_input("plot_embeddings.py"):
         figure, numbers = args.draw(args)
-    except (FileNotFoundError, ValueError) as error:
-        sys.exit(f"plot_embeddings.py: {error}")
     write_figure(figure, numbers, args.out)
 
 

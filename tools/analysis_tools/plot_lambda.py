@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import argparse
 import math
-import sys
 from typing import Any
 
 from eval_metric import check_protocols, read_figures, read_result
 from plot_search import parse_runs, write_figure
 
+from mmpersonsearch.utils.command_line import exit_on_bad_input
 from mmpersonsearch.visualization import plot_loss_weights
 
 KEYS = {"detection AP": "detection/ap", "search mAP": "person_search/mAP"}
@@ -102,13 +102,11 @@ def read_curves(curves: dict[str, dict[float, str]], allow_different_protocols: 
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    try:
+    with exit_on_bad_input("plot_lambda.py"):
         curves = read_curves(parse_curves(args.curve), args.allow_different_protocols)
         detectors = parse_runs(args.detector, "RESULT.json")
         levels = {name: read_share(read_figures(path), KEYS["detection AP"], path) for name, path in detectors.items()}
         figure = plot_loss_weights(curves, levels)
-    except (FileNotFoundError, ValueError) as error:
-        sys.exit(f"plot_lambda.py: {error}")
     write_figure(figure, {"curves": curves, "detectors": levels, "detector_results": detectors}, args.out)
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import io
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -32,6 +31,7 @@ from mmpersonsearch.evaluation import (
 from mmpersonsearch.evaluation.predictions import Predictions, read_predictions
 from mmpersonsearch.registry import METRICS
 from mmpersonsearch.structures import SearchProtocol
+from mmpersonsearch.utils.command_line import exit_on_bad_input
 from mmpersonsearch.utils.files import write_whole
 from mmpersonsearch.utils.run_config import build_test_dataset, find_search_metric, read_config
 from mmpersonsearch.visualization import plot_gallery_sizes, plot_precision_recall, plot_rcp_parameters
@@ -237,7 +237,7 @@ def write_figure(figure: Figure, numbers: dict[str, Any], stem: str) -> None:
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    try:
+    with exit_on_bad_input("plot_search.py"):
         kind = KINDS[args.kind](args)
         paths = parse_runs(args.runs)
         config = read_config(args.config, args.cfg_options)
@@ -251,8 +251,6 @@ def main(argv: list[str] | None = None) -> None:
             runs[name] = kind.measure(setting, found)
             sources[name] = {"predictions": path, **found.provenance}
         figure = kind.draw(runs)
-    except (FileNotFoundError, ValueError) as error:
-        sys.exit(f"plot_search.py: {error}")
     facts = {"kind": args.kind, "config": args.config, "data": dict(protocol.data), "det_thr": setting.det_thr}
     write_figure(figure, {**facts, **kind.values, "runs": runs, "sources": sources}, args.out)
 

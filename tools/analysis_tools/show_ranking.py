@@ -1,7 +1,6 @@
 """Draw queries beside their best matches, from the predictions that ``tools/test.py --out`` has written."""
 
 import argparse
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ from mmpersonsearch.evaluation.functional.ranking_list import worst_queries
 from mmpersonsearch.evaluation.predictions import Predictions, read_predictions
 from mmpersonsearch.registry import METRICS
 from mmpersonsearch.structures import SearchProtocol
-from mmpersonsearch.utils.arguments import positive
+from mmpersonsearch.utils.command_line import exit_on_bad_input, positive
 from mmpersonsearch.utils.run_config import build_test_dataset, find_search_metric, read_config
 from mmpersonsearch.visualization import draw_ranking, draw_ranking_scenes, query_titles
 from mmpersonsearch.visualization.page import open_scene
@@ -95,10 +94,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    try:
+    with exit_on_bad_input("show_ranking.py"):
         number = draw(args)
-    except (OSError, ValueError) as error:
-        sys.exit(f"show_ranking.py: {error}")
     print(f"{number} queries with their {args.topk} best matches: {args.out}")
 
 

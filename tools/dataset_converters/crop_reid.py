@@ -18,6 +18,7 @@ from scene_datasets import add_dataset_arguments, build_dataset
 from tqdm import tqdm
 
 from mmpersonsearch.datasets import PersonSearchDataset
+from mmpersonsearch.utils.command_line import exit_on_bad_input, positive
 
 JPEG_QUALITY = 95
 
@@ -101,15 +102,14 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     add_dataset_arguments(parser, ("PRW", "CUHK-SYSU", "COCO"))
     parser.add_argument("--out", required=True, type=Path, help="folder of the crops' data set")
-    parser.add_argument("--size", nargs=2, type=int, default=(256, 128), metavar=("HEIGHT", "WIDTH"))
+    parser.add_argument("--size", nargs=2, type=positive, default=(256, 128), metavar=("HEIGHT", "WIDTH"))
     return parser.parse_args(argv)
 
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    if min(args.size) < 1:
-        raise SystemExit(f"--size {args.size[0]} {args.size[1]}: expected numbers above 0")
-    number = crop_persons(build_dataset(args), args.out, args.split, tuple(args.size))
+    with exit_on_bad_input("crop_reid.py"):
+        number = crop_persons(build_dataset(args), args.out, args.split, tuple(args.size))
     print(f"{number} crops in {args.out / args.split}, listed in {args.out / args.split}.txt")
 
 

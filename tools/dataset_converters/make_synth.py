@@ -16,6 +16,7 @@ from synth.identities import Identity, draw_identities
 from synth.scenes import Scene, draw_groups, draw_scene, plan_scenes
 from tqdm import tqdm
 
+from mmpersonsearch.utils.command_line import exit_on_bad_input
 from mmpersonsearch.utils.files import write_whole_folder
 
 FORMAT_VERSION = 1
@@ -198,9 +199,10 @@ def _describe(world: World, truth: Truth, queries: list) -> dict:
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     args.out = args.out.resolve()
-    check_args(args)
-    with write_whole_folder(args.out) as root:
-        facts = write_set(args, root)
+    with exit_on_bad_input("make_synth.py"):
+        check_args(args)
+        with write_whole_folder(args.out) as root:
+            facts = write_set(args, root)
     print(json.dumps(facts["counts"], indent=1))
 
 

@@ -12,13 +12,14 @@ from mmdet.structures import ReIDDataSample
 from mmengine.registry import DefaultScope
 from mmengine.structures import InstanceData
 from PIL import Image
-from scipy.io import loadmat
 from tqdm import tqdm
 
+from mmpersonsearch.datasets import PRWDataset
 from mmpersonsearch.evaluation import evaluate_search
 from mmpersonsearch.registry import MODELS
-from mmpersonsearch.structures import Query, SceneImage, SearchProtocol
+from mmpersonsearch.structures import SearchProtocol
 from mmpersonsearch.utils.checkpoint import check_fits, load_checkpoint_file
+from mmpersonsearch.utils.command_line import exit_on_bad_input
 from mmpersonsearch.utils.run_config import read_config
 
 CROP_SIZE = (64, 128)  # width, height
@@ -85,16 +86,7 @@ def reid_embedding(config: str, checkpoint: str) -> Embedding:
 
 def read_protocol(root: Path) -> SearchProtocol:
     """Reads the test split: every test frame but the query's own is its gallery."""
-    names = [str(cell[0]) for cell in loadmat(root / "frame_test.mat")["img_index_test"][:, 0]]
-    images = []
-    for name in names:
-        rows = loadmat(root / "annotations" / f"{name}.jpg.mat")["box_new"].reshape(-1, 5)
-        images.append(SceneImage(name, _xyxy(rows[:, 1:]), np.maximum(rows[:, 0], -1), int(name[1])))
-    queries = []
-    for line in (root / "query_info.txt").read_text().split("\n")[:-1]:
-        number, *box, name = line.split()
-        queries.append(Query(name, _xyxy(np.array([box], dtype=float))[0], int(number), int(name[1])))
-    return SearchProtocol(images, queries)
+    return PRWDataset(data_root=str(root), split="test").metainfo["search_protocol"]
 
 
 def embed_boxes(root: Path, name: str, boxes: np.ndarray, embed: Embedding) -> torch.Tensor:
@@ -131,24 +123,21 @@ def measure(root: Path, protocol: SearchProtocol, embed: Embedding) -> tuple[flo
     return result.mAP, result.topk[1]
 
 
-def _xyxy(boxes: np.ndarray) -> np.ndarray:
-    return np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
-
-
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("root", type=Path, help="folder of the set")
     parser.add_argument("--seed", type=int, default=0, help="of the random embedding")
     parser.add_argument("--reid", nargs=2, metavar=("CONFIG", "CHECKPOINT"), help="a trained Re-ID model too")
     args = parser.parse_args(argv)
-    protocol = read_protocol(args.root)
+    with exit_on_bad_input("synth_baselines.py"):
+        protocol = read_protocol(args.root)
+        reid = {Path(args.reid[0]).stem: reid_embedding(*args.reid)} if args.reid else {}
     embeddings = {
         "random": random_embedding(args.seed),
         "colour histogram": colour_histogram,
         "six-stripe histogram": stripe_histogram,
+        **reid,
     }
-    if args.reid:
-        embeddings[Path(args.reid[0]).stem] = reid_embedding(*args.reid)
     print(f"{'true boxes':<22}{'mAP':>7}{'top-1':>7}")
     for name, embed in embeddings.items():
         mean_ap, top1 = measure(args.root, protocol, embed)

@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from mmpersonsearch.datasets import PersonSearchDataset
 from mmpersonsearch.structures import Query, SceneImage
+from mmpersonsearch.utils.command_line import exit_on_bad_input
 from mmpersonsearch.utils.files import write_whole
 
 CATEGORY = dict(id=1, name="person", supercategory="person")
@@ -81,11 +82,12 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     if args.dataset == "CUHK-SYSU" and args.split == "test":
         print(LOSS)
-    dataset = build_dataset(args)
-    scenes = dataset.load_scenes()
-    _write(args.out / f"{args.split}.json", annotations_json(dataset, scenes))
-    if args.split == "test":
-        _write(args.out / f"{args.split}_queries.json", queries_json(scenes, dataset.load_queries()))
+    with exit_on_bad_input("to_coco.py"):
+        dataset = build_dataset(args)
+        scenes = dataset.load_scenes()
+        _write(args.out / f"{args.split}.json", annotations_json(dataset, scenes))
+        if args.split == "test":
+            _write(args.out / f"{args.split}_queries.json", queries_json(scenes, dataset.load_queries()))
 
 
 if __name__ == "__main__":

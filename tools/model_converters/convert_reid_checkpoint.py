@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import argparse
 import io
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -38,6 +37,7 @@ from torch import Tensor, nn
 
 from mmpersonsearch.registry import MODELS
 from mmpersonsearch.utils.checkpoint import check_fits, load_checkpoint_file
+from mmpersonsearch.utils.command_line import exit_on_bad_input
 from mmpersonsearch.utils.files import write_whole
 from mmpersonsearch.utils.run_config import read_config
 
@@ -238,11 +238,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    try:
+    with exit_on_bad_input("convert_reid_checkpoint.py"):
         config = read_config(args.config, args.cfg_options)
         checkpoint, renamed = convert(args.source, args.project, config)
-    except (FileNotFoundError, ValueError) as error:
-        sys.exit(f"convert_reid_checkpoint.py: {error}")
     buffer = io.BytesIO()
     torch.save(checkpoint, buffer)
     write_whole(args.out, buffer.getvalue())

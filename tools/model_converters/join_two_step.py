@@ -8,7 +8,6 @@ tools/test.py takes the result as any other checkpoint. Each of the two must fil
 
 import argparse
 import io
-import sys
 
 import torch
 from mmengine.config import DictAction
@@ -17,6 +16,7 @@ from mmengine.registry import DefaultScope
 from mmpersonsearch.models.detectors import TwoStepPersonSearch
 from mmpersonsearch.registry import MODELS
 from mmpersonsearch.utils.checkpoint import check_fits, load_checkpoint_file
+from mmpersonsearch.utils.command_line import exit_on_bad_input
 from mmpersonsearch.utils.files import write_whole
 from mmpersonsearch.utils.run_config import read_config
 
@@ -56,15 +56,13 @@ def join(model: TwoStepPersonSearch, **paths: str) -> dict:
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    try:
+    with exit_on_bad_input("join_two_step.py"):
         config = read_config(args.config, args.cfg_options)
         DefaultScope.get_instance("join_two_step", scope_name=config.default_scope)
         model = MODELS.build(config.model)
         if not isinstance(model, TwoStepPersonSearch):
             raise ValueError(f"{args.config}: expected model.type TwoStepPersonSearch, got {config.model.type}")
         joined = join(model, detector=args.detector, reid=args.reid)
-    except (FileNotFoundError, ValueError) as error:
-        sys.exit(f"join_two_step.py: {error}")
     content = io.BytesIO()
     torch.save(joined, content)
     write_whole(args.out, content.getvalue())

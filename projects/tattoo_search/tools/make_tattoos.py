@@ -13,6 +13,7 @@ from tattoo_drawing.bodies import Body, draw_bodies
 from tattoo_drawing.photos import Photo, draw_photo
 from tqdm import tqdm
 
+from mmpersonsearch.utils.command_line import exit_on_bad_input
 from mmpersonsearch.utils.files import write_whole_folder
 
 FORMAT_VERSION = 1
@@ -185,9 +186,10 @@ def main(argv: list[str] | None = None) -> None:
     """Draws the set that the command line asks for."""
     args = parse_args(argv)
     args.out = args.out.resolve()
-    check_args(args)
-    with write_whole_folder(args.out) as root:
-        facts = write_set(args, root)
+    with exit_on_bad_input("make_tattoos.py"):
+        check_args(args)
+        with write_whole_folder(args.out) as root:
+            facts = write_set(args, root)
     print(json.dumps(facts["counts"], indent=1))
 
 
