@@ -200,7 +200,9 @@ def scale_schedule(config: Config, budget: float, with_curve: bool) -> Config:
         with_curve: Whether training validates four times on the way; else never.
     """
     iterations = config.train_cfg.max_iters = _scaled(config.train_cfg.max_iters, budget)
-    config.train_cfg.val_interval = iterations // 4 if with_curve else iterations + 1
+    config.train_cfg.val_interval = iterations // 4
+    if not with_curve:
+        config.train_cfg.val_begin = iterations + 1  # else the last iteration is validated whatever the interval
     for scheduler in config.param_scheduler:
         scheduler.begin, scheduler.end = _scaled(scheduler.begin, budget), _scaled(scheduler.end, budget)
     for hook in config.get("custom_hooks", []):
@@ -294,7 +296,7 @@ def make_table(lines: list[dict], sizes: dict[str, dict[str, float]]) -> str:
 
 def make_curves(lines: list[dict]) -> str:
     """Make a table of the mAP in validations during training, in Markdown; empty where no line has any."""
-    runs = {line["method"]: line["curve"] for line in lines if line["curve"]}
+    runs = {line["method"]: line["curve"] for line in lines if line["curve"] and line["seed"] == 0}
     if not runs:
         return ""
     steps = sorted({step for curve in runs.values() for step, _ in curve})

@@ -27,6 +27,9 @@ def test_the_whole_schedule_is_scaled(budget):
     config, scaled = Config.fromfile(path), scale_schedule(Config.fromfile(path), budget, with_curve=True)
     assert scaled.train_cfg.max_iters == config.train_cfg.max_iters * budget == scaled.param_scheduler[-1].end
     assert scaled.train_cfg.val_interval == scaled.train_cfg.max_iters // 4
+    assert "val_begin" not in scaled.train_cfg
+    without = scale_schedule(Config.fromfile(path), budget, with_curve=False)
+    assert without.train_cfg.val_begin > without.train_cfg.max_iters  # MMEngine validates the last iteration
     for before, after in zip(config.param_scheduler, scaled.param_scheduler, strict=True):
         assert (after.begin, after.end) == (before.begin * budget, before.end * budget)
     (before,) = (hook for hook in config.custom_hooks if hook.type == "LossWeightScheduleHook")
@@ -45,7 +48,7 @@ def test_tables_have_mean_and_spread_over_seeds_in_the_papers_order():
     lines = [
         line("inet", 0, 0.1),
         line("tdn-bot", 0, 0.5, curve=[[400, 0.4], [800, 0.5]]),
-        line("tdn-bot", 1, 0.6),
+        line("tdn-bot", 1, 0.6, curve=[[800, 0.6]]),
         line("oim-star", 0, 0.2, curve=[[800, 0.2]]),
     ]
     sizes = {"oim-star": dict(images_per_second=12.34, million_parameters=13.8, gflops=5.41)}
