@@ -71,12 +71,12 @@ def test_a_paper_variant_is_a_few_lines():
         ("two_step/faster-rcnn_r18ibn_synth.py", "bot_r18ibn_synth.py"),
         ("reid/mgn_r18ibn_synth.py", "bot_r18ibn_synth.py"),
         ("reid/agw_r18ibn_synth.py", "bot_r18ibn_synth.py"),
-        ("oim/oim_r18_synth.py", "bot_r18_synth.py"),
-        ("oim/oim_r50_synth.py", "bot_r50_synth.py"),
-        ("oim/faster-rcnn_r18-c4_synth.py", "bot_r18_synth.py"),
-        ("fdps/fdps_r18_synth.py", "bot_r18_synth.py"),
-        ("inet/inet_r18_synth.py", "bot_r18_synth.py"),
-        ("dc_inet/dc_inet_r18_synth.py", "bot_r18_synth.py"),
+        ("oim/oim_r18_synth.py", "bot_r18ibn_synth.py"),
+        ("oim/oim_r50_synth.py", "bot_r50ibn_synth.py"),
+        ("oim/faster-rcnn_r18-c4_synth.py", "bot_r18ibn_synth.py"),
+        ("fdps/fdps_r18_synth.py", "bot_r18ibn_synth.py"),
+        ("inet/inet_r18_synth.py", "bot_r18ibn_synth.py"),
+        ("dc_inet/dc_inet_r18_synth.py", "bot_r18ibn_synth.py"),
     ],
 )
 def test_all_stages_on_the_synthetic_set_start_from_the_weights(name, weights, tmp_path, monkeypatch):

@@ -29,9 +29,9 @@ class Method:
 
 
 def weights_config(config: str) -> str:
-    """Find the Re-ID model whose backbone a config's model starts from: BoT on the backbone that its name tells."""
-    backbone = re.search(r"_(r\d+(?:ibn)?)(?:-c4)?_synth", Path(config).stem).group(1)
-    return f"configs/reid/bot_{backbone}_synth.py"
+    """Find the Re-ID model whose backbone a config's model starts from: BoT on the IBN-ResNet of its name's depth."""
+    depth = re.search(r"_r(\d+)(?:ibn|-c4)?_synth", Path(config).stem).group(1)
+    return f"configs/reid/bot_r{depth}ibn_synth.py"
 
 
 BOT, MGN, AGW = ({"TEACHER_CHECKPOINT": f"configs/reid/{kind}_r18ibn_synth.py"} for kind in ("bot", "mgn", "agw"))

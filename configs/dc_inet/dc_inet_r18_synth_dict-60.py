@@ -1,3 +1,3 @@
 _base_ = "./dc_inet_r18_synth.py"
 
-model = dict(roi_head=dict(reid_head=dict(loss_pair=dict(dictionary_size=60 * 32))))
+model = dict(roi_head=dict(reid_head=dict(loss_pair=dict(dictionary_size=60 * 16))))

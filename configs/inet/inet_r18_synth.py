@@ -6,9 +6,9 @@ _base_ = [
     "../_base_/iteration_runtime.py",
 ]
 
-# 40 times the 32 sampled RoIs; a third of the identities
+# 40 times the 16 sampled RoIs; a third of the identities
 _base_.synth_size.roi_head.reid_head = dict(
-    num_ids=_base_.num_ids, loss_pair=dict(dictionary_size=40 * 32), pool_size=50
+    num_ids=_base_.num_ids, loss_pair=dict(dictionary_size=40 * 16), pool_size=50
 )
 model = _base_.synth_size
 train_dataloader = dict(batch_sampler=dict(type="IdentityPairBatchSampler"))

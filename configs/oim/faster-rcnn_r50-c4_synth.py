@@ -1,6 +1,6 @@
 _base_ = [
     "../_base_/models/faster-rcnn_r50-c4.py",
-    "../_base_/models/oim_synth_size.py",
+    "../_base_/models/oim_synth_size_r50.py",
     "../_base_/datasets/synth.py",
     "../_base_/schedules/synth_400i.py",
     "../_base_/iteration_runtime.py",

@@ -137,7 +137,7 @@ def test_every_method_and_what_it_needs_starts_from_weights_of_its_backbone():
             source = Config.fromfile(ROOT / weights_config(config)).model.backbone
             backbone = Config.fromfile(ROOT / config).model.backbone
             assert source.depth == backbone.depth, config
-            assert source.get("ibn_stages") == backbone.get("ibn_stages"), config
+            assert source.get("ibn_stages", (1, 2, 3)) == backbone.get("ibn_stages", (1, 2, 3)), config
 
 
 def test_what_is_trained_with_what(tmp_path, monkeypatch):

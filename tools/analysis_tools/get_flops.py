@@ -25,8 +25,7 @@ DISTILLATION = ("teacher", "mu", "loss_hint", "loss_soft", "loss_bounded")
 
 def count_gflops(module: nn.Module, *input_size: int) -> float:
     """GFLOPs (2 x multiply-adds of convolutions and linear layers) of one forward pass on a drawn input."""
-    module.eval()  # of mmdet.ResLayer it returns nothing
-    analyzer = FlopAnalyzer(module, torch.randn(input_size))
+    analyzer = FlopAnalyzer(module.eval(), torch.randn(input_size))
     analyzer.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
     by_operator = analyzer.by_operator()
     return 2e-9 * sum(by_operator[name] for name in COUNTED)

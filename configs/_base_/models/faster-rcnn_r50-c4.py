@@ -7,12 +7,7 @@ model = dict(
         _delete_=True,
         type="mmdet.StandardRoIHead",
         bbox_roi_extractor=_base_.model.roi_head.bbox_roi_extractor,
-        shared_head=dict(
-            type="mmdet.ResLayer",
-            depth=50,
-            norm_eval=False,
-            init_cfg=_base_.init_cfg if _base_.pretrained != "none" else None,
-        ),
+        shared_head=dict(_base_.model.roi_head.shared_head, type="SharedResNetIBN"),
         bbox_head=_base_.model.roi_head.bbox_head,
     ),
 )

@@ -5,5 +5,14 @@ from .coupled_roi_head import CoupledRoIHead
 from .disentangled_roi_head import DisentangledRoIHead
 from .fc_layers import FCLayers
 from .person_search_roi_head import PersonSearchRoIHead
+from .shared_resnet_ibn import SharedResNetIBN
 
-__all__ = ["CoupledRoIHead", "DisentangledRoIHead", "FCLayers", "PersonSearchRoIHead", "bbox_heads", "reid_heads"]
+__all__ = [
+    "CoupledRoIHead",
+    "DisentangledRoIHead",
+    "FCLayers",
+    "PersonSearchRoIHead",
+    "SharedResNetIBN",
+    "bbox_heads",
+    "reid_heads",
+]

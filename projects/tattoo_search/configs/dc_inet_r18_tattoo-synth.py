@@ -6,14 +6,14 @@ _base_ = [
     "../../../configs/_base_/iteration_runtime.py",
 ]
 
-# 40 times the 32 sampled RoIs; a third of the identities
+# 40 times the 16 sampled RoIs; a third of the identities
 _base_.synth_size.roi_head.reid_head = dict(
-    num_ids=_base_.num_ids, loss_pair=dict(dictionary_size=40 * 32), pool_size=50
+    num_ids=_base_.num_ids, loss_pair=dict(dictionary_size=40 * 16), pool_size=50
 )
 # Square RoIs of about as many cells as the 14 x 7 of persons
 _base_.synth_size.roi_head.update(
-    part2=dict(init_cfg=_base_.synth_init),
-    reid_roi_extractor=dict(roi_layer=dict(output_size=10, sampling_ratio=1)),
+    part2=_base_.synth_size.roi_head.shared_head,
+    reid_roi_extractor=dict(_base_.synth_size.roi_head.bbox_roi_extractor, roi_layer=dict(output_size=12)),
     max_rois_per_img=8,
 )
 model = _base_.synth_size

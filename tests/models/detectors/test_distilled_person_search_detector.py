@@ -203,7 +203,7 @@ def test_a_wider_teacher():
     cfg = read("oim_r18_synth_kd-det")  # DET_50
     cfg.roi_head.reid_head.num_ids = NUM_IDS
     model = build(cfg).train()
-    assert model.loss_hint.adaptation.weight.shape == (1024, 256, 1, 1)
+    assert model.loss_hint.adaptation.weight.shape == (512, 128, 1, 1)
     losses = model.loss(*draw((1,)))
     assert all(losses[name] > 0 for name in ("loss_hint", "loss_rpn_soft", "loss_rcn_soft"))
 
@@ -290,7 +290,7 @@ def change(key, value):
     ("key", "value", "named"),
     [
         ("rpn_head.anchor_generator.scales", [1, 2, 3, 4], r"rpn_head\.anchor_generator must"),
-        ("rpn_head.anchor_generator.strides", [8], r"rpn_head\.anchor_generator\.strides must"),
+        ("rpn_head.anchor_generator.strides", [16], r"rpn_head\.anchor_generator\.strides must"),
         ("rpn_head.bbox_coder.target_stds", [0.1, 0.1, 0.2, 0.2], r"rpn_head\.bbox_coder must"),
         ("roi_head.bbox_head.bbox_coder.target_means", [0.1, 0, 0, 0], r"roi_head\.bbox_head\.bbox_coder must"),
     ],

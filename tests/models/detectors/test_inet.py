@@ -78,7 +78,7 @@ def test_vgg_ends_at_conv5_3_and_conv1_and_conv2_are_frozen(name):
     assert read(name).find_unused_parameters
 
 
-@pytest.mark.parametrize("name", ["dc_inet_vgg16_cuhk", "dc_inet_r50_cuhk", "dc_inet_r18_synth"])
+@pytest.mark.parametrize("name", ["dc_inet_vgg16_cuhk", "dc_inet_r50_cuhk"])
 def test_reid_is_on_refined_boxes_of_14_by_7(name):
     roi_head = read(name).model.roi_head
     assert roi_head.type == "DisentangledRoIHead"
@@ -141,10 +141,10 @@ ABLATIONS = {
     "dc_inet_r50_cuhk_contrastive-4-input": ("ContrastiveLoss", None, None, 100, 4),
     "dc_inet_r50_cuhk_contrastive-8-input": ("ContrastiveLoss", None, None, 100, 8),
     # the synthetic set's
-    "inet_r18_synth": ("OLPLoss", "HEPLoss", 1280, 50, 4),
-    "dc_inet_r18_synth": ("OLPLoss", "C2HEPLoss", 1280, 50, 4),
-    "dc_inet_r18_synth_olp-only-dict-60": ("OLPLoss", None, 1920, 50, 4),
-    "dc_inet_r18_synth_pool-150": ("OLPLoss", "C2HEPLoss", 1280, 150, 4),
+    "inet_r18_synth": ("OLPLoss", "HEPLoss", 640, 50, 4),
+    "dc_inet_r18_synth": ("OLPLoss", "C2HEPLoss", 640, 50, 4),
+    "dc_inet_r18_synth_olp-only-dict-60": ("OLPLoss", None, 960, 50, 4),
+    "dc_inet_r18_synth_pool-150": ("OLPLoss", "C2HEPLoss", 640, 150, 4),
     "dc_inet_r18_synth_contrastive-2-input": ("ContrastiveLoss", None, None, 50, 2),
 }
 

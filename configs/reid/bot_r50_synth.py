@@ -1,4 +1,0 @@
-# BoT on the plain ResNet-50: weights for OIM and its kin to start from (synth_weights.py).
-_base_ = "./bot_r18_synth.py"
-
-model = dict(backbone=dict(depth=50), head=dict(in_channels=2048))
