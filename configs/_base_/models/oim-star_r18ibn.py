@@ -13,7 +13,7 @@ model = dict(
             type="mmdet.BBoxHead",
             with_avg_pool=True,
             in_channels=512,
-            roi_feat_size=(4, 2),
+            roi_feat_size=(8, 4),
             num_classes=1,
             bbox_coder=_base_.model.roi_head.bbox_head.bbox_coder,
             loss_cls=dict(type="mmdet.CrossEntropyLoss"),
@@ -25,5 +25,6 @@ model = dict(
             feat_channels=256,
             loss_id=dict(type="OIMLoss", momentum=0.5, scale=30.0),
         ),
-    )
+    ),
+    train_cfg=dict(rcnn=dict(sampler=dict(num=16))),
 )

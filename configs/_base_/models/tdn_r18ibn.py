@@ -1,4 +1,5 @@
-# TDN at the size of the synthetic set: ResNet-18-IBN, crops of 128x64, base feature maps of 16x8.
+# TDN at the size of the synthetic set: ResNet-18-IBN, crops of 128x64, base feature maps of 16x8. Part-2 has a last
+# stride of 1, so that its map is the paper's 8x4.
 _base_ = ["./tdn_r50ibn.py", "./synth_weights.py"]
 
 init_cfg = _base_.synth_init
@@ -11,7 +12,7 @@ model = dict(
         crop_extractor=dict(roi_layer=dict(output_size=(128, 64), sampling_ratio=2)),
         bridge=dict(depth=18, init_cfg=_base_.synth_init),
         reid_roi_extractor=dict(roi_layer=dict(output_size=(16, 8), sampling_ratio=1), out_channels=128),
-        part2=dict(depth=18, init_cfg=_base_.synth_init),
+        part2=dict(depth=18, last_stride=1, init_cfg=_base_.synth_init),
         reid_head=dict(in_channels=512),
         max_rois_per_img=8,
     ),
