@@ -129,9 +129,9 @@ class Bench:
             config=method.config,
             budget=budget,
             iterations=iterations,
-            **{figure: round(result[key], 4) for figure, key in FIGURES.items()},
+            **{figure: round(result[key], 4) for figure, key in FIGURES.items() if key in result},
             curve=read_curve(folder),
-            data=result["protocol"]["data"],
+            data=result.get("protocol", {}).get("data"),
             versions=result["versions"],
             machine=f"{platform.machine()}, {_processor()}",
         )
@@ -281,14 +281,17 @@ def make_tables(lines: list[dict], sizes: dict[str, dict[str, float]]) -> str:
 
 
 def make_table(lines: list[dict], sizes: dict[str, dict[str, float]]) -> str:
-    """Mean and spread (standard deviation over the seeds) of each method's runs, in Markdown."""
+    """Mean and spread (standard deviation over the seeds) of each method's runs, in Markdown.
+
+    Detectors have no figures of search.
+    """
     header = ["method", "mAP", "top-1", "mAP, RCP", "top-1, RCP", "detection AP"]
     header += ["seeds", "images/s", "million parameters", "GFLOPs"]
     rows = []
     for name, method in METHODS.items():
         runs = [line for line in lines if line["method"] == name]
         if runs:
-            figures = (_mean_and_spread([100 * run[key] for run in runs]) for key in list(FIGURES)[:5])
+            figures = (_mean_and_spread([100 * run[key] for run in runs if key in run]) for key in list(FIGURES)[:5])
             size = [f"{value:.1f}" for value in sizes[name].values()] if name in sizes else [""] * 3
             rows.append([method.title, *figures, str(len(runs)), *size])
     return _in_markdown(header, rows)
@@ -312,6 +315,8 @@ def _in_markdown(header: list[str], rows: list[list[str]]) -> str:
 
 
 def _mean_and_spread(values: list[float]) -> str:
+    if not values:
+        return ""
     return f"{mean(values):.1f}" + (f" ± {stdev(values):.1f}" if len(values) > 1 else "")
 
 

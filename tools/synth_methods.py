@@ -77,10 +77,12 @@ COMPARISONS = [
         "OIM and its distillation",
         2,
         {
+            "det-r50": Method("DET_50", "configs/oim/faster-rcnn_r50-c4_synth.py"),
             "oim-r50": Method("OIM_50", "configs/oim/oim_r50_synth.py"),
             "oim-r50-kd-det": Method("OIM_50, KD_det", "configs/oim/oim_r50_synth_kd-det.py", DET_50),
             "oim-r50-kd-reid": Method("OIM_50, KD_reid", "configs/oim/oim_r50_synth_kd-reid.py", OIM_50),
             "oim-r50-kd-both": Method("OIM_50, both", "configs/oim/oim_r50_synth_kd-det-reid.py", DET_50 | OIM_50),
+            "det-r18": Method("DET_18", "configs/oim/faster-rcnn_r18-c4_synth.py"),
             "oim-r18": Method("OIM_18", "configs/oim/oim_r18_synth.py"),
             "oim-r18-kd-det": Method("OIM_18, KD_det", "configs/oim/oim_r18_synth_kd-det.py", DET_50),
             "oim-r18-kd-reid": Method("OIM_18, KD_reid", "configs/oim/oim_r18_synth_kd-reid.py", OIM_50),

@@ -67,6 +67,13 @@ def test_tables_have_mean_and_spread_over_seeds_in_the_papers_order():
     assert inet[-1].startswith("| I-Net | 10.0 |")
 
 
+def test_a_detector_has_a_row_without_figures_of_search():
+    of_search = [name for name in benchmark_synth.FIGURES if not name.startswith("det")]
+    runs = [{key: value for key, value in line("det-r50", i, 0).items() if key not in of_search} for i in range(2)]
+    (row,) = make_tables(runs, {}).splitlines()[4:]
+    assert row == "| DET_50 |  |  |  |  | 50.0 ± 0.0 | 2 |  |  |  |"
+
+
 def test_runs_of_another_budget_are_not_compared():
     lines = [line("tdn-bot", 0, 0.5), line("baseline", 0, 0.9, budget=0.1)]
     assert "baseline" not in make_tables(lines, {}) and "TDN, BoT" in make_tables(lines, {})
