@@ -90,6 +90,17 @@ COMPARISONS = [
         },
     ),
     Comparison(
+        "OIM_18 by lambda_oim, the weight of its loss; for 1 see above",
+        2,
+        {
+            f"oim-r18{name}-lambda-{weight}": Method(
+                f"OIM_18{title}, lambda_oim {weight}", f"configs/oim/oim_r18_synth{leaf}_lambda-{weight}.py", needs
+            )
+            for name, title, leaf, needs in (("", "", "", {}), ("-kd-det", ", KD_det", "_kd-det", DET_50))
+            for weight in ("0.6", "0.3", "0.1")
+        },
+    ),
+    Comparison(
         "FDPS and BOIM",
         2,
         {
