@@ -3,7 +3,7 @@
     python tools/benchmark_synth.py --seeds 0 1 2
     python tools/benchmark_synth.py --methods tdn-bot oim-star --seeds 3
     python tools/benchmark_synth.py --seeds            # only the tables of the runs so far
-    python tools/benchmark_synth.py --seeds --measure  # speed and size of all methods, on an idle machine
+    python tools/benchmark_synth.py --seeds --measure  # speed and size of the methods, on an idle machine
 
 ``synth_methods.py`` lists the methods. Each finished run is one line of ``docs/synth_benchmark.jsonl``; a run that has
 its line is not done again, and an interrupted training goes on from its last checkpoint. The tables in
@@ -230,17 +230,18 @@ def _processor() -> str:
     return "unknown processor"
 
 
-def measure_sizes() -> None:
-    """Measure images a second, parameters and floating-point operations of all methods."""
-    sizes = {}
-    for name, method in METHODS.items():
-        command = [sys.executable, "tools/analysis_tools/benchmark.py", method.config, "--json", "--num-persons", "4"]
+def measure_sizes(names: list[str]) -> None:
+    """Measure images a second, parameters and floating-point operations of methods; keeps those of the others."""
+    sizes = read_sizes()
+    for name in names:
+        config = METHODS[name].config
+        command = [sys.executable, "tools/analysis_tools/benchmark.py", config, "--json", "--num-persons", "4"]
         command += ["--shape", "192", "336", "--rounds", "20"]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
         figures = json.loads(done.stdout.splitlines()[-1])["results"][0]
         sizes[name] = {key: figures[key] for key in ("images_per_second", "million_parameters", "gflops")}
         print(name, sizes[name], flush=True)
-    write_whole(SIZES, (json.dumps(sizes, indent=2) + "\n").encode())
+        write_whole(SIZES, (json.dumps(sizes, indent=2) + "\n").encode())
 
 
 def read_sizes() -> dict[str, dict[str, float]]:
@@ -332,13 +333,13 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(METHODS))
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
-    parser.add_argument("--measure", action="store_true", help="measure speed and size of all methods first")
+    parser.add_argument("--measure", action="store_true", help="measure speed and size of the methods first")
     parser.add_argument("--work-dir", type=Path, default=ROOT / "work_dirs/synth_benchmark")
     args = parser.parse_args(argv)
     bench = Bench(args.work_dir.resolve())
     try:
         if args.measure:
-            measure_sizes()
+            measure_sizes(args.methods)
         if args.seeds:
             bench.prepare()
             bench.run_all(args.methods, args.seeds)

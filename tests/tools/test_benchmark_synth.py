@@ -1,6 +1,7 @@
 import json
 from functools import partialmethod
 from pathlib import Path
+from types import SimpleNamespace
 
 import benchmark_synth
 import pytest
@@ -72,6 +73,23 @@ def test_a_detector_has_a_row_without_figures_of_search():
     runs = [{key: value for key, value in line("det-r50", i, 0).items() if key not in of_search} for i in range(2)]
     (row,) = make_tables(runs, {}).splitlines()[4:]
     assert row == "| DET_50 |  |  |  |  | 50.0 ± 0.0 | 2 |  |  |  |"
+
+
+def test_what_is_measured_is_put_beside_what_was(tmp_path, monkeypatch):
+    monkeypatch.setattr(benchmark_synth, "SIZES", tmp_path / "sizes.json")
+    measured = dict(images_per_second=4.0, million_parameters=2.0, gflops=3.0)
+    (tmp_path / "sizes.json").write_text(json.dumps({"fdps": measured, "inet": measured}))
+    answer = json.dumps({"results": [dict(measured, images_per_second=8.0, milliseconds={})]})
+    configs = []
+
+    def run(command, **kwargs):
+        configs.append(command[2])
+        return SimpleNamespace(stdout=f"progress\n{answer}\n")
+
+    monkeypatch.setattr(benchmark_synth.subprocess, "run", run)
+    benchmark_synth.measure_sizes(["inet"])
+    assert configs == [METHODS["inet"].config]
+    assert benchmark_synth.read_sizes() == {"fdps": measured, "inet": dict(measured, images_per_second=8.0)}
 
 
 def test_runs_of_another_budget_are_not_compared():
