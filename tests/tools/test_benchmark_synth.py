@@ -1,5 +1,5 @@
+import functools
 import json
-from functools import partialmethod
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -144,7 +144,9 @@ def test_what_another_process_has_begun_comes_last(tmp_path, monkeypatch):
     with other.lock("oim-star_seed0"), other.lock("wo-ktb_seed0"), bench.lock("wo-ktb_seed0", wait=False) as is_ours:
         assert not is_ours
         with monkeypatch.context() as patched:  # without a second round, which would wait
-            patched.setattr(benchmark_synth.Bench, "lock", partialmethod(never_wait, benchmark_synth.Bench.lock))
+            patched.setattr(
+                benchmark_synth.Bench, "lock", functools.partialmethod(never_wait, benchmark_synth.Bench.lock)
+            )
             bench.run_all(names, [0])
     assert ran[:3] == ["bot_r18ibn_synth", "tdn-bot", "baseline"]
     other._add_line(line("oim-star", 0, 0.2))
@@ -157,12 +159,13 @@ def never_wait(self, original, name, wait=True):
 
 
 def test_every_method_and_what_it_needs_starts_from_weights_of_its_backbone():
-    for method in METHODS.values():
-        for config in (*([] if method.is_two_step else [method.config]), *method.needs.values()):
-            source = Config.fromfile(ROOT / weights_config(config)).model.backbone
-            backbone = Config.fromfile(ROOT / config).model.backbone
-            assert source.depth == backbone.depth, config
-            assert source.get("ibn_stages", (1, 2, 3)) == backbone.get("ibn_stages", (1, 2, 3)), config
+    trained = {method.config for method in METHODS.values() if not method.is_two_step}
+    trained |= {config for method in METHODS.values() for config in method.needs.values()}
+    read = functools.cache(lambda config: Config.fromfile(ROOT / config).model.backbone)
+    for config in trained:
+        source, backbone = read(weights_config(config)), read(config)
+        assert source.depth == backbone.depth, config
+        assert source.get("ibn_stages", (1, 2, 3)) == backbone.get("ibn_stages", (1, 2, 3)), config
 
 
 def test_what_is_trained_with_what(tmp_path, monkeypatch):
