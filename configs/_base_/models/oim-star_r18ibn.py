@@ -1,4 +1,5 @@
-# OIM* at the size of the synthetic set; see tdn_r18ibn.py.
+# OIM* at the size of the synthetic set; see tdn_r18ibn.py. Its Part-2, which all RoIs run through, keeps ResNet's last
+# stride of 2: with that of TDN's and half as many RoIs, which take as long, it is worse (docs/synth_benchmark.md).
 _base_ = "./tdn_r18ibn.py"
 
 # For variants with a teacher, who sees crops.
@@ -8,12 +9,12 @@ model = dict(
         _delete_=True,
         type="CoupledRoIHead",
         bbox_roi_extractor=_base_.model.roi_head.reid_roi_extractor,
-        shared_head=_base_.model.roi_head.part2,
+        shared_head=dict(_base_.model.roi_head.part2, last_stride=2),
         bbox_head=dict(
             type="mmdet.BBoxHead",
             with_avg_pool=True,
             in_channels=512,
-            roi_feat_size=(8, 4),
+            roi_feat_size=(4, 2),
             num_classes=1,
             bbox_coder=_base_.model.roi_head.bbox_head.bbox_coder,
             loss_cls=dict(type="mmdet.CrossEntropyLoss"),
@@ -25,6 +26,5 @@ model = dict(
             feat_channels=256,
             loss_id=dict(type="OIMLoss", momentum=0.5, scale=30.0),
         ),
-    ),
-    train_cfg=dict(rcnn=dict(sampler=dict(num=16))),
+    )
 )
