@@ -10,10 +10,9 @@ _base_ = [
 _base_.synth_size.roi_head.reid_head = dict(
     num_ids=_base_.num_ids, loss_pair=dict(dictionary_size=40 * 16), pool_size=50
 )
-# Square RoIs of about as many cells as the 14 x 7 of persons
 _base_.synth_size.roi_head.update(
     part2=_base_.synth_size.roi_head.shared_head,
-    reid_roi_extractor=dict(_base_.synth_size.roi_head.bbox_roi_extractor, roi_layer=dict(output_size=12)),
+    reid_roi_extractor=_base_.synth_size.roi_head.bbox_roi_extractor,
     max_rois_per_img=8,
 )
 model = _base_.synth_size
