@@ -5,10 +5,11 @@ import copy
 import pytest
 import torch
 from dataset_writers import write_prw
+from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from tiny_models import NUM_IDS, build_model, read_config
+from tiny_models import CONFIGS, NUM_IDS, build_model, read_config
 
 
 @pytest.fixture(scope="module")
@@ -23,16 +24,19 @@ def teacher_checkpoint(tmp_path_factory):
     return str(path)
 
 
-def make_config(variant, scenes, work_dir, teacher_checkpoint, epochs=3):
-    cfg = read_config(variant)
+def shrink(cfg, scenes, work_dir):
     cfg.work_dir = str(work_dir)
     for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
         loader.dataset.data_root = str(scenes)
         loader.num_workers = 0
         loader.persistent_workers = False
+        next(step for step in loader.dataset.pipeline if step.type == "mmdet.Resize").scale = (160, 96)
+    return cfg
+
+
+def make_config(variant, scenes, work_dir, teacher_checkpoint, epochs=3):
+    cfg = shrink(read_config(variant), scenes, work_dir)
     cfg.train_dataloader.batch_size = 3
-    for pipeline in (cfg.train_dataloader.dataset.pipeline, cfg.test_dataloader.dataset.pipeline):
-        next(step for step in pipeline if step.type == "mmdet.Resize").scale = (160, 96)
     cfg.train_cfg = dict(type="EpochBasedTrainLoop", max_epochs=epochs, val_begin=epochs + 1)
     cfg.param_scheduler = [dict(type="MultiStepLR", by_epoch=True, milestones=[1, 2], gamma=0.5)]
     cfg.default_hooks.checkpoint = dict(type="CheckpointHook", interval=1, by_epoch=True)
@@ -98,6 +102,25 @@ def test_resumed_equals_uninterrupted(stop, uninterrupted, scenes, teacher_check
     else:
         head = resumed.model.roi_head.reid_head
         assert head.loss_distill.loss_weight == whole.model.roi_head.reid_head.loss_distill.loss_weight == 1.0
+
+
+@pytest.mark.parametrize(("config", "num_workers"), [("oim/oim_r18_synth.py", 0), ("dc_inet/dc_inet_r18_synth.py", 2)])
+def test_resumed_equals_uninterrupted_by_iterations(config, num_workers, scenes, tmp_path, monkeypatch):
+    """With the config's own loop; validation draws random numbers, too."""
+    monkeypatch.setenv("SYNTH_WEIGHTS", "none")
+    cfg = shrink(Config.fromfile(CONFIGS / config), scenes, tmp_path / "whole")
+    cfg.train_dataloader.update(batch_size=2, num_workers=num_workers, persistent_workers=num_workers > 0)
+    cfg.train_cfg.update(max_iters=2, val_interval=1)
+    cfg.default_hooks.checkpoint.interval = 1
+    cfg.randomness = dict(seed=3, deterministic=True)
+    cfg.experiment_name = f"{config}{num_workers}"
+    whole = run(cfg)
+    cfg.work_dir = str(tmp_path / "parts")
+    cfg.load_from, cfg.resume = str(tmp_path / "whole/iter_1.pth"), True
+    cfg.experiment_name += "resumed"
+    resumed = run(cfg)
+    assert resumed.iter == 2
+    assert same(whole.model.state_dict(), resumed.model.state_dict()) == []
 
 
 def test_teacher_stays_out_of_checkpoint_and_unchanged(scenes, teacher_checkpoint, tmp_path):

@@ -6,7 +6,7 @@ default_hooks = dict(
     param_scheduler=dict(type="ParamSchedulerHook"),
     checkpoint=dict(type="CheckpointHook", interval=1, max_keep_ckpts=3),
     sampler_seed=dict(type="DistSamplerSeedHook"),
-    epoch_seed=dict(type="EpochSeedHook"),
+    training_seed=dict(type="TrainingSeedHook"),
     lut_checkpoint=dict(type="LUTCheckpointHook"),
     visualization=dict(type="mmdet.DetVisualizationHook"),
 )

@@ -6,7 +6,7 @@ from typing import Any
 from torch import nn
 
 from mmpersonsearch.registry import MODELS
-from mmpersonsearch.utils.checkpoint import check_fits, load_checkpoint_file
+from mmpersonsearch.utils.checkpoint import fill, load_checkpoint_file
 
 
 class FrozenTeacher:
@@ -33,9 +33,7 @@ class FrozenTeacher:
             FileNotFoundError: The file is missing.
             ValueError: Keys are missing, unexpected or of another shape; the message names them.
         """
-        checkpoint = load_checkpoint_file(path)
-        check_fits(self.model, checkpoint, path, allow_unexpected=False)
-        self.model.load_state_dict(checkpoint.get("state_dict", checkpoint))
+        fill(self.model, load_checkpoint_file(path), path, allow_unexpected=False)
         self.loaded = True
 
     def check_loaded(self) -> None:

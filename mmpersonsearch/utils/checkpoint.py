@@ -87,7 +87,7 @@ def check_fits(model: nn.Module, checkpoint: dict[str, Any], path: str, allow_un
         ValueError: Weights are missing, of another shape or not expected; the message names them.
     """
     own = (model.module if is_model_wrapper(model) else model).state_dict()
-    weights = {key.removeprefix("module."): value for key, value in checkpoint.get("state_dict", checkpoint).items()}
+    weights = _weights_of(checkpoint)
     problems = [f"{key} is missing" for key in own if key not in weights]
     problems += [
         f"{key} has shape {tuple(weights[key].shape)}, expected {tuple(own[key].shape)}"
@@ -101,6 +101,22 @@ def check_fits(model: nn.Module, checkpoint: dict[str, Any], path: str, allow_un
         raise ValueError(f"checkpoint {path} does not fit the model of the config: {'; '.join(problems[:5])}{more}")
 
 
+def fill(model: nn.Module, checkpoint: dict[str, Any], path: str, allow_unexpected: bool = True) -> None:
+    """Check that a checkpoint fills a whole model, then load it.
+
+    Args:
+        model: See :func:`check_fits`; not wrapped.
+        checkpoint: See :func:`check_fits`, as for ``path`` and ``allow_unexpected``.
+        path: For the message.
+        allow_unexpected: Whether to pass over weights that the model does not have.
+
+    Raises:
+        ValueError: See :func:`check_fits`.
+    """
+    check_fits(model, checkpoint, path, allow_unexpected)
+    model.load_state_dict(_weights_of(checkpoint), strict=not allow_unexpected)
+
+
 def use_safe_checkpoint_loader() -> None:
     """Make MMEngine read local files and web addresses by :func:`load_checkpoint_file` in this process.
 
@@ -112,6 +128,11 @@ def use_safe_checkpoint_loader() -> None:
 def load_from_plain_data(filename: str, map_location: Any = None) -> dict[str, Any]:
     """:func:`load_checkpoint_file` with the signature and the name that MMEngine's registry asks for."""
     return load_checkpoint_file(filename, map_location=map_location)
+
+
+def _weights_of(checkpoint: dict[str, Any]) -> dict[str, Any]:
+    """Without the prefix of a model that was wrapped for several processes."""
+    return {key.removeprefix("module."): value for key, value in checkpoint.get("state_dict", checkpoint).items()}
 
 
 def _download(address: str, map_location: Any) -> Any:

@@ -8,7 +8,7 @@ import torch
 from mmengine.logging import HistoryBuffer, MessageHub
 from mmengine.runner import CheckpointLoader
 
-from mmpersonsearch.utils.checkpoint import check_fits, load_checkpoint_file, use_safe_checkpoint_loader
+from mmpersonsearch.utils.checkpoint import check_fits, fill, load_checkpoint_file, use_safe_checkpoint_loader
 
 
 class Touch:
@@ -149,6 +149,17 @@ def test_fitting_checkpoint_passes(wrapped):
     weights = {prefix + key: value for key, value in model.state_dict().items()}
     check_fits(model, dict(state_dict=weights | dict(of_training_only=torch.ones(1))), "a.pth")
     check_fits(model, weights, "a.pth")
+
+
+@pytest.mark.parametrize("prefix", ["", "module."])
+def test_fill(prefix):
+    model, source = torch.nn.Linear(2, 3), torch.nn.Linear(2, 3)
+    weights = {prefix + key: value for key, value in source.state_dict().items()}
+    with pytest.raises(ValueError, match=r"a\.pth.*other is unexpected"):
+        fill(model, weights | dict(other=torch.ones(1)), "a.pth", allow_unexpected=False)
+    assert not torch.equal(model.weight, source.weight)
+    fill(model, dict(state_dict=weights | dict(other=torch.ones(1))), "a.pth")
+    assert torch.equal(model.weight, source.weight) and torch.equal(model.bias, source.bias)
 
 
 def test_missing_and_misshapen_weights_are_named():

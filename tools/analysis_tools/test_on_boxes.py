@@ -29,7 +29,7 @@ from mmpersonsearch.evaluation.predictions import read_predictions
 from mmpersonsearch.evaluation.provenance import describe_model, describe_versions
 from mmpersonsearch.registry import METRICS
 from mmpersonsearch.structures import SearchProtocol
-from mmpersonsearch.utils.checkpoint import check_fits, load_checkpoint_file
+from mmpersonsearch.utils.checkpoint import fill, load_checkpoint_file
 from mmpersonsearch.utils.command_line import exit_on_bad_input
 from mmpersonsearch.utils.files import write_whole
 from mmpersonsearch.utils.run_config import build_test_dataset, find_search_metric, read_config
@@ -95,9 +95,7 @@ def load_model(args: argparse.Namespace) -> nn.Module:
         ValueError: The checkpoint does not fit the model.
     """
     model = build_for_test(args.config, args.cfg_options)
-    checkpoint = load_checkpoint_file(args.checkpoint)
-    check_fits(model, checkpoint, args.checkpoint)
-    model.load_state_dict(checkpoint.get("state_dict", checkpoint), strict=False)
+    fill(model, load_checkpoint_file(args.checkpoint), args.checkpoint)
     return model.to(args.device)
 
 

@@ -18,7 +18,7 @@ from mmpersonsearch.datasets import PRWDataset
 from mmpersonsearch.evaluation import evaluate_search
 from mmpersonsearch.registry import MODELS
 from mmpersonsearch.structures import SearchProtocol
-from mmpersonsearch.utils.checkpoint import check_fits, load_checkpoint_file
+from mmpersonsearch.utils.checkpoint import fill, load_checkpoint_file
 from mmpersonsearch.utils.command_line import exit_on_bad_input
 from mmpersonsearch.utils.run_config import read_config
 
@@ -71,9 +71,7 @@ def reid_embedding(config: str, checkpoint: str) -> Embedding:
     cfg = read_config(config)
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
         model = MODELS.build(cfg.model).eval()
-    weights = load_checkpoint_file(checkpoint)
-    check_fits(model, weights, checkpoint)
-    model.load_state_dict(weights["state_dict"])
+    fill(model, load_checkpoint_file(checkpoint), checkpoint)
 
     @torch.no_grad()
     def embed(crop: np.ndarray) -> np.ndarray:

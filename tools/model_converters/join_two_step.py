@@ -15,7 +15,7 @@ from mmengine.registry import DefaultScope
 
 from mmpersonsearch.models.detectors import TwoStepPersonSearch
 from mmpersonsearch.registry import MODELS
-from mmpersonsearch.utils.checkpoint import check_fits, load_checkpoint_file
+from mmpersonsearch.utils.checkpoint import fill, load_checkpoint_file
 from mmpersonsearch.utils.command_line import exit_on_bad_input
 from mmpersonsearch.utils.files import write_whole
 from mmpersonsearch.utils.run_config import read_config
@@ -46,11 +46,7 @@ def join(model: TwoStepPersonSearch, **paths: str) -> dict:
         ValueError: Keys of a checkpoint are missing, unexpected or of another shape; the message names them.
     """
     for name, path in paths.items():
-        part = model.get_submodule(name)
-        checkpoint = load_checkpoint_file(path)
-        check_fits(part, checkpoint, path, allow_unexpected=False)
-        weights = checkpoint.get("state_dict", checkpoint)
-        part.load_state_dict({key.removeprefix("module."): value for key, value in weights.items()})
+        fill(model.get_submodule(name), load_checkpoint_file(path), path, allow_unexpected=False)
     return dict(meta=paths, state_dict=model.state_dict())
 
 

@@ -1,13 +1,12 @@
 """Loads the teacher before training."""
 
-import torch
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
-from torch import nn
 
 from mmpersonsearch.models.frozen_teacher import FrozenTeacher
+from mmpersonsearch.models.same_pixels import check_same_pixels
 from mmpersonsearch.registry import HOOKS
 
 
@@ -28,7 +27,8 @@ class FrozenTeacherHook(Hook):
         Raises:
             FileNotFoundError: The checkpoint is missing.
             ValueError: The model has no teacher; the checkpoint does not fit it; teacher and student normalise images
-                differently, so that what the student gets is not what the teacher knows.
+                differently or take their channels in another order, so that what the student gets is not what the
+                teacher knows.
         """
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         teachers = [m.teacher for m in model.modules() if isinstance(getattr(m, "teacher", None), FrozenTeacher)]
@@ -38,17 +38,7 @@ class FrozenTeacherHook(Hook):
                 "or the model itself a detector (DistilledPersonSearchDetector), or drop the hook"
             )
         for teacher in teachers:
-            _check_same_input(model.data_preprocessor, teacher.model.data_preprocessor)
+            seen_by = dict(student=model.data_preprocessor, teacher=teacher.model.data_preprocessor)
+            check_same_pixels("FrozenTeacherHook", **seen_by)
             teacher.load(self.checkpoint)
         print_log(f"Teacher loaded from {self.checkpoint}", logger="current")
-
-
-def _check_same_input(student: nn.Module, teacher: nn.Module) -> None:
-    for key in ("mean", "std"):
-        ours, theirs = getattr(student, key, None), getattr(teacher, key, None)
-        if ours is None or theirs is None or not torch.equal(ours.flatten().cpu(), theirs.flatten().cpu()):
-            raise ValueError(
-                f"FrozenTeacherHook: teacher and student must normalise images alike, but data_preprocessor.{key} is "
-                f"{theirs if theirs is None else theirs.flatten().tolist()} for the teacher and "
-                f"{ours if ours is None else ours.flatten().tolist()} for the student"
-            )

@@ -5,11 +5,12 @@ from typing import NoReturn
 import torch
 import torch.nn.functional as F
 from mmdet.models.detectors import BaseDetector
-from mmdet.structures import ReIDDataSample, SampleList
+from mmdet.structures import SampleList
 from mmdet.structures.bbox import bbox2roi
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmpersonsearch.models.roi_heads import PersonSearchRoIHead
+from mmpersonsearch.models.same_pixels import check_same_pixels
 from mmpersonsearch.registry import MODELS
 
 
@@ -28,18 +29,21 @@ class TwoStepPersonSearch(BaseDetector):
         crop_extractor: Config of the RoI extractor that cuts crops of fixed size from the normalised images.
 
     Raises:
-        ValueError: Detector and Re-ID model normalise images differently.
+        ValueError: The detector has no data preprocessor; detector and Re-ID model normalise images differently.
     """
 
     # The crops are those of TDN's teacher.
     crop = PersonSearchRoIHead.crop
 
     def __init__(self, detector: dict, reid: dict, crop_extractor: dict) -> None:
+        if "data_preprocessor" not in detector:
+            raise ValueError("TwoStepPersonSearch: detector has no data_preprocessor, which is to be this model's")
         super().__init__(data_preprocessor=detector["data_preprocessor"])
         self.detector = MODELS.build(detector)
         self.reid = MODELS.build(reid)
         self.crop_extractor = MODELS.build(crop_extractor)
-        _check_same_pixels(self.data_preprocessor, self.reid.data_preprocessor)
+        seen_by = dict(detector=self.data_preprocessor, reid=self.reid.data_preprocessor)
+        check_same_pixels("TwoStepPersonSearch", **seen_by)
 
     def loss(self, batch_inputs: Tensor, batch_data_samples: SampleList) -> NoReturn:
         """Refuse: nothing is trained here.
@@ -94,16 +98,3 @@ class TwoStepPersonSearch(BaseDetector):
 
     def _forward(self, batch_inputs: Tensor, batch_data_samples: SampleList | None = None) -> tuple:
         return self.detector(batch_inputs, batch_data_samples, mode="tensor")
-
-
-def _check_same_pixels(detector: nn.Module, reid: nn.Module) -> None:
-    """Send an image of random pixels through both data preprocessors and compare what comes out."""
-    image = torch.randint(256, (3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    ours = detector(dict(inputs=[image], data_samples=None))["inputs"]
-    theirs = reid(dict(inputs=[image], data_samples=[ReIDDataSample()]))["inputs"]
-    if ours.shape != theirs.shape or not torch.allclose(ours, theirs, atol=1e-4):
-        raise ValueError(
-            "TwoStepPersonSearch: detector.data_preprocessor and reid.data_preprocessor must normalise images alike "
-            f"(mean, std, order of colours), but the pixel {image[:, 0, 0].tolist()} becomes "
-            f"{ours[0, :, 0, 0].tolist()} in the detector and {theirs[0, :, 0, 0].tolist()} in the Re-ID model"
-        )

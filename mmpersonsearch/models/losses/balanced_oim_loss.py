@@ -33,7 +33,7 @@ def negative_category_loss(similarities: Tensor, person_ids: Tensor, sigma: floa
     For a sample x of identity t, centre j is one if j is not t and :math:`v_j^T x / v_t^T x > \sigma`. Each gives
     :math:`\max(v_j^T x - \beta, 0)`; those below beta count in the divisor. The quotient is taken as it is written:
     where :math:`v_t^T x = 0`, as for an identity without a centre yet, all centres with a positive similarity are
-    hard; where it is negative, only such as have a more negative one, which add nothing for beta >= 0.
+    hard; where it is negative, only those with :math:`v_j^T x < \sigma v_t^T x`, which add nothing for beta >= 0.
 
     Args:
         similarities: (n, L) of samples and centres.

@@ -8,6 +8,7 @@ from mmpersonsearch.models.memories import ClassCenters
 from mmpersonsearch.registry import MODELS
 from mmpersonsearch.utils.distributed import mean_over_ranks
 
+from .precision import at_least_like
 from .priority_classes import priority_cross_entropy
 
 
@@ -54,9 +55,9 @@ class C2HEPLoss(nn.Module):
             See :meth:`HEPLoss.forward`.
         """
         labelled = person_ids >= 0
-        feats = feats.to(self.centers.features.dtype)  # float32 under autocast, too
+        feats = at_least_like(feats, self.centers.features)
         with torch.autocast(feats.device.type, enabled=False):
-            scores = self.scale * feats[labelled] @ F.normalize(self.centers.features[pool]).t()
+            scores = self.scale * feats[labelled] @ F.normalize(self.centers.features[pool]).to(feats).t()
             loss = priority_cross_entropy(scores, person_ids[labelled], pool) / mean_over_ranks(labelled.sum())
         if self.training:
             self.centers.update(feats, person_ids)

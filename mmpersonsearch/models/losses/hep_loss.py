@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from mmpersonsearch.registry import MODELS
 from mmpersonsearch.utils.distributed import mean_over_ranks
 
+from .precision import at_least_like
 from .priority_classes import priority_cross_entropy
 
 
@@ -46,7 +47,8 @@ class HEPLoss(nn.Module):
         """
         labelled = person_ids >= 0
         with torch.autocast(feats.device.type, enabled=False):
-            feats = feats[labelled].to(self.classifier.weight.dtype)
-            scores = F.linear(feats, self.classifier.weight[pool], self.classifier.bias[pool])
+            feats = at_least_like(feats[labelled], self.classifier.weight)
+            weight, bias = self.classifier.weight[pool].to(feats), self.classifier.bias[pool].to(feats)
+            scores = F.linear(feats, weight, bias)
             loss = priority_cross_entropy(scores, person_ids[labelled], pool) / mean_over_ranks(labelled.sum())
         return self.loss_weight * loss

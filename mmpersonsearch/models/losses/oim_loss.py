@@ -17,6 +17,8 @@ from mmpersonsearch.registry import MODELS
 from mmpersonsearch.utils.checkpoint import load_checkpoint_file
 from mmpersonsearch.utils.distributed import mean_over_ranks
 
+from .precision import at_least_like
+
 
 @MODELS.register_module()
 class OIMLoss(BaseModule):
@@ -80,12 +82,12 @@ class OIMLoss(BaseModule):
         checkpoint = load_checkpoint_file(self.lut_checkpoint)
         place = f"lut_checkpoint {self.lut_checkpoint}"
         key, table = find_lut(checkpoint, place)
+        _check_same_identities(checkpoint, list(identities), place)
         if table.shape != self.lut.features.shape:
             raise ValueError(
                 f"{place}: {key} has shape {tuple(table.shape)}, "
                 f"expected (num_ids, feat_channels) = {tuple(self.lut.features.shape)}"
             )
-        _check_same_identities(checkpoint, list(identities), place)
         self.lut.features.copy_(table)
         self.lut_loaded = True
         num_empty = int((self.lut.features[: len(identities)] == 0).all(dim=1).sum())
@@ -109,19 +111,16 @@ class OIMLoss(BaseModule):
 
         Raises:
             ValueError: An identity is not below ``num_ids``.
-            RuntimeError: ``lut_checkpoint`` was not loaded before training.
+            RuntimeError: ``lut_checkpoint`` was not loaded before training, or a LUT that is frozen is empty.
         """
-        if self.training and self.lut_checkpoint is not None and not self.lut_loaded:
-            raise RuntimeError(
-                f"OIMLoss: lut_checkpoint {self.lut_checkpoint} is not loaded: "
-                "add dict(type='LUTCheckpointHook') to custom_hooks"
-            )
-        feats = feats.to(self.lut.features.dtype)  # float32 under autocast, too
+        if self.training and not self.lut_loaded:
+            self._check_lut()
+        feats = at_least_like(feats, self.lut.features)
         labelled = person_ids >= 0
         if bool((person_ids >= self.num_ids).any()):
             raise ValueError(f"OIMLoss: person_id {int(person_ids.max())}, but num_ids is {self.num_ids}")
         # The concatenation copies, so that the update below does not touch what backward needs.
-        memory = torch.cat([self.lut.features, self.queue.features])
+        memory = torch.cat([self.lut.features, self.queue.features]).to(feats)
         with torch.autocast(feats.device.type, enabled=False):
             logits = self.scale * feats[labelled] @ memory.t()
             loss = self.sum_of_losses(logits, person_ids[labelled]) / self._num_labelled(labelled)
@@ -139,6 +138,18 @@ class OIMLoss(BaseModule):
             person_ids: (n,) int64, >= 0; n may be 0.
         """
         return F.cross_entropy(logits, person_ids, reduction="sum")
+
+    def _check_lut(self) -> None:
+        if self.lut_checkpoint is not None:
+            raise RuntimeError(
+                f"OIMLoss: lut_checkpoint {self.lut_checkpoint} is not loaded: "
+                "add dict(type='LUTCheckpointHook') to custom_hooks"
+            )
+        if self.freeze_lut and not bool(self.lut.features.any()):
+            raise RuntimeError(
+                "OIMLoss: freeze_lut keeps an empty LUT: give lut_checkpoint, or a load_from that holds a LUT"
+            )
+        self.lut_loaded = True
 
     def _num_labelled(self, labelled: Tensor) -> Tensor:
         number = labelled.sum()
@@ -171,7 +182,8 @@ def find_lut(checkpoint: dict[str, Any], place: str) -> tuple[str, Tensor]:
 
 
 def _check_same_identities(checkpoint: dict[str, Any], ours: list[int], place: str) -> None:
-    theirs = checkpoint.get("meta", {}).get("dataset_meta", {}).get("identities")
+    meta = checkpoint.get("meta") or {}
+    theirs = (meta.get("dataset_meta") or {}).get("identities")
     if theirs is None:
         raise ValueError(
             f"{place}: meta.dataset_meta.identities is missing, expected the list of the identities' numbers, row by "

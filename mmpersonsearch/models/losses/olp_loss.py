@@ -7,6 +7,8 @@ from mmpersonsearch.models.memories import FeatureDictionary
 from mmpersonsearch.registry import MODELS
 from mmpersonsearch.utils.distributed import gather_batch
 
+from .precision import at_least_like
+
 
 def positive_pairs(person_ids: Tensor) -> Tensor:
     """Which samples are the same labelled person.
@@ -86,7 +88,7 @@ class OLPLoss(nn.Module):
 
     def _subgroups(self, feats: Tensor, person_ids: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """(A, D) anchors and their (A,) identities, the (N, D) joint batch, and which (A, N) are pairs."""
-        feats = feats.to(self.dictionary.features.dtype)  # float32 under autocast, too
+        feats = at_least_like(feats, self.dictionary.features)
         feats, person_ids = gather_batch(feats, person_ids)
         is_pair = positive_pairs(person_ids)
         anchors = is_pair.any(dim=1)
@@ -96,4 +98,4 @@ class OLPLoss(nn.Module):
         """(A, M) similarities to the dictionary's filled entries, -inf for the own identity's, and their identities."""
         entries, entry_ids = self.dictionary.filled()
         own = anchor_ids[:, None] == entry_ids
-        return (anchors @ entries.t()).masked_fill(own, -torch.inf), entry_ids
+        return (anchors @ entries.to(anchors).t()).masked_fill(own, -torch.inf), entry_ids

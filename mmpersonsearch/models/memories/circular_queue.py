@@ -11,7 +11,8 @@ from mmpersonsearch.utils.distributed import gather_samples
 class CircularQueue(nn.Module):
     """Circular queue (CQ) of unlabelled persons' features (Xiao et al., CVPR 2017, section 3.3).
 
-    A sample replaces the oldest entry. Under distribution the samples of all ranks enter, rank 0 first.
+    A sample replaces the oldest entry. Under distribution the samples of all ranks enter, rank 0 first. Samples that
+    are not finite, as of a step that mixed precision's loss scaler skips, do not enter.
 
     Args:
         size: Number of entries.
@@ -37,7 +38,7 @@ class CircularQueue(nn.Module):
         Args:
             feats: (N, feat_channels) L2-normalised features of this rank.
         """
-        feats = gather_samples(feats.to(self.features))
+        feats = gather_samples(feats[feats.isfinite().all(dim=1)].to(self.features))
         entries = self.next_entries(len(feats))
         self.features[entries] = feats[len(feats) - len(entries) :]
         self.head.copy_((self.head + len(feats)) % max(self.size, 1))

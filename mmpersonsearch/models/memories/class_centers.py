@@ -1,8 +1,10 @@
 """Centres of the labelled identities' features (I-Net, DC-I-Net)."""
 
+from torch import Tensor
+
 from mmpersonsearch.registry import MODELS
 
-from .lookup_table import LookupTable
+from .lookup_table import LookupTable, occurrence_numbers
 
 
 @MODELS.register_module()
@@ -19,4 +21,9 @@ class ClassCenters(LookupTable):
         momentum: phi, 0.5 in the paper.
     """
 
-    normalises_rows = False
+    def _enter(self, feats: Tensor, identities: Tensor, of_sample: Tensor, counts: Tensor) -> None:
+        # Without norms the n updates of a centre are one sum: phi^n c + (1 - phi) sum_k phi^(n - 1 - k) x_k.
+        later = counts[of_sample] - 1 - occurrence_numbers(of_sample)
+        samples = feats * ((1 - self.momentum) * self.momentum ** later.to(feats))[:, None]
+        centers = self.features[identities] * (self.momentum ** counts.to(feats))[:, None]
+        self.features[identities] = centers.index_add_(0, of_sample, samples)

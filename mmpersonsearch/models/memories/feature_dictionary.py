@@ -40,7 +40,7 @@ class FeatureDictionary(CircularQueue):
             feats: (N, feat_channels) L2-normalised features of this rank.
             person_ids: (N,) int64 identities; ``-1`` marks an unlabelled person.
         """
-        person_ids = gather_samples(person_ids)
+        person_ids = gather_samples(person_ids[feats.isfinite().all(dim=1)])
         entries = self.next_entries(len(person_ids))
         self.person_ids[entries] = person_ids[len(person_ids) - len(entries) :]
         self.length.add_(len(person_ids)).clamp_(max=self.size)

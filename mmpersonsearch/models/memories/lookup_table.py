@@ -29,7 +29,8 @@ class LookupTable(nn.Module):
     """Lookup table (LUT) of the labelled identities (Xiao et al., CVPR 2017, section 3.3).
 
     A sample x of identity y changes its row to normalise(m * row + (1 - m) * x), sample by sample in order.
-    Under distribution the samples of all ranks enter, rank 0 first, so that every rank has the same table.
+    Under distribution the samples of all ranks enter, rank 0 first, so that every rank has the same table. Samples
+    that are not finite, as of a step that mixed precision's loss scaler skips, do not enter.
 
     Args:
         num_ids: Number of identities (rows).
@@ -39,8 +40,6 @@ class LookupTable(nn.Module):
     Attributes:
         features: (num_ids, feat_channels) float32 buffer, zero at the start.
     """
-
-    normalises_rows = True  # a centre is not, see ClassCenters
 
     def __init__(self, num_ids: int, feat_channels: int, momentum: float = 0.5) -> None:
         super().__init__()
@@ -61,25 +60,26 @@ class LookupTable(nn.Module):
         Raises:
             ValueError: An identity is not below ``num_ids``.
         """
-        labelled = person_ids >= 0
-        feats = gather_samples(feats[labelled].to(self.features))
-        person_ids = gather_samples(person_ids[labelled])
+        entering = (person_ids >= 0) & feats.isfinite().all(dim=1)
+        feats = gather_samples(feats[entering].to(self.features))
+        person_ids = gather_samples(person_ids[entering])
         if len(person_ids) == 0:
             return
         if int(person_ids.max()) >= self.num_ids:
             raise ValueError(f"{type(self).__name__}: person_id {int(person_ids.max())}, but num_ids is {self.num_ids}")
-        identities, of_sample, counts = person_ids.unique(return_inverse=True, return_counts=True)
+        self._enter(feats, *person_ids.unique(return_inverse=True, return_counts=True))
+
+    def _enter(self, feats: Tensor, identities: Tensor, of_sample: Tensor, counts: Tensor) -> None:
         # In one round no identity repeats: all rows of a round are updated at once, rounds keep the order. With the
         # most frequent identities first, the rows of each round are the first ones.
         by_count = counts.argsort(descending=True)
         place = by_count.argsort()[of_sample]
-        rounds = occurrence_numbers(person_ids)
+        rounds = occurrence_numbers(of_sample)
         samples = feats[(rounds * len(identities) + place).argsort()] * (1 - self.momentum)
         rows = identities[by_count]
         table = self.features[rows]
         for added in samples.split(rounds.bincount().tolist()):
             current = table[: len(added)]
             torch.add(added, current, alpha=self.momentum, out=current)
-            if self.normalises_rows:
-                current /= current.norm(dim=1, keepdim=True).clamp_min_(1e-12)
+            current /= current.norm(dim=1, keepdim=True).clamp_min_(1e-12)
         self.features[rows] = table

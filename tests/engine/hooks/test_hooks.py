@@ -10,10 +10,10 @@ from tiny_models import CONFIGS, NUM_IDS, build_model
 from torch.utils.data import DataLoader
 
 from mmpersonsearch.engine.hooks import (
-    EpochSeedHook,
     FrozenTeacherHook,
     IdentityCountCheckHook,
     LossWeightScheduleHook,
+    TrainingSeedHook,
 )
 
 PATH = "roi_head.reid_head.loss_distill.loss_weight"
@@ -110,10 +110,11 @@ def test_model_without_teacher(tmp_path):
         load_teacher(tmp_path, teacher_weights(), build_model("_wo-teacher"))
 
 
-def test_teacher_of_other_pixels(tmp_path):
+@pytest.mark.parametrize(("name", "value"), [("mean", torch.zeros(3, 1, 1)), ("_channel_conversion", False)])
+def test_teacher_of_other_pixels(tmp_path, name, value):
     model = build_model()
-    model.data_preprocessor.mean = torch.zeros(3, 1, 1)
-    with pytest.raises(ValueError, match=r"data_preprocessor\.mean"):
+    setattr(model.data_preprocessor, name, value)
+    with pytest.raises(ValueError, match=r"student\.data_preprocessor and teacher\.data_preprocessor must normalise"):
         load_teacher(tmp_path, teacher_weights(), model)
 
 
@@ -142,10 +143,11 @@ def test_identity_count_of_crops():
         IdentityCountCheckHook().before_train(runner)
 
 
-def draws(epoch, loop=EpochBasedTrainLoop):
+def draws(epoch):
     loader = DataLoader(range(4), num_workers=2, collate_fn=lambda items: np.random.rand())
-    runner = SimpleNamespace(train_loop=object.__new__(loop), train_dataloader=loader, seed=5, iter=10 * epoch)
-    EpochSeedHook().before_train_epoch(runner)
+    loop = object.__new__(EpochBasedTrainLoop)
+    runner = SimpleNamespace(train_loop=loop, train_dataloader=loader, seed=5, iter=10 * epoch)
+    TrainingSeedHook().before_train_epoch(runner)
     return np.random.rand(), torch.rand(1).item(), *loader
 
 
@@ -157,12 +159,24 @@ def test_each_epoch_has_its_own_randomness_in_every_process():
     assert first[:2] != second[:2]
 
 
-def test_loops_that_count_iterations_are_left_alone():
-    assert draws(1, IterBasedTrainLoop)[1] != draws(1, IterBasedTrainLoop)[1]
+def test_each_iteration_has_its_own_randomness_whatever_was_drawn_before():
+    loop = object.__new__(IterBasedTrainLoop)
+    runner = SimpleNamespace(train_loop=loop, seed=5, iter=0)
+
+    def draws():
+        loop.dataloader_iterator = (np.random.rand() for _ in range(3))
+        TrainingSeedHook().before_train_epoch(runner)
+        for runner.iter in range(3):
+            yield next(loop.dataloader_iterator), torch.rand(1).item()
+
+    first = list(draws())
+    torch.rand(3)  # as a validation does
+    assert list(draws()) == first
+    assert len(set(first)) == 3
 
 
 def test_kept_workers_are_refused():
     loader = DataLoader(range(4), num_workers=1, persistent_workers=True)
     runner = SimpleNamespace(train_loop=object.__new__(EpochBasedTrainLoop), train_dataloader=loader, seed=5, iter=0)
     with pytest.raises(ValueError, match="persistent_workers=False"):
-        EpochSeedHook().before_train_epoch(runner)
+        TrainingSeedHook().before_train_epoch(runner)

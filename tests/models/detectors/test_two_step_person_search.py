@@ -194,3 +194,12 @@ def test_reid_model_of_other_pixels(change):
     cfg.reid.data_preprocessor.update(change)
     with pytest.raises(ValueError, match=r"detector\.data_preprocessor and reid\.data_preprocessor must normalise"):
         build_two_step(cfg)
+
+
+def test_padding_is_the_detectors_own_matter():
+    cfg = read_two_step_config()
+    cfg.detector.data_preprocessor.pad_size_divisor = 64
+    assert build_two_step(cfg).data_preprocessor.pad_size_divisor == 64
+    del cfg.detector["data_preprocessor"]
+    with pytest.raises(ValueError, match="detector has no data_preprocessor"):
+        build_two_step(cfg)

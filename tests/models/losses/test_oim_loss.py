@@ -75,6 +75,23 @@ def test_gradcheck():
     oim.eval()
     feats, person_ids = draw(6, 5, 9)
     torch.autograd.gradcheck(lambda x: oim(x, person_ids), feats.requires_grad_())
+    oim.float()  # the features' precision counts
+    torch.autograd.gradcheck(lambda x: oim(x, person_ids), feats)
+
+
+def test_samples_that_are_not_finite_stay_out_of_the_memories():
+    """As in a step of float16 whose overflow MMEngine's loss scaler notices, and skips."""
+    oim, clean = (OIMLoss(5, feat_channels=6, queue_size=7) for _ in range(2))
+    feats, person_ids = draw(9, 5, 0)
+    spoilt, is_finite = feats.clone(), torch.ones(9, dtype=torch.bool)
+    for value, sample in ((torch.nan, person_ids.argmax()), (torch.inf, person_ids.argmin())):
+        spoilt[sample, 2] = value
+        is_finite[sample] = False
+    assert set(person_ids[~is_finite].tolist()) >= {-1}
+    assert not oim(spoilt, person_ids).isfinite()
+    clean(feats[is_finite], person_ids[is_finite])
+    for name, value in clean.state_dict().items():
+        assert torch.equal(oim.state_dict()[name], value)
 
 
 def test_only_training_updates():
@@ -164,6 +181,8 @@ def test_lut_that_was_never_loaded_is_not_trained_with(tmp_path):
     with pytest.raises(RuntimeError, match="add dict\\(type='LUTCheckpointHook'\\) to custom_hooks"):
         oim(*draw(9, 5, 0))
     oim.eval()(*draw(9, 5, 0))
+    with pytest.raises(RuntimeError, match="freeze_lut keeps an empty LUT: give lut_checkpoint, or a load_from"):
+        OIMLoss(5, feat_channels=6, freeze_lut=True)(*draw(9, 5, 0))
 
 
 @pytest.mark.parametrize(
@@ -177,7 +196,8 @@ def test_lut_that_was_never_loaded_is_not_trained_with(tmp_path):
     ],
 )
 def test_lut_of_other_identities(tmp_path, numbers, message):
-    oim, _ = write_lut(tmp_path / "teacher.pth", numbers=numbers)
+    table = torch.randn(len(numbers or NUMBERS), 6)
+    oim, _ = write_lut(tmp_path / "teacher.pth", table, numbers)
     with pytest.raises(ValueError, match=message):
         oim.load_lut(NUMBERS)
     assert oim.lut.features.abs().sum() == 0
@@ -186,7 +206,12 @@ def test_lut_of_other_identities(tmp_path, numbers, message):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({"features": torch.zeros(4, 6)}, r"features has shape \(4, 6\), expected .* \(5, 6\)"),
+        (
+            {"features": torch.zeros(5, 4), "meta": dict(dataset_meta=dict(identities=NUMBERS))},
+            r"features has shape \(5, 4\), expected .* \(5, 6\)",
+        ),
+        ({"features": torch.zeros(5, 6), "meta": dict(dataset_meta=None)}, "identities is missing"),
+        ({"features": torch.zeros(5, 6), "meta": None}, "identities is missing"),
         (
             {"backbone.a": torch.zeros(1), "b": torch.zeros(1), "c": torch.zeros(1), "d": torch.zeros(1)},
             r"expected one key 'features' or '\*.lut.features', found \[\] among 4 keys \(backbone\.a, b, c, \.\.\.\)",
