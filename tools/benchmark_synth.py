@@ -6,8 +6,9 @@
     python tools/benchmark_synth.py --seeds --measure  # speed and size of the methods, on an idle machine
 
 ``synth_methods.py`` lists the methods. Each finished run is one line of ``docs/synth_benchmark.jsonl``; a run that has
-its line is not done again, and an interrupted training goes on from its last checkpoint. The tables in
-``docs/synth_benchmark.md`` are written anew from the lines after each run.
+its line is not done again, and an interrupted training goes on from its last checkpoint, unless configs have changed: a
+line has a fingerprint (``digest``) of what its configs said. The tables in ``docs/synth_benchmark.md`` are written anew
+from the lines after each run.
 
 Several processes of this command may run side by side (best one a core, with ``OMP_NUM_THREADS=1``): each takes what
 none has begun. Teachers and detectors are trained once a seed and serve all methods that need them. All backbones,
@@ -19,13 +20,16 @@ float32; seed 0 is validated on the way, for the curves.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, stdev
 
@@ -40,8 +44,35 @@ from mmpersonsearch.utils.files import write_whole
 LINES = ROOT / "docs/synth_benchmark.jsonl"
 SIZES = ROOT / "docs/synth_benchmark_sizes.json"
 PAGE = ROOT / "docs/synth_benchmark.md"
+# What of a config its figures depend on, beside the number of iterations.
+DIGESTED = ("model", "train_dataloader", "optim_wrapper", "param_scheduler", "custom_hooks")
+DIGESTED += ("test_dataloader", "test_evaluator")
 WEIGHTS_SEED = 1000  # of the set, with other persons and cameras, that the backbones' weights come from
 BEGIN, END = "<!-- tables: written by tools/benchmark_synth.py -->", "<!-- end of tables -->"
+
+
+@dataclass
+class Training:
+    """A training that is wanted.
+
+    Attributes:
+        config: With its schedule scaled and its checkpoints' paths filled in.
+        folder: Its work dir.
+        seed: Of its random numbers.
+        needs: Trainings whose checkpoints it reads.
+        digest: Of the config and of those of ``needs``.
+    """
+
+    config: Config
+    folder: Path
+    seed: int
+    needs: list[Training]
+    digest: str
+
+    @property
+    def checkpoint(self) -> Path:
+        """The last checkpoint."""
+        return self.folder / LATEST
 
 
 class Bench:
@@ -54,6 +85,7 @@ class Bench:
     def __init__(self, work_dir: Path) -> None:
         self.work_dir = work_dir
         self.weights_dir = work_dir / "weights"
+        self._planned: dict[tuple, Training] = {}
 
     def prepare(self) -> None:
         """Draw the set and the one of the weights, and cut the Re-ID models' crops."""
@@ -70,15 +102,15 @@ class Bench:
         """
         for wait in (False, True):  # what other processes are at comes last
             for seed in seeds:
-                missing = [name for name in names if not has_line(name, seed)]
-                trainings = {(config, BUDGETS[name]) for name in missing for config in METHODS[name].needs.values()}
-                for config, budget in sorted(trainings):
-                    with self.lock(f"{Path(config).stem}_{budget}_seed{seed}", wait) as is_ours:
+                missing = [name for name in names if not self.has_line(name, seed)]
+                needed = {t.folder: t for name in missing for t in self.plan_needed(name, seed).values()}
+                for folder, training in sorted(needed.items()):
+                    with self.lock(folder.name, wait) as is_ours:
                         if is_ours:
-                            self.train(config, budget, seed)
+                            self.train(training)
                 for name in missing:
                     with self.lock(f"{name}_seed{seed}", wait) as is_ours:
-                        if is_ours and not has_line(name, seed):
+                        if is_ours and not self.has_line(name, seed):
                             self._add_line(self.run(name, seed))
 
     @contextmanager
@@ -99,9 +131,59 @@ class Bench:
 
     def _add_line(self, finished: dict) -> None:
         with self.lock("lines"):
-            lines = [*read_lines(), finished]
+            others = [line for line in read_lines() if _run_of(line) != _run_of(finished)]
+            lines = [*others, finished]
             write_whole(LINES, "".join(json.dumps(line) + "\n" for line in lines).encode())
             write_tables(lines)
+
+    def has_line(self, name: str, seed: int) -> bool:
+        """Whether a method's run with a seed is finished, by configs that say what they say now."""
+        digests = [line["digest"] for line in read_lines() if _run_of(line) == (name, seed)]
+        return digests == [self.digest(name, seed)]
+
+    def plan_needed(self, name: str, seed: int) -> dict[str, Training]:
+        """The trainings of what a method learns from or consists of, by the config's variables."""
+        budget = BUDGETS[name]
+        return {variable: self.plan_training(path, budget, seed, {}) for variable, path in METHODS[name].needs.items()}
+
+    def plan(self, name: str, seed: int) -> Training:
+        """A method's own training; it must not be a two-step model."""
+        return self.plan_training(METHODS[name].config, BUDGETS[name], seed, self.plan_needed(name, seed))
+
+    def plan_training(self, path: str, budget: float, seed: int, needed: dict[str, Training]) -> Training:
+        """Plan to train a config from the weights of its backbone.
+
+        Args:
+            path: The config's.
+            budget: Factor of its iterations.
+            seed: Of its random numbers.
+            needed: Other trainings, by the config's variables that name their checkpoints.
+        """
+        weights = self._plan(self.weights_dir, weights_config(path), 1, 0, {})
+        return self._plan(self.work_dir, path, budget, seed, {"SYNTH_WEIGHTS": weights, **needed})
+
+    def _plan(self, root: Path, path: str, budget: float, seed: int, needed: dict[str, Training]) -> Training:
+        key = (root, path, budget, seed)
+        if key not in self._planned:
+            # What needs nothing makes the weights.
+            config = scale_schedule(_read(root, path, needed), budget, with_curve=seed == 0 and bool(needed))
+            folder = root / f"{Path(path).stem}_{config.train_cfg.max_iters}i_seed{seed}"
+            needs = list(needed.values())
+            self._planned[key] = Training(config, folder, seed, needs, self._digest(config, needs))
+        return self._planned[key]
+
+    def digest(self, name: str, seed: int) -> str:
+        """Fingerprint of all configs that a method's figures depend on; of the code it knows nothing."""
+        if not METHODS[name].is_two_step:
+            return self.plan(name, seed).digest
+        needed = self.plan_needed(name, seed)
+        return self._digest(_read(self.work_dir, METHODS[name].config, needed), list(needed.values()))
+
+    def _digest(self, config: Config, needs: list[Training]) -> str:
+        parts = {key: value for key, value in config.to_dict().items() if key in DIGESTED}
+        parts["iterations"] = config.get("train_cfg", {}).get("max_iters")
+        text = json.dumps(parts, sort_keys=True, default=str).replace(str(self.work_dir), "")
+        return hashlib.sha256("".join([text, *(need.digest for need in needs)]).encode()).hexdigest()[:16]
 
     def run(self, name: str, seed: int) -> dict:
         """Train what is needed and test.
@@ -109,25 +191,24 @@ class Bench:
         Returns:
             The run's line.
         """
-        method, budget = METHODS[name], BUDGETS[name]
-        folder, iterations = self._place(method.config, budget, seed)
-        needed = {variable: str(self.train(config, budget, seed)) for variable, config in method.needs.items()}
+        method, digest = METHODS[name], self.digest(name, seed)
+        trained = self.plan_needed(name, seed)["DETECTOR_CHECKPOINT"] if method.is_two_step else self.plan(name, seed)
+        iterations = trained.config.train_cfg.max_iters
+        folder = self.work_dir / f"{Path(method.config).stem}_{iterations}i_seed{seed}"
         if method.is_two_step:
-            checkpoint = folder / "joined.pth"
-            parts = [needed["DETECTOR_CHECKPOINT"], needed["TEACHER_CHECKPOINT"]]
-            join = ["tools/model_converters/join_two_step.py", method.config, *parts, "--out", str(checkpoint)]
-            self._once(f"{folder.name}/join", join)
+            checkpoint = self._join(name, seed, folder / "joined.pth", digest)
         else:
-            checkpoint = self.train(method.config, budget, seed, needed)
+            checkpoint = self.train(trained)
         tested = folder / "test"
         command = ["tools/test.py", "--work-dir", str(tested), method.config, str(checkpoint)]
-        self._once(f"{folder.name}/test", command)
+        self._once(f"{folder.name}/test", command, digest)
         result = json.loads((tested / "result.json").read_text())
         return dict(
             method=name,
             seed=seed,
             config=method.config,
-            budget=budget,
+            digest=digest,
+            budget=BUDGETS[name],
             iterations=iterations,
             **{figure: round(result[key], 4) for figure, key in FIGURES.items() if key in result},
             curve=read_curve(folder),
@@ -136,59 +217,57 @@ class Bench:
             machine=f"{platform.machine()}, {_processor()}",
         )
 
-    def train(self, config: str, budget: float, seed: int, needed: dict[str, str] | None = None) -> Path:
-        """Train a config where that is not done.
+    def _join(self, name: str, seed: int, path: Path, digest: str) -> Path:
+        needed = self.plan_needed(name, seed)
+        parts = [str(self.train(needed[part])) for part in ("DETECTOR_CHECKPOINT", "TEACHER_CHECKPOINT")]
+        command = ["tools/model_converters/join_two_step.py", METHODS[name].config, *parts, "--out", str(path)]
+        self._once(f"{path.parent.name}/join", command, digest)
+        return path
 
-        Args:
-            config: Its path.
-            budget: Factor of its iterations.
-            seed: Of its random numbers.
-            needed: Checkpoints by the config's variables.
-
-        Returns:
-            The last checkpoint.
-        """
-        folder, _ = self._place(config, budget, seed)
-        env = data_variables(self.work_dir) | {"SYNTH_WEIGHTS": str(self.pretrain(weights_config(config)))}
-        return self._train(config, folder, budget, seed, env | (needed or {}), with_curve=seed == 0)
-
-    def pretrain(self, config: str) -> Path:
-        """Train a Re-ID model on the set of the weights, where that is not done.
+    def train(self, training: Training) -> Path:
+        """Train what is not trained, needed trainings first.
 
         Returns:
             The last checkpoint.
         """
-        env = data_variables(self.weights_dir) | {"SYNTH_WEIGHTS": "none"}
-        return self._train(config, self.weights_dir / Path(config).stem, 1, 0, env, with_curve=False)
+        for needed in training.needs:
+            self.train(needed)
+        folder, digest = training.folder, training.digest
+        scaled, started = folder / "scaled_config.py", folder / "digest"
 
-    def _train(
-        self, config: str, folder: Path, budget: float, seed: int, env: dict[str, str], *, with_curve: bool
-    ) -> Path:
-        os.environ.update(env)  # reading a config puts the variables in
-        scaled = folder / "scaled_config.py"
-        write_whole(scaled, scale_schedule(Config.fromfile(ROOT / config), budget, with_curve).pretty_text.encode())
-        options = [f"randomness.seed={seed}", "default_hooks.logger.interval=10"]
-        command = ["tools/train.py", str(scaled), "--resume", "--amp", "--work-dir", str(folder)]
-        self._once(f"{folder.name}/train", [*command, "--cfg-options", *options])
+        def prepare() -> None:
+            if folder.exists() and (not started.exists() or started.read_text() != digest):
+                folder.rename(folder.with_name(f"{folder.name}_outdated_{time.strftime('%Y%m%d_%H%M%S')}"))
+            write_whole(scaled, training.config.pretty_text.encode())
+            write_whole(started, digest.encode())
+
+        command = ["tools/train.py", str(scaled), "--resume", "--amp", "--work-dir", str(folder), "--cfg-options"]
+        options = [f"randomness.seed={training.seed}", "default_hooks.logger.interval=10"]
+        self._once(f"{folder.name}/train", [*command, *options], digest, prepare)
         link_latest_checkpoint(folder)
-        return folder / LATEST
+        return training.checkpoint
 
-    def _place(self, config: str, budget: float, seed: int) -> tuple[Path, int]:
-        """A training's folder and number of iterations."""
-        iterations = _scaled(Config.fromfile(ROOT / config).train_cfg.max_iters, budget)
-        return self.work_dir / f"{Path(config).stem}_{iterations}i_seed{seed}", iterations
-
-    def _once(self, name: str, command: list[str]) -> None:
-        """Run a command unless an earlier run, or another process meanwhile, has finished it."""
+    def _once(
+        self, name: str, command: list[str], digest: str = "", prepare: Callable[[], None] = lambda: None
+    ) -> None:
+        """Run a command unless an earlier run, or another process meanwhile, has finished it for the same configs."""
         plain = name.replace("/", "_")
         done = self.work_dir / "done" / f"{plain}.json"
+        record = {"command": command, "digest": digest}
         with self.lock(plain):
-            if done.exists() and json.loads(done.read_text()) == command:
+            if done.exists() and json.loads(done.read_text()) == record:
                 return
             print(f"== {name}", flush=True)
+            prepare()
             stage = Stage(name, name, 0, command, done, data_variables(self.work_dir))
             run_command(stage, self.work_dir / "logs" / f"{plain}.log")
-            write_whole(done, json.dumps(command).encode())
+            write_whole(done, json.dumps(record).encode())
+
+
+def _read(root: Path, path: str, needed: dict[str, Training]) -> Config:
+    checkpoints = {variable: str(training.checkpoint) for variable, training in needed.items()}
+    os.environ.update({"SYNTH_WEIGHTS": "none"} | data_variables(root) | checkpoints)  # reading puts them in
+    return Config.fromfile(ROOT / path)
 
 
 def scale_schedule(config: Config, budget: float, with_curve: bool) -> Config:
@@ -254,14 +333,13 @@ def read_lines() -> list[dict]:
     return [json.loads(line) for line in LINES.read_text().splitlines()] if LINES.exists() else []
 
 
+def _run_of(line: dict) -> tuple[str, int]:
+    return line["method"], line["seed"]
+
+
 def is_current(line: dict) -> bool:
     """Whether a run had the budget that its comparison has now."""
     return line["budget"] == BUDGETS[line["method"]]
-
-
-def has_line(name: str, seed: int) -> bool:
-    """Whether a method's run with a seed is finished."""
-    return any((line["method"], line["seed"]) == (name, seed) and is_current(line) for line in read_lines())
 
 
 def make_tables(lines: list[dict], sizes: dict[str, dict[str, float]]) -> str:

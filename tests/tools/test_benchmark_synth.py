@@ -22,6 +22,28 @@ def test_the_configs_exist():
             assert (ROOT / config).exists(), config
 
 
+@pytest.fixture
+def stand_ins(tmp_path, monkeypatch):
+    """Runs are lines at once; gives what was run. The configs say the same all the time."""
+    monkeypatch.setattr(benchmark_synth, "LINES", tmp_path / "lines.jsonl")
+    monkeypatch.setattr(benchmark_synth, "PAGE", tmp_path / "page.md")
+    (tmp_path / "page.md").write_text(benchmark_synth.BEGIN + benchmark_synth.END)
+    ran = []
+
+    def run(self, name, seed):
+        ran.append((name, seed))
+        return line(name, seed, 0.1, digest=self.digest(name, seed))
+
+    for name, function in dict(
+        prepare=lambda self: None,
+        run=run,
+        digest=lambda self, name, seed: f"{name}{seed}",
+        train=lambda self, training: ran.append(training.folder.name),
+    ).items():
+        monkeypatch.setattr(benchmark_synth.Bench, name, function)
+    return ran
+
+
 @pytest.mark.parametrize("budget", [0.5, 1, 3])
 def test_the_whole_schedule_is_scaled(budget):
     path = ROOT / "configs/tdn/tdn_r18ibn_synth.py"
@@ -39,6 +61,7 @@ def test_the_whole_schedule_is_scaled(budget):
 
 
 def line(method, seed, mAP, curve=(), **changed):
+    changed = dict(digest=f"{method}{seed}") | changed
     return dict(
         dict.fromkeys(benchmark_synth.FIGURES, 0.5),
         **dict(dict(method=method, seed=seed, budget=BUDGETS[method], iterations=800, mAP=mAP, curve=curve), **changed),
@@ -115,30 +138,19 @@ def test_a_curve_is_read_over_interruptions(tmp_path):
     assert read_curve(tmp_path) == [[100, 0.1], [200, 0.25], [300, 0.3]]
 
 
-def test_finished_runs_are_not_run_again(tmp_path, monkeypatch):
-    monkeypatch.setattr(benchmark_synth, "LINES", tmp_path / "lines.jsonl")
-    monkeypatch.setattr(benchmark_synth, "PAGE", tmp_path / "page.md")
-    (tmp_path / "page.md").write_text(benchmark_synth.BEGIN + benchmark_synth.END)
-    ran = []
-    monkeypatch.setattr(benchmark_synth.Bench, "prepare", lambda self: None)
-    monkeypatch.setattr(
-        benchmark_synth.Bench, "run", lambda self, name, seed: ran.append((name, seed)) or line(name, seed, 0.1)
-    )
+def test_finished_runs_are_not_run_again_unless_configs_change(tmp_path, monkeypatch, stand_ins):
     arguments = ["--methods", "oim-star", "baseline", "--work-dir", str(tmp_path), "--seeds"]
     benchmark_synth.main([*arguments, "0"])
     benchmark_synth.main([*arguments, "0", "1"])
-    assert ran == [("oim-star", 0), ("baseline", 0), ("oim-star", 1), ("baseline", 1)]
-    assert len((tmp_path / "lines.jsonl").read_text().splitlines()) == 4
+    assert stand_ins == [("oim-star", 0), ("baseline", 0), ("oim-star", 1), ("baseline", 1)]
+    monkeypatch.setattr(benchmark_synth.Bench, "digest", lambda self, name, seed: f"{name}{seed}".replace("base", "b"))
+    benchmark_synth.main([*arguments, "0"])
+    assert stand_ins[4:] == [("baseline", 0)]
+    lines = benchmark_synth.read_lines()
+    assert len(lines) == 4 and lines[-1]["digest"] == "bline0"
 
 
-def test_what_another_process_has_begun_comes_last(tmp_path, monkeypatch):
-    monkeypatch.setattr(benchmark_synth, "LINES", tmp_path / "lines.jsonl")
-    monkeypatch.setattr(benchmark_synth, "write_tables", lambda lines: None)
-    ran = []
-    monkeypatch.setattr(benchmark_synth.Bench, "train", lambda self, *job: ran.append(Path(job[0]).stem))
-    monkeypatch.setattr(
-        benchmark_synth.Bench, "run", lambda self, name, seed: ran.append(name) or line(name, seed, 0.1)
-    )
+def test_what_another_process_has_begun_comes_last(tmp_path, monkeypatch, stand_ins):
     names = ["oim-star", "tdn-bot", "wo-ktb", "baseline"]
     bench, other = benchmark_synth.Bench(tmp_path), benchmark_synth.Bench(tmp_path)
     with other.lock("oim-star_seed0"), other.lock("wo-ktb_seed0"), bench.lock("wo-ktb_seed0", wait=False) as is_ours:
@@ -148,10 +160,10 @@ def test_what_another_process_has_begun_comes_last(tmp_path, monkeypatch):
                 benchmark_synth.Bench, "lock", functools.partialmethod(never_wait, benchmark_synth.Bench.lock)
             )
             bench.run_all(names, [0])
-    assert ran[:3] == ["bot_r18ibn_synth", "tdn-bot", "baseline"]
+    assert stand_ins[:3] == ["bot_r18ibn_synth_600i_seed0", ("tdn-bot", 0), ("baseline", 0)]
     other._add_line(line("oim-star", 0, 0.2))
     bench.run_all(names, [0])
-    assert "oim-star" not in ran and ran.count("wo-ktb") == 1
+    assert ("oim-star", 0) not in stand_ins and stand_ins.count(("wo-ktb", 0)) == 1
 
 
 def never_wait(self, original, name, wait=True):
@@ -197,5 +209,27 @@ def test_what_is_trained_with_what(tmp_path, monkeypatch):
         assert config.model.backbone.init_cfg.checkpoint == str(weights / "latest.pth")
     assert student_cfg.custom_hooks[1].checkpoint == str(teacher / "latest.pth")
     assert result["iterations"] == student_cfg.train_cfg.max_iters and result["mAP"] == 0.5
-    bench.run("tdn-bot", 1)
+    benchmark_synth.Bench(tmp_path).run("tdn-bot", 1)
     assert len(ran) == 3  # nothing is done twice
+    read = Config.fromfile
+
+    def read_changed(path):
+        config = read(path)
+        if Path(path).stem == "bot_r18ibn_synth" and config.train_dataloader.dataset.data_root == f"{tmp_path}/reid/":
+            config.model.head.triplet_weight = 3
+        return config
+
+    monkeypatch.setattr(benchmark_synth.Config, "fromfile", read_changed)
+    (teacher / "iter_1.pth").touch()
+    changed = benchmark_synth.Bench(tmp_path).run("tdn-bot", 1)
+    # The teacher's config has changed: it and its student are trained anew, the old trainings are kept aside.
+    assert [folder for folder, _ in ran[3:]] == [teacher, ran[2][0]] and changed["digest"] != result["digest"]
+    assert not (teacher / "iter_1.pth").exists()
+    assert len(list(tmp_path.glob(f"{teacher.name}_outdated_*/iter_1.pth"))) == 1
+
+
+def test_a_digest_does_not_depend_on_where_things_lie(tmp_path, monkeypatch):
+    monkeypatch.setattr(benchmark_synth.os, "environ", dict(benchmark_synth.os.environ))
+    names = ("tdn-bot", "two-step-bot", "baseline")
+    digests = [[benchmark_synth.Bench(tmp_path / place).digest(name, 1) for name in names] for place in "ab"]
+    assert digests[0] == digests[1] and len(set(digests[0])) == 3
