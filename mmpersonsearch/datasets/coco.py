@@ -23,9 +23,10 @@ class CocoPersonSearchDataset(PersonSearchDataset):
 
     The annotations' json is COCO's: ``images`` with ``id`` and ``file_name``, ``annotations`` with ``image_id`` and
     ``bbox`` (x, y, w, h in pixels, fractions are kept), and in addition ``person_id`` >= 0 (-1, null or none:
-    unlabelled). ``camera_id``, a number, may stand in the image or in its annotations. Every annotation is an object
-    of the one class that ``metainfo`` names, by default a person: ``categories`` are not looked at. The queries' json
-    is ``{"queries": [{"image_id": 1, "bbox": [x, y, w, h], "person_id": 7}]}``.
+    unlabelled). ``camera_id``, a number, may stand in the image or in its annotations. Of a json with ``categories``
+    the annotations are read whose ``category_id`` is that of the one class that ``metainfo`` names, by default
+    ``person``; without ``categories`` all are of that class. The queries' json is
+    ``{"queries": [{"image_id": 1, "bbox": [x, y, w, h], "person_id": 7}]}``.
 
     An image's ``img_id`` is its ``id``. Every query's gallery is all images but its own.
 
@@ -71,16 +72,35 @@ class CocoPersonSearchDataset(PersonSearchDataset):
         images = [_entry(self.ann_file, "images", *item, ("id", "file_name")) for item in enumerate(content["images"])]
         check_unique([image["id"] for image in images], self.ann_file)
         self._file_names = {image["id"]: image["file_name"] for image in images}
+        category_ids = self._category_ids(content)
+        keys = ("image_id", "bbox") if category_ids is None else ("image_id", "bbox", "category_id")
         persons = defaultdict(list)
         for i, annotation in enumerate(content["annotations"]):
             where = f"{self.ann_file}, annotations[{i}]"
-            _entry(self.ann_file, "annotations", i, annotation, ("image_id", "bbox"))
+            _entry(self.ann_file, "annotations", i, annotation, keys)
+            if category_ids is not None and annotation["category_id"] not in category_ids:
+                continue
+            if annotation.get("iscrowd"):
+                raise ValueError(f"{where}: iscrowd is {annotation['iscrowd']!r}, expected a box of one object")
             if annotation["image_id"] not in self._file_names:
                 raise ValueError(f"{where}: image_id {annotation['image_id']!r} is not among the images")
             persons[annotation["image_id"]].append(
                 (_bbox(annotation, where), _person_id(annotation, where), annotation.get("camera_id"))
             )
         return [self._scene(image, persons[image["id"]]) for image in images]
+
+    def _category_ids(self, content: dict) -> set | None:
+        """Ids of the searched class; None if the json has no categories."""
+        if not content.get("categories"):
+            return None
+        named = {category["id"]: category["name"] for category in content["categories"]}
+        class_name = self._class_name()
+        if class_name not in named.values():
+            raise ValueError(
+                f"{self.ann_file}: metainfo['classes'] names {class_name!r}, "
+                f"but categories are {sorted(named.values())}"
+            )
+        return {category_id for category_id, name in named.items() if name == class_name}
 
     def load_queries(self) -> list[Query]:
         """The queries, in the order of their json; the annotations must have been read before."""

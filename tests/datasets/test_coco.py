@@ -25,10 +25,12 @@ QUERIES = [dict(image_id=5, bbox=[1, 2, 30, 40], person_id=8)]
 def build(tmp_path):
     """Writes a set and builds its dataset."""
 
-    def build(images=IMAGES, annotations=ANNOTATIONS, queries=None, **kwargs):
+    def build(images=IMAGES, annotations=ANNOTATIONS, queries=None, categories=None, **kwargs):
         for image in images:
             write_image(tmp_path / "img" / image.get("file_name", "none.jpg"))
-        (tmp_path / "ann.json").write_text(json.dumps(dict(images=images, annotations=annotations)))
+        content = dict(images=images, annotations=annotations)
+        content |= {} if categories is None else {"categories": categories}
+        (tmp_path / "ann.json").write_text(json.dumps(content))
         if queries is not None:
             (tmp_path / "queries.json").write_text(json.dumps(dict(queries=queries)))
             kwargs["query_file"] = "queries.json"
@@ -71,6 +73,23 @@ def test_the_class_is_the_metainfos(build):
     for classes in ((), ("tattoo", "person"), "tattoo"):
         with pytest.raises(ValueError, match=r"metainfo\['classes'\] must name the one class"):
             build(metainfo=dict(classes=classes))
+
+
+def test_annotations_of_other_categories_are_left_out(build):
+    categories = [dict(id=3, name="person"), dict(id=7, name="tattoo"), dict(id=9, name="car")]
+    annotations = [
+        one | dict(category_id=7 if one["person_id"] == 8 else 9) for one in ANNOTATIONS if "person_id" in one
+    ]
+    dataset = build(annotations=annotations, categories=categories, metainfo=dict(classes=("tattoo",)))
+    assert [len(dataset.get_data_info(i)["instances"]) for i in range(3)] == [1, 1, 0]
+    assert dataset.metainfo["identities"] == [8]
+    with pytest.raises(ValueError, match=r"names 'dog', but categories are \['car', 'person', 'tattoo'\]"):
+        build(annotations=annotations, categories=categories, metainfo=dict(classes=("dog",)))
+    with pytest.raises(ValueError, match=r"annotations\[0\] has no 'category_id'"):
+        build(categories=categories)
+    crowd = [dict(image_id=5, bbox=[1, 2, 30, 40], category_id=3, iscrowd=1)]
+    with pytest.raises(ValueError, match=r"annotations\[0\]: iscrowd is 1, expected a box of one object"):
+        build(annotations=crowd, categories=categories)
 
 
 def test_cross_camera_needs_cameras(build):

@@ -129,6 +129,13 @@ def test_figure_and_numbers_of_centers(tool):
             assert shares[near].sum() == pytest.approx(share)
 
 
+def test_many_equal_centers_are_all_counted(tool, tmp_path):
+    """More than 2^24 pairs, where float32 stops counting."""
+    centers = torch.nn.functional.normalize(torch.ones(4200, 2))
+    torch.save({"state_dict": {"lut.features": centers}}, tmp_path / "equal.pth")
+    assert sum(tool.measure_centers(str(tmp_path / "equal.pth"))["shares"]) == pytest.approx(1)
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -135,7 +135,8 @@ def measure_centers(path: str) -> dict[str, Any]:
     similarities = (centers @ centers.t()).clamp_(-1, 1)
     pairs = number * (number - 1)
     mean = float(similarities.fill_diagonal_(0).sum() / pairs)
-    counts = similarities.fill_diagonal_(2).histc(NUM_BINS, -1, 1)  # which leaves the diagonal out
+    # The diagonal's 2 is left out. torch.histc would count in float32, which ends at 2^24.
+    counts, _ = np.histogram(similarities.fill_diagonal_(2).numpy(), NUM_BINS, (-1, 1))
     return {
         "checkpoint": path,
         "num_centers": number,

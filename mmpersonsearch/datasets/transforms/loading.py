@@ -72,7 +72,7 @@ class LoadPersonSearchAnnotations(LoadAnnotations):
         if len(inside) < len(instances) and not self._warned:
             self._warned = True
             warnings.warn(
-                f"{results.get('img_path')}: {len(instances) - len(inside)} persons lie outside the image and are "
+                f"{results.get('img_path')}: {len(instances) - len(inside)} boxes lie outside the image and are "
                 "left out of training; the same in further images is not reported",
                 stacklevel=2,
             )

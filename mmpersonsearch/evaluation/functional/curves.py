@@ -154,7 +154,7 @@ def detection_curve(
 
 
 def _precisions_of_queries(index: SearchIndex, gallery: Gallery, ranking: BaseRanking | None) -> tuple[Tensor, Tensor]:
-    """The (n,) queries whose gallery holds their person, and (n, M) their precisions, best match first."""
+    """The (n,) queries whose gallery holds what they show, and (n, M) their precisions, best match first."""
     held = gallery.pairs.counts > 0
     report_left_out([gallery], held[None])
     query_inds = torch.nonzero(held).flatten()

@@ -211,12 +211,12 @@ def report_left_out(galleries: Sequence[Gallery], held: Tensor) -> None:
         if number == held.shape[1]:
             raise ValueError(
                 f"gallery {gallery.name!r}: none of the {number} queries can be evaluated, "
-                "no image of their galleries holds their person"
+                "no image of their galleries holds what they show"
             )
     if any(left_out):
         counts = ", ".join(f"{number} in gallery {g.name!r}" for g, number in zip(galleries, left_out) if number)
         warnings.warn(
-            f"queries left out because no image of their gallery holds their person: {counts} (of {held.shape[1]})",
+            f"queries left out because no image of their gallery holds what they show: {counts} (of {held.shape[1]})",
             stacklevel=4,
         )
 

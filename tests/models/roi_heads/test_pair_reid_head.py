@@ -65,3 +65,8 @@ def test_no_batch_norm_and_its_sizes():
 def test_nobody_is_a_zero_with_a_graph():
     losses = make_head().loss(torch.zeros(0, 6, 3, 2), torch.zeros(0, dtype=torch.int64))
     assert [value.item() for value in losses.values()] == [0, 0]
+
+
+def test_dictionary_of_another_width():
+    with pytest.raises(ValueError, match="reid_head: feat_channels is 5, but that of loss_pair is 256"):
+        make_head(loss_pair=dict(type="OLPLoss"))

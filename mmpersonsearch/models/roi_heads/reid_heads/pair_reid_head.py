@@ -29,7 +29,8 @@ class PairReIDHead(ReIDHead):
         kwargs: See :class:`ReIDHead`.
 
     Raises:
-        ValueError: ``num_hardest`` is not 0, but ``loss_pair`` has no dictionary of negatives.
+        ValueError: ``num_hardest`` is not 0, but ``loss_pair`` has no dictionary of negatives; its dictionary has
+            another width.
     """
 
     def __init__(
@@ -52,6 +53,9 @@ class PairReIDHead(ReIDHead):
                 f"reid_head: num_hardest is {num_hardest}, but loss_pair {type(self.loss_pair).__name__} keeps no "
                 "dictionary of negatives: set num_hardest=0, or take OLPLoss"
             )
+        width = self.loss_pair.dictionary.features.shape[1] if num_hardest else self.feat_channels
+        if width != self.feat_channels:
+            raise ValueError(f"reid_head: feat_channels is {self.feat_channels}, but that of loss_pair is {width}")
 
     def loss_by_feat(self, feats: Tensor, person_ids: Tensor, teacher_feats: Tensor | None) -> dict[str, Tensor]:
         """Compute ``loss_pair`` beside the losses of :meth:`ReIDHead.loss_by_feat`."""
