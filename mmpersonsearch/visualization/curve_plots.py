@@ -122,8 +122,9 @@ def plot_loss_weights(
     """Detection AP and search mAP against the weight of the OIM loss (figure 1 of Munjal et al., BMVC 2019).
 
     Args:
-        curves: For each name ``{"weights": (L,), "detection AP": (L,), "search mAP": (L,)}`` with weights that ascend;
-            curves may have different weights, one alone is a point.
+        curves: For each name ``{"weights": (L,), "detection AP": (L,), "search mAP": (L,)}`` with weights that ascend
+            and, where they are means, ``"detection AP, spread"`` and ``"search mAP, spread"`` (L,), drawn as bars up
+            and down; curves may have different weights, one alone is a point.
         detectors: Detection AP of detectors alone, by name: level lines among the detection curves.
 
     Returns:
@@ -145,6 +146,8 @@ def plot_loss_weights(
             panel.axes.locator_params(axis="x", nbins=6)
             for number, figures in enumerate(curves.values()):
                 panel.line(figures["weights"], figures[name], number)
+                if f"{name}, spread" in figures:
+                    panel.bars(figures["weights"], figures[name], figures[f"{name}, spread"], number)
         lines = panels[1].axes.lines
         legend = figure.legend(lines, curves, loc="outside lower center", ncols=min(3, len(curves)), handlelength=3.2)
         for text in legend.get_texts():
@@ -213,6 +216,11 @@ class _Panel:
         style = {"color": COLORS[number], "marker": MARKERS[number], **(_PLAIN if is_plain else {})}
         # Of a line without points, the layout would take the place for infinite.
         self.axes.plot(x, 100 * np.asarray(y), clip_on=False, in_layout=len(x) > 0, **style, **kwargs)
+
+    def bars(self, x: Sequence[float], y: Sequence[float], spread: Sequence[float], number: int) -> None:
+        """Draw how far values of run ``number`` spread."""
+        low, high = 100 * (np.asarray(y) - spread), 100 * (np.asarray(y) + spread)
+        self.axes.vlines(x, low, high, color=COLORS[number], linewidth=1)
 
     def curve(
         self, recall: Sequence[float], precision: Sequence[float], number: int, is_plain: bool = False, **kwargs: Any

@@ -39,18 +39,34 @@ def test_figure_and_numbers(tool):
                 "weights": [0.1, 0.3, 1.0],
                 "detection AP": [0.83, 0.81, 0.75],
                 "search mAP": [0.55, 0.7, 0.78],
-                "results": ["o01.json", "o03.json", "o1.json"],
+                "detection AP, spread": [0, 0, 0],
+                "search mAP, spread": [0, 0, 0],
+                "results": [["o01.json"], ["o03.json"], ["o1.json"]],
             },
             "OIM + KD_det": {
                 "weights": [1.0],
                 "detection AP": [0.79],
                 "search mAP": [0.783],
-                "results": ["k1.json"],
+                "detection AP, spread": [0],
+                "search mAP, spread": [0],
+                "results": [["k1.json"]],
             },
         },
         "detectors": {"DET_50": 0.836},
-        "detector_results": {"DET_50": "det.json"},
+        "detector_results": {"DET_50": ["det.json"]},
     }
+
+
+def test_several_results_of_a_weight_are_mean_and_spread(tool):
+    Path("det2.json").write_text(json.dumps({"detection/ap": 0.806}))
+    curve = ["--curve", "OIM", "1=o1.json", "0.1=o01.json", "1.0=o03.json"]
+    tool.main([*curve, "--detector", "D=det.json", "D=det2.json", "--out", "figure"])
+    content = json.loads(Path("figure.json").read_text())
+    oim = content["curves"]["OIM"]
+    assert oim["results"] == [["o01.json"], ["o1.json", "o03.json"]]
+    assert oim["search mAP"] == pytest.approx([0.55, 0.74])
+    assert oim["detection AP, spread"] == pytest.approx([0, 0.03 * 2**0.5])  # of 0.75 and 0.81, as of a sample
+    assert content["detectors"] == {"D": pytest.approx(0.821)}
 
 
 def test_only_like_is_put_beside_like(tool):
@@ -68,15 +84,18 @@ def test_only_like_is_put_beside_like(tool):
     [
         (["--curve", "A"], r"--curve A: expected a name of its own and LAMBDA=RESULT\.json, got \[\]"),
         (["--curve", "A", "1=o1.json", "--curve", "A", "1=k1.json"], "--curve A: expected a name of its own"),
-        (["--curve", "A", "o1.json"], "each weight > 0 once, got 'o1.json'"),
-        (["--curve", "A", "1="], "each weight > 0 once, got '1='"),
-        (["--curve", "A", "0=o1.json"], "each weight > 0 once, got '0=o1.json'"),
-        (["--curve", "A", "nan=o1.json"], "each weight > 0 once, got 'nan=o1.json'"),
-        (["--curve", "A", "1=o1.json", "1.0=k1.json"], r"each weight > 0 once, got '1\.0=k1\.json'"),
+        (["--curve", "A", "o1.json"], "weights > 0, each result once, got 'o1.json'"),
+        (["--curve", "A", "1="], "weights > 0, each result once, got '1='"),
+        (["--curve", "A", "0=o1.json"], "weights > 0, each result once, got '0=o1.json'"),
+        (["--curve", "A", "nan=o1.json"], "weights > 0, each result once, got 'nan=o1.json'"),
+        (["--curve", "A", "1=o1.json", "1.0=o1.json"], r"weights > 0, each result once, got '1\.0=o1\.json'"),
         (["--curve", "A", "1=no.json"], r"result no\.json does not exist"),
         (["--curve", "A", "1=det.json"], r"det\.json does not tell its protocol"),
         (["--curve", "A", "1=bad.json"], r"bad\.json has no person_search/mAP"),
-        (["--curve", "A", "1=o1.json", "--detector", "det.json"], r"expected NAME=RESULT\.json, got 'det\.json'"),
+        (
+            ["--curve", "A", "1=o1.json", "--detector", "det.json"],
+            r"expected NAME=RESULT\.json, each result once, got 'det\.json'",
+        ),
         (["--curve", "A", "1=o1.json", "--detector", "D=list.json"], r"list\.json holds no figures"),
         (["--curve", "A", "1=o1.json", "--detector", "A=det.json"], "of different names"),
     ],

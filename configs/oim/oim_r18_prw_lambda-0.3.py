@@ -1,0 +1,3 @@
+_base_ = "./oim_r18_prw.py"
+
+model = dict(roi_head=dict(reid_head=dict(loss_id=dict(loss_weight=0.3))))
