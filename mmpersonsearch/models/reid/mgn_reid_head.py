@@ -31,7 +31,6 @@ class MGNReIDHead(BaseModule):
         loss_id: Config of the identity loss on (N, num_ids) scores.
         loss_triplet: Config of the triplet loss on (N, feat_channels) features.
         feat_channels: Width of one reduced feature; the embedding has 8 times as much.
-        with_relu: Whether the reduction ends with a ReLU; fast-reid's does not.
         classify_reduced: Take the softmax loss of global features after the reduction, as the public implementations.
     """
 
@@ -47,7 +46,6 @@ class MGNReIDHead(BaseModule):
         loss_id: dict,
         loss_triplet: dict,
         feat_channels: int = 256,
-        with_relu: bool = True,
         classify_reduced: bool = False,
     ) -> None:
         super().__init__(init_cfg=dict(type="Normal", layer="Linear", std=0.001))
@@ -56,10 +54,8 @@ class MGNReIDHead(BaseModule):
         self.num_globals = len(self.num_stripes)
         num_feats = self.num_globals + sum(n for n in self.num_stripes if n > 1)
         self.out_channels = num_feats * feat_channels
-        act_cfg = dict(type="ReLU") if with_relu else None
         self.reductions = ModuleList(
-            ConvModule(in_channels, feat_channels, 1, norm_cfg=dict(type="BN"), act_cfg=act_cfg)
-            for _ in range(num_feats)
+            ConvModule(in_channels, feat_channels, 1, norm_cfg=dict(type="BN")) for _ in range(num_feats)
         )
         global_channels = feat_channels if classify_reduced else in_channels
         self.classifiers = ModuleList(
