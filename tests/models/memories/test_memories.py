@@ -137,6 +137,19 @@ def test_feature_dictionarys_entries_outlive_the_next_update():
     assert torch.equal(entries, draw(3, 4, 0)[0]) and torch.equal(entry_ids, draw(3, 4, 0)[1])
 
 
+@pytest.mark.parametrize("memory", [LookupTable, ClassCenters, FeatureDictionary])
+def test_samples_that_are_not_finite_do_not_enter(memory):
+    spoilt, clean = memory(5, 8), memory(5, 8)
+    feats, person_ids = draw(9, 4, 0)
+    dropped = feats.clone()
+    dropped[3, 1], dropped[6, 7] = torch.nan, -torch.inf
+    spoilt.update(dropped, person_ids)
+    rest = [i for i in range(9) if i not in (3, 6)]
+    clean.update(feats[rest], person_ids[rest])
+    for name, value in clean.state_dict().items():
+        assert torch.equal(spoilt.state_dict()[name], value), name
+
+
 def update_on_rank(rank, path):
     lut, queue = LookupTable(4, 8), CircularQueue(7, 8)
     for seed in range(5):
