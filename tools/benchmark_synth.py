@@ -45,8 +45,15 @@ LINES = ROOT / "docs/synth_benchmark.jsonl"
 SIZES = ROOT / "docs/synth_benchmark_sizes.json"
 PAGE = ROOT / "docs/synth_benchmark.md"
 # What of a config its figures depend on, beside the number of iterations.
-DIGESTED = ("model", "train_dataloader", "optim_wrapper", "param_scheduler", "custom_hooks")
-DIGESTED += ("test_dataloader", "test_evaluator")
+DIGESTED = (
+    "model",
+    "train_dataloader",
+    "optim_wrapper",
+    "param_scheduler",
+    "custom_hooks",
+    "test_dataloader",
+    "test_evaluator",
+)
 WEIGHTS_SEED = 1000  # of the set, with other persons and cameras, that the backbones' weights come from
 BEGIN, END = "<!-- tables: written by tools/benchmark_synth.py -->", "<!-- end of tables -->"
 
