@@ -4,6 +4,7 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
+from mmengine.runner import load_checkpoint
 from tiny_models import CONFIGS
 
 from mmpersonsearch.registry import DATASETS, HOOKS, METRICS, MODELS, TRANSFORMS
@@ -85,6 +86,7 @@ def test_all_stages_on_the_synthetic_set_start_from_the_weights(name, weights, t
     source = MODELS.build(Config.fromfile(CONFIGS / "reid" / weights).model).state_dict()
     torch.save({"state_dict": source}, tmp_path / "weights.pth")
     monkeypatch.setenv("SYNTH_WEIGHTS", str(tmp_path / "weights.pth"))
+    monkeypatch.setenv("OIM_CHECKPOINT", "none")
     torch.manual_seed(1)
     model = MODELS.build(Config.fromfile(CONFIGS / name).model)
     model.init_weights()
@@ -93,3 +95,20 @@ def test_all_stages_on_the_synthetic_set_start_from_the_weights(name, weights, t
     for key, value in own.items():
         name_in_source = re.search(r"(layer\d\.\d\.)?conv1\.weight$", key).group()
         assert torch.equal(value, source[f"backbone.{name_in_source}"]), key
+
+
+@pytest.mark.parametrize("name", ["inet/inet_r18_synth.py", "dc_inet/dc_inet_r18_synth.py"])
+def test_inet_on_the_synthetic_set_starts_from_oim(name, tmp_path, monkeypatch):
+    init_default_scope("mmpersonsearch")
+    torch.manual_seed(0)
+    source = MODELS.build(Config.fromfile(CONFIGS / "oim/oim_r18_synth.py").model).state_dict()
+    torch.save({"state_dict": source}, tmp_path / "oim.pth")
+    monkeypatch.setenv("OIM_CHECKPOINT", str(tmp_path / "oim.pth"))
+    torch.manual_seed(1)
+    cfg = Config.fromfile(CONFIGS / name)
+    model = MODELS.build(cfg.model)
+    model.init_weights()
+    load_checkpoint(model, cfg.load_from)
+    for key, value in model.state_dict().items():
+        if not re.search(r"\.loss_(id|pair)\.|num_batches_tracked$", key):  # I-Net's own losses
+            assert torch.equal(value, source[key.replace("part2", "shared_head")]), key

@@ -108,6 +108,7 @@ def test_resumed_equals_uninterrupted(stop, uninterrupted, scenes, teacher_check
 def test_resumed_equals_uninterrupted_by_iterations(config, num_workers, scenes, tmp_path, monkeypatch):
     """With the config's own loop; validation draws random numbers, too."""
     monkeypatch.setenv("SYNTH_WEIGHTS", "none")
+    monkeypatch.setenv("OIM_CHECKPOINT", "none")
     cfg = shrink(Config.fromfile(CONFIGS / config), scenes, tmp_path / "whole")
     cfg.train_dataloader.update(batch_size=2, num_workers=num_workers, persistent_workers=num_workers > 0)
     cfg.train_cfg.update(max_iters=2, val_interval=1)

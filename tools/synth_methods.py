@@ -38,6 +38,7 @@ BOT, MGN, AGW = ({"TEACHER_CHECKPOINT": f"configs/reid/{kind}_r18ibn_synth.py"} 
 DETECTOR = {"DETECTOR_CHECKPOINT": "configs/two_step/faster-rcnn_r18ibn_synth.py"}
 DET_50 = {"DETECTOR_CHECKPOINT": "configs/oim/faster-rcnn_r50-c4_synth.py"}
 OIM_50 = {"LUT_CHECKPOINT": "configs/oim/oim_r50_synth.py"}
+OIM_18 = {"OIM_CHECKPOINT": "configs/oim/oim_r18_synth.py"}
 _TDN, _FDPS = "configs/tdn/tdn_r18ibn_synth", "configs/fdps/fdps_r18_synth"
 
 
@@ -115,9 +116,9 @@ COMPARISONS = [
         "I-Net and DC-I-Net",
         2,
         {
-            "inet": Method("I-Net", "configs/inet/inet_r18_synth.py"),
-            "dc-inet-hep": Method("DC-I-Net, HEP", "configs/dc_inet/dc_inet_r18_synth_hep.py"),
-            "dc-inet": Method("DC-I-Net", "configs/dc_inet/dc_inet_r18_synth.py"),
+            "inet": Method("I-Net", "configs/inet/inet_r18_synth.py", OIM_18),
+            "dc-inet-hep": Method("DC-I-Net, HEP", "configs/dc_inet/dc_inet_r18_synth_hep.py", OIM_18),
+            "dc-inet": Method("DC-I-Net", "configs/dc_inet/dc_inet_r18_synth.py", OIM_18),
         },
     ),
 ]

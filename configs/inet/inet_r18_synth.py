@@ -1,6 +1,7 @@
 _base_ = [
     "../_base_/models/inet_r18.py",
     "../_base_/models/oim_synth_size.py",
+    "../_base_/models/synth_person_search_weights.py",
     "../_base_/datasets/synth.py",
     "../_base_/schedules/synth_400i_memories.py",
     "../_base_/iteration_runtime.py",
@@ -12,4 +13,5 @@ _base_.synth_size.roi_head.reid_head = dict(
 )
 model = _base_.synth_size
 train_dataloader = dict(batch_sampler=dict(type="IdentityPairBatchSampler"))
+load_from = _base_.person_search_weights
 custom_hooks = [dict(type="IdentityCountCheckHook")]

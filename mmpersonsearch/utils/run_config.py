@@ -7,6 +7,7 @@ from typing import Any
 
 from mmengine.config import Config, ConfigDict
 from mmengine.dataset import BaseDataset
+from mmengine.runner import find_latest_checkpoint
 
 from mmpersonsearch.registry import DATASETS
 
@@ -71,13 +72,19 @@ def resume_from(config: Config, resume: str | None) -> None:
 
     Args:
         config: Changed in place.
-        resume: ``None``: the config's own ``resume`` holds. ``auto``: go on from the work dir's latest checkpoint,
-            or start where there is none. Else a checkpoint.
+        resume: ``None``: the config's own ``resume`` holds. ``auto``: go on from the work dir's latest checkpoint, or
+            where there is none, start as without ``--resume``, from ``load_from`` if the config has one. Else a
+            checkpoint.
     """
     if resume is None:
         return
     config.resume = True
-    config.load_from = None if resume == "auto" else resume
+    if resume != "auto":
+        config.load_from = resume
+    elif find_latest_checkpoint(config.work_dir) is not None:
+        config.load_from = None  # MMEngine would resume from it, not from the work dir
+    else:
+        config.resume = False
 
 
 def use_mixed_precision(config: Config, has_accelerator: bool) -> None:

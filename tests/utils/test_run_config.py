@@ -75,13 +75,20 @@ def test_a_config_without_search_metric_is_named(tmp_path, text):
 
 
 @pytest.mark.parametrize(
-    ("resume", "expected"),
-    [(None, (False, "weights.pth")), ("auto", (True, None)), ("a.pth", (True, "a.pth"))],
+    ("resume", "first", "later"),
+    [
+        (None, (False, "weights.pth"), (False, "weights.pth")),
+        ("auto", (False, "weights.pth"), (True, None)),
+        ("a.pth", (True, "a.pth"), (True, "a.pth")),
+    ],
 )
-def test_resume(resume, expected):
-    config = Config(dict(resume=False, load_from="weights.pth"))
-    resume_from(config, resume)
-    assert (config.resume, config.load_from) == expected
+def test_resume(resume, first, later, tmp_path):
+    """A training that has no checkpoint yet starts from the weights of its config, one that has goes on from that."""
+    for expected in (first, later):
+        config = Config(dict(resume=False, load_from="weights.pth", work_dir=str(tmp_path)))
+        resume_from(config, resume)
+        assert (config.resume, config.load_from) == expected
+        (tmp_path / "last_checkpoint").write_text(str(tmp_path / "iter_1.pth"))
 
 
 @pytest.mark.parametrize(
