@@ -109,6 +109,8 @@ COMPARISONS = [
             "fdps-flatten": Method("Flatten", f"{_FDPS}_flatten.py"),
             "fdps-parameter-base": Method("1x1 convolutions (Parameter-base)", f"{_FDPS}_parameter-base.py"),
             "fdps": Method("FDPS", f"{_FDPS}.py"),
+            "fdps-boim-w": Method("FDPS, w of BOIM", f"{_FDPS}_boim-w.py"),
+            "fdps-boim-neg": Method("FDPS, L_neg of BOIM", f"{_FDPS}_boim-neg.py"),
             "fdps-boim": Method("FDPS, BOIM", f"{_FDPS}_boim.py"),
         },
     ),
