@@ -6,6 +6,9 @@ _base_ = [
     "../_base_/iteration_runtime.py",
 ]
 
-_base_.synth_size.roi_head.reid_head = dict(num_ids=_base_.num_ids, loss_id=dict(queue_size=_base_.queue_size))
+# With weight 1 the embedding's loss leaves little of the shared layers to detection in so short a schedule.
+_base_.synth_size.roi_head.reid_head = dict(
+    num_ids=_base_.num_ids, loss_id=dict(queue_size=_base_.queue_size, loss_weight=0.3)
+)
 model = _base_.synth_size
 custom_hooks = [dict(type="IdentityCountCheckHook")]
