@@ -1,5 +1,6 @@
 """Balanced Online Instance Matching (BOIM) loss."""
 
+import math
 from typing import Any
 
 import torch
@@ -12,19 +13,20 @@ from .oim_loss import OIMLoss
 
 
 @torch.no_grad()
-def center_density(centers: Tensor) -> Tensor:
+def center_density(centers: Tensor, alpha: float | None = None) -> Tensor:
     r"""How close identities' centres lie: :math:`w = \sum_{ij} \exp(v_i^T v_j + \alpha)` (Yang et al., equation 10).
 
-    The paper's alpha is -2 log L here, which makes the sum a mean: w does not depend on the number of identities. Empty
-    (zero) rows take part. The (L, L) product is the only large intermediate.
+    Empty (zero) rows take part. The (L, L) product is the only large intermediate.
 
     Args:
         centers: (L, D) L2-normalised or zero.
+        alpha: Which range w has; -2 log L by default, which makes the sum a mean, whatever the number of identities.
 
     Returns:
-        Scalar in [1, e] without a graph; 1 for empty centres.
+        Scalar without a graph; by default in [1, e], and 1 for empty centres.
     """
-    return (centers @ centers.t()).exp_().mean()
+    mean = (centers @ centers.t()).exp_().mean()
+    return mean if alpha is None else mean * math.exp(alpha + 2 * math.log(len(centers)))
 
 
 def negative_category_loss(similarities: Tensor, person_ids: Tensor, sigma: float, beta: float) -> Tensor:
@@ -59,14 +61,14 @@ class BalancedOIMLoss(OIMLoss):
     LUT and CQ, and when they are updated, are :class:`OIMLoss`'s; w and L_neg see the LUT as it was before the batch,
     w once a call and without gradient.
 
-    The paper gives neither sigma nor beta nor alpha. The defaults of sigma and beta are this package's: a negative is
-    hard from half the positive similarity on, and not pushed below 0.2. alpha is -2 log ``num_ids``. The paper shows
-    tau = 1/30 (figure 3), ``scale`` 30.
+    The paper gives neither sigma nor beta nor alpha. The defaults are this package's: a negative is hard from half the
+    positive similarity on, and not pushed below 0.2; w is a mean. The paper shows tau = 1/30 (figure 3), ``scale`` 30.
 
     Args:
         args: See :class:`OIMLoss`.
         sigma: Least share of the positive similarity that makes a negative hard.
         beta: Similarity below which a negative gives no loss.
+        alpha: Shifts the range of w, see :func:`center_density`; -2 log ``num_ids`` by default.
         with_w: Whether L_oim is multiplied by w.
         with_neg: Whether L_neg is added.
         kwargs: See :class:`OIMLoss`.
@@ -77,6 +79,7 @@ class BalancedOIMLoss(OIMLoss):
         *args: Any,
         sigma: float = 0.5,
         beta: float = 0.2,
+        alpha: float | None = None,
         with_w: bool = True,
         with_neg: bool = True,
         **kwargs: Any,
@@ -84,6 +87,7 @@ class BalancedOIMLoss(OIMLoss):
         super().__init__(*args, **kwargs)
         self.sigma = sigma
         self.beta = beta
+        self.alpha = alpha
         self.with_w = with_w
         self.with_neg = with_neg
 
@@ -91,7 +95,7 @@ class BalancedOIMLoss(OIMLoss):
         """See :meth:`OIMLoss.sum_of_losses`."""
         loss = super().sum_of_losses(logits, person_ids)
         if self.with_w:
-            loss = center_density(self.lut.features) * loss
+            loss = center_density(self.lut.features, self.alpha) * loss
         if self.with_neg:
             similarities = logits[:, : self.num_ids] / self.scale
             loss = loss + negative_category_loss(similarities, person_ids, self.sigma, self.beta).sum()

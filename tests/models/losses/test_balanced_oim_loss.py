@@ -119,7 +119,20 @@ def test_density_by_hand():
     assert center_density(centers).item() == pytest.approx((2 * math.e + 2 * math.exp(0.5) + 5) / 9)
     assert center_density(torch.zeros(4, 3)) == 1
     assert center_density(F.normalize(torch.ones(4, 3))).item() == pytest.approx(math.e)  # the densest
+    assert center_density(centers, alpha=0.0).item() == pytest.approx(2 * math.e + 2 * math.exp(0.5) + 5)
+    assert center_density(centers, alpha=-1.0).item() == pytest.approx(2 + 2 * math.exp(-0.5) + 5 / math.e)
     assert not center_density(centers.requires_grad_()).requires_grad
+
+
+def test_alpha_scales_the_oim_term():
+    batch = draw(9, 1)
+    losses = []
+    for with_neg, alpha in ((True, None), (False, None), (True, -2 * math.log(IDS) - 1)):
+        boim = build(with_neg=with_neg, alpha=alpha)
+        boim(*draw(9, 0))
+        losses.append(boim(*batch).item())
+    whole, oim, shifted = losses
+    assert shifted - (whole - oim) == pytest.approx(oim / math.e)
 
 
 def test_negatives_by_hand():
@@ -164,7 +177,7 @@ def test_w_is_computed_once_a_step(monkeypatch):
 
     shapes = []
     monkeypatch.setattr(
-        balanced_oim_loss, "center_density", lambda v: shapes.append(v.shape) or torch.ones(()).double()
+        balanced_oim_loss, "center_density", lambda v, alpha: shapes.append(v.shape) or torch.ones(()).double()
     )
     boim = build()
     boim(*draw(9, 0))
