@@ -12,10 +12,7 @@ _base_.synth_size.roi_head.reid_head = dict(
     num_ids=_base_.num_ids, loss_pair=dict(dictionary_size=40 * 16), pool_size=50
 )
 _base_.synth_size.roi_head.update(
-    part2=dict(
-        _base_.synth_size.roi_head.shared_head,
-        init_cfg=_base_.part2_weights if _base_.person_search_weights else _base_.synth_init,
-    ),
+    part2=dict(_base_.synth_size.roi_head.shared_head, init_cfg=_base_.part2_weights or _base_.synth_init),
     reid_roi_extractor=_base_.synth_size.roi_head.bbox_roi_extractor,
     max_rois_per_img=8,
 )

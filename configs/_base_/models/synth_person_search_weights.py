@@ -3,4 +3,6 @@
 oim_checkpoint = "{{$OIM_CHECKPOINT:work_dirs/oim_r18_synth/iter_400.pth}}"
 person_search_weights = oim_checkpoint if oim_checkpoint != "none" else None
 # DC-I-Net's Part-2 is another copy of OIM's shared head.
-part2_weights = dict(type="Pretrained", checkpoint=person_search_weights, prefix="roi_head.shared_head.")
+part2_weights = person_search_weights and dict(
+    type="Pretrained", checkpoint=person_search_weights, prefix="roi_head.shared_head."
+)

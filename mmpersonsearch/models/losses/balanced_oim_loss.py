@@ -26,7 +26,7 @@ def center_density(centers: Tensor, alpha: float | None = None) -> Tensor:
         Scalar without a graph; by default in [1, e], and 1 for empty centres.
     """
     mean = (centers @ centers.t()).exp_().mean()
-    return mean if alpha is None else mean * math.exp(alpha + 2 * math.log(len(centers)))
+    return mean if alpha is None else mean * len(centers) ** 2 * math.exp(alpha)
 
 
 def negative_category_loss(similarities: Tensor, person_ids: Tensor, sigma: float, beta: float) -> Tensor:
