@@ -10,6 +10,7 @@ from tiny_models import CONFIGS
 from mmpersonsearch.registry import DATASETS, HOOKS, METRICS, MODELS, TRANSFORMS
 
 LEAVES = sorted(path for path in CONFIGS.rglob("*.py") if "_base_" not in path.relative_to(CONFIGS).parts)
+TATTOOS = "projects/tattoo_search/configs"
 
 
 @pytest.mark.parametrize("path", LEAVES, ids=[path.stem for path in LEAVES])
@@ -97,15 +98,23 @@ def test_all_stages_on_the_synthetic_set_start_from_the_weights(name, weights, t
         assert torch.equal(value, source[f"backbone.{name_in_source}"]), key
 
 
-@pytest.mark.parametrize("name", ["inet/inet_r18_synth.py", "dc_inet/dc_inet_r18_synth.py"])
-def test_inet_on_the_synthetic_set_starts_from_oim(name, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("name", "oim"),
+    [
+        ("configs/inet/inet_r18_synth.py", "configs/oim/oim_r18_synth.py"),
+        ("configs/dc_inet/dc_inet_r18_synth.py", "configs/oim/oim_r18_synth.py"),
+        (f"{TATTOOS}/inet_r18_tattoo-synth.py", f"{TATTOOS}/oim_r18_tattoo-synth.py"),
+        (f"{TATTOOS}/dc_inet_r18_tattoo-synth.py", f"{TATTOOS}/oim_r18_tattoo-synth.py"),
+    ],
+)
+def test_inet_on_synthetic_sets_starts_from_oim(name, oim, tmp_path, monkeypatch):
     init_default_scope("mmpersonsearch")
     torch.manual_seed(0)
-    source = MODELS.build(Config.fromfile(CONFIGS / "oim/oim_r18_synth.py").model).state_dict()
+    source = MODELS.build(Config.fromfile(CONFIGS.parent / oim).model).state_dict()
     torch.save({"state_dict": source}, tmp_path / "oim.pth")
     monkeypatch.setenv("OIM_CHECKPOINT", str(tmp_path / "oim.pth"))
     torch.manual_seed(1)
-    cfg = Config.fromfile(CONFIGS / name)
+    cfg = Config.fromfile(CONFIGS.parent / name)
     model = MODELS.build(cfg.model)
     model.init_weights()
     load_checkpoint(model, cfg.load_from)

@@ -181,7 +181,8 @@ def read_tiny_config(path, tattoos, work_dir):
 
 
 @pytest.mark.parametrize("name", [path.stem for path in LEAVES if path.stem.endswith("_tattoo-synth")])
-def test_a_model_is_trained_and_tested_by_both_protocols(name, tattoos, tmp_path):
+def test_a_model_is_trained_and_tested_by_both_protocols(name, tattoos, tmp_path, monkeypatch):
+    monkeypatch.setenv("OIM_CHECKPOINT", "none")
     runner = Runner.from_cfg(read_tiny_config(PROJECT / f"configs/{name}.py", tattoos, tmp_path / name))
     runner.train()
     boxes = runner.val_evaluator.metrics[0].protocol_record

@@ -1,8 +1,9 @@
 _base_ = [
     "../../../configs/_base_/models/inet_r18.py",
     "./_base_/tattoo_synth_size.py",
+    "./_base_/tattoo_synth_oim_weights.py",
     "./_base_/tattoo_synth.py",
-    "../../../configs/_base_/schedules/synth_400i.py",
+    "../../../configs/_base_/schedules/synth_400i_memories.py",
     "../../../configs/_base_/iteration_runtime.py",
 ]
 
@@ -12,4 +13,5 @@ _base_.synth_size.roi_head.reid_head = dict(
 )
 model = _base_.synth_size
 train_dataloader = dict(batch_sampler=dict(type="IdentityPairBatchSampler"))
+load_from = _base_.oim_weights
 custom_hooks = [dict(type="IdentityCountCheckHook")]
