@@ -145,6 +145,19 @@ def test_crops_of_cocos_form(tool, prw_root, tmp_path):
         tool("crop_reid", *coco[:4], "--split", "train", "--out", tmp_path / "b")
 
 
+def test_crops_of_other_things_than_persons(tool, prw_root, tmp_path):
+    tool("to_coco", "--dataset", "PRW", "--data-root", prw_root, "--split", "train", "--out", tmp_path / "coco")
+    content = (tmp_path / "coco/train.json").read_text()
+    (tmp_path / "vehicles.json").write_text(content.replace('"name": "person"', '"name": "vehicle"'))
+    tool("crop_reid", "--dataset", "PRW", "--data-root", prw_root, "--split", "train", "--out", tmp_path / "a")
+    coco = ("--dataset", "COCO", "--data-root", prw_root, "--ann-file", tmp_path / "vehicles.json")
+    options = (*coco, "--img-prefix", "frames", "--split", "train")
+    tool("crop_reid", *options, "--class-name", "vehicle", "--out", tmp_path / "b")
+    assert files(tmp_path / "a") == files(tmp_path / "b")
+    with pytest.raises(SystemExit, match="vehicle"):
+        tool("crop_reid", *options, "--out", tmp_path / "b")
+
+
 def test_help_says_what_cuhk_loses(tool, capsys):
     with pytest.raises(SystemExit):
         tool("to_coco", "--help")

@@ -20,6 +20,7 @@ def add_dataset_arguments(parser: ArgumentParser, names: tuple[str, ...]) -> Non
     if "COCO" in names:
         parser.add_argument("--ann-file", help="COCO: json of annotations")
         parser.add_argument("--img-prefix", default="", help="COCO: folder of the images in the data root")
+        parser.add_argument("--class-name", default="person", help="COCO: what is annotated (person)")
 
 
 def build_dataset(args: Namespace) -> PersonSearchDataset:
@@ -33,5 +34,8 @@ def build_dataset(args: Namespace) -> PersonSearchDataset:
         raise SystemExit("--dataset COCO needs --ann-file")
     # To this data set, queries tell a test split from a training split, which the crops do not depend on.
     return CocoPersonSearchDataset(
-        data_root=args.data_root, ann_file=args.ann_file, data_prefix=dict(img_path=args.img_prefix)
+        data_root=args.data_root,
+        ann_file=args.ann_file,
+        data_prefix=dict(img_path=args.img_prefix),
+        metainfo=dict(classes=(args.class_name,)),
     )
