@@ -15,8 +15,8 @@ setup: ## virtual environment .venv with pinned packages (about 12 minutes once,
 demo: setup ## train and test on the synthetic set, results in work_dirs/demo (about 15 minutes; goes on where it stopped)
 	@$(PY) tools/demo.py
 
-test: setup ## run the tests
-	@$(PY) -m pytest
+test: setup ## run the tests, one process a core
+	@OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --maxprocesses 8
 
 lint: setup ## check style
 	@$(PY) -m ruff check $(SOURCES)
