@@ -16,7 +16,7 @@ demo: setup ## train and test on the synthetic set, results in work_dirs/demo (a
 	@$(PY) tools/demo.py
 
 test: setup ## run the tests, one process a core
-	@OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --maxprocesses 8
+	@OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --maxprocesses 8 --dist worksteal
 
 lint: setup ## check style
 	@$(PY) -m ruff check $(SOURCES)
