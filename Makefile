@@ -15,8 +15,9 @@ setup: ## virtual environment .venv with pinned packages (about 12 minutes once,
 demo: setup ## train and test on the synthetic set, results in work_dirs/demo (about 15 minutes; goes on where it stopped)
 	@$(PY) tools/demo.py
 
-test: setup ## run the tests, one process a core
-	@OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --maxprocesses 8 --dist worksteal
+# A process takes about 2 GiB.
+test: setup ## run the tests, one process a core, at most four
+	@OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 lint: setup ## check style
 	@$(PY) -m ruff check $(SOURCES)
