@@ -1,6 +1,7 @@
 """Search for tattoos: the project's configs, and search by the model's boxes and by whole images, end to end."""
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -19,9 +20,11 @@ from mmpersonsearch.registry import DATASETS, HOOKS, METRICS, MODELS, TRANSFORMS
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = ROOT / "projects/tattoo_search"
-LEAVES = sorted(PROJECT.glob("configs/*.py"))
-sys.path[:0] = [str(ROOT), str(PROJECT / "tools")]
+WEIGHTS = PROJECT / "configs/bot_r18ibn_tattoo-synth.py"  # the Re-ID model that OIM starts from
+LEAVES = sorted(path for path in PROJECT.glob("configs/*.py") if path != WEIGHTS)
+sys.path[:0] = [str(ROOT), str(PROJECT / "tools"), str(ROOT / "tools/dataset_converters")]
 
+import crop_reid  # noqa: E402
 import make_tattoos  # noqa: E402
 
 from projects.tattoo_search.tattoo_search import WholeImageSearchDataset  # noqa: E402
@@ -48,7 +51,7 @@ def test_config_builds(path):
     assert cfg.val_dataloader == cfg.test_dataloader
 
 
-@pytest.mark.parametrize("path", LEAVES, ids=[path.stem for path in LEAVES])
+@pytest.mark.parametrize("path", [*LEAVES, WEIGHTS], ids=lambda path: path.stem)
 def test_config_is_documented_and_short(path):
     assert path.stem in (PROJECT / "README.md").read_text()
     lines = [line for line in path.read_text().splitlines() if line.strip() and not line.startswith("#")]
@@ -178,6 +181,36 @@ def read_tiny_config(path, tattoos, work_dir):
     # An untrained detector is sure of nothing.
     cfg.model.test_cfg.rcnn.score_thr = cfg.val_evaluator.det_thr = cfg.test_evaluator.det_thr = 0.0
     return cfg
+
+
+def test_weights_for_oim_come_from_crops_of_tattoos(tattoos, tmp_path, monkeypatch):
+    out = tmp_path / "crops"
+    for split in ("train", "test"):
+        source = f"--data-root {tattoos} --split {split} --ann-file {split}.json --img-prefix images"
+        crop_reid.main(f"--dataset COCO --class-name tattoo {source} --size 96 96 --out {out}".split())
+    monkeypatch.setenv("TATTOO_REID_ROOT", f"{out}/")
+    init_default_scope("mmpersonsearch")
+    cfg = Config.fromfile(WEIGHTS)
+    for loader, split in ((cfg.train_dataloader, "train"), (cfg.test_dataloader, "test")):
+        dataset = DATASETS.build(loader.dataset)
+        content = json.loads((tattoos / f"{split}.json").read_text())
+        assert len(dataset) == sum(one["person_id"] >= 0 for one in content["annotations"])
+        packed = [dataset[0] for _ in range(20)]
+        assert {one["inputs"].shape for one in packed} == {(3, 96, 96)}
+        assert not any(one["data_samples"].get("flip") for one in packed)
+    assert cfg.val_dataloader == cfg.test_dataloader
+
+    torch.manual_seed(0)
+    source = MODELS.build(cfg.model).state_dict()
+    torch.save({"state_dict": source}, tmp_path / "weights.pth")
+    monkeypatch.setenv("SYNTH_WEIGHTS", str(tmp_path / "weights.pth"))
+    model = MODELS.build(Config.fromfile(PROJECT / "configs/oim_r18_tattoo-synth.py").model)
+    model.init_weights()
+    own = {name: value for name, value in model.state_dict().items() if re.search(r"conv\d\.weight$", name)}
+    filled = {name: re.search(r"(layer\d\.\d\.)?conv\d\.weight$", name).group() for name in own}
+    assert len(set(filled.values())) == 17  # ResNet-18's convolutions
+    for name, name_in_source in filled.items():
+        assert torch.equal(own[name], source[f"backbone.{name_in_source}"]), name
 
 
 @pytest.mark.parametrize("name", [path.stem for path in LEAVES if path.stem.endswith("_tattoo-synth")])

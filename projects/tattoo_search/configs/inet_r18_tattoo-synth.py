@@ -3,7 +3,7 @@ _base_ = [
     "./_base_/tattoo_synth_size.py",
     "./_base_/tattoo_synth_oim_weights.py",
     "./_base_/tattoo_synth.py",
-    "../../../configs/_base_/schedules/synth_400i_memories.py",
+    "./_base_/tattoo_1600i.py",
     "../../../configs/_base_/iteration_runtime.py",
 ]
 
