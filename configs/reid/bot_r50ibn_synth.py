@@ -1,4 +1,8 @@
-# BoT on ResNet-50-IBN: weights for OIM and its kin to start from (synth_weights.py).
+# BoT on ResNet-50-IBN: weights for OIM and its kin to start from (synth_weights.py). After ResNet-18's 300 iterations it
+# knows about half as much, too little for OIM to start from.
 _base_ = "./bot_r18ibn_synth.py"
 
 model = dict(backbone=dict(depth=50), head=dict(in_channels=2048))
+max_iters = 900
+train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
+_base_.param_scheduler[1].end = max_iters
