@@ -39,6 +39,21 @@ def test_config_builds(path):
         assert reid.head.num_ids == cfg.num_ids
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        path
+        for path in (*LEAVES, *sorted((CONFIGS.parent / TATTOOS).glob("*.py")))
+        if "synth" in path.stem and "whole-image" not in path.stem
+    ],
+    ids=lambda path: path.stem,
+)
+def test_a_schedule_of_iterations_ends_with_training(path):
+    cfg = Config.fromfile(path)
+    assert cfg.param_scheduler[-1].end == cfg.train_cfg.max_iters == cfg.train_cfg.val_interval
+    assert all(one.begin < one.end and not one.by_epoch for one in cfg.param_scheduler)
+
+
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("oim/*_kd-det*.py")), ids=lambda path: path.stem)
 def test_a_detectors_student_has_the_teacher_that_its_config_trains(path):
     cfg = Config.fromfile(path)
