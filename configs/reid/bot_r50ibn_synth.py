@@ -1,5 +1,5 @@
 # BoT on ResNet-50-IBN: weights for OIM and its kin to start from (synth_weights.py). After the 300 iterations of
-# ResNet-18 it knows about half as much, too little for OIM to start from.
+# ResNet-18 it knows about half as much.
 _base_ = "./bot_r18ibn_synth.py"
 
 model = dict(backbone=dict(depth=50), head=dict(in_channels=2048))
