@@ -20,7 +20,7 @@ def add_dataset_arguments(parser: ArgumentParser, names: tuple[str, ...]) -> Non
     if "COCO" in names:
         parser.add_argument("--ann-file", help="COCO: json of annotations")
         parser.add_argument("--img-prefix", default="", help="COCO: folder of the images in the data root")
-        parser.add_argument("--class-name", default="person", help="COCO: what is annotated (person)")
+        parser.add_argument("--class-name", default="person", help="COCO: what is annotated")
 
 
 def build_dataset(args: Namespace) -> PersonSearchDataset:
