@@ -44,6 +44,8 @@ class ResNetIBN(BaseModule):
         stem_padding: Padding of the stem's max pooling. fast-reid's networks have 0 and round the size up.
         norm_eval: Whether the batch norms keep their statistics in training, as is usual with pretrained weights and
             few images a batch; their scales and shifts are trained all the same.
+        zero_init_residual: Whether random weights have the last norm of each block at 0, so that a block starts as the
+            identity (Goyal et al., 2017), as MMDetection's ResNet has it.
         init_cfg: ``dict(type='Pretrained', checkpoint=...)`` with a file or address of IBN-Net weights, each of
             this part's parameters must be in it; ``'none'`` as checkpoint, or no ``init_cfg``: random (He et al.).
             ``prefix='backbone.'`` takes them from a checkpoint of a whole model.
@@ -74,6 +76,7 @@ class ResNetIBN(BaseModule):
         stem_relu: bool = True,
         stem_padding: int = 1,
         norm_eval: bool = False,
+        zero_init_residual: bool = False,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg or list(self.random_init))
@@ -91,6 +94,7 @@ class ResNetIBN(BaseModule):
         self.stage_blocks = stage_blocks or {}
         self.ibn_stages = tuple(ibn_stages)
         self.norm_eval = norm_eval
+        self.zero_init_residual = zero_init_residual
         if self.with_stem:
             self._make_stem(stem_relu, stem_padding)
         for stage in stages:
@@ -148,14 +152,20 @@ class ResNetIBN(BaseModule):
             ValueError: The checkpoint lacks parameters of this part, or has them in another shape.
         """
         checkpoint = self.init_cfg.get("checkpoint") if isinstance(self.init_cfg, dict) else None
-        if checkpoint is None:
-            super().init_weights()
-        elif checkpoint == "none":
+        if checkpoint == "none":
             _say_from_scratch()
             self.init_cfg = list(self.random_init)
+        if checkpoint in (None, "none"):
             super().init_weights()
+            if self.zero_init_residual:
+                self._zero_last_norms()
         else:
             self._load_pretrained(checkpoint, self.init_cfg.get("prefix", ""))
+
+    def _zero_last_norms(self) -> None:
+        for module in self.modules():
+            if isinstance(module, BasicBlock | Bottleneck):
+                nn.init.zeros_((module.norm3 if isinstance(module, Bottleneck) else module.norm2).weight)
 
     def _load_pretrained(self, path: str, prefix: str) -> None:
         weights = load_checkpoint_file(path)

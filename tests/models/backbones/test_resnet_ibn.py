@@ -176,3 +176,26 @@ def test_batch_norms_may_keep_their_statistics_in_training(norm_eval):
     assert net.layer1[0].bn1.BN.weight.grad.abs().sum() > 0  # scales learn all the same
     if norm_eval:
         assert torch.allclose(out, net.eval()(images)[-1], rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("depth", [18, 50])
+@pytest.mark.parametrize("init_cfg", [None, dict(type="Pretrained", checkpoint="none")])
+def test_blocks_may_start_as_the_identity(depth, init_cfg):
+    network = ResNetIBN(depth, stages=(2, 3), zero_init_residual=True, init_cfg=init_cfg)
+    network.init_weights()
+    x = torch.rand(2, 64 * (4 if depth == 50 else 1), 8, 8)
+    for layer in (network.layer2, network.layer3):
+        first, *others = layer
+        # The first block's shortcut changes the shape; what is added to it is 0.
+        assert torch.equal(first(x), first.downsample(x).relu())
+        x = first(x)
+        for block in others:
+            assert torch.equal(block(x), x)
+
+
+def test_pretrained_weights_are_not_reset(tmp_path):
+    torch.save(ResNetIBN(18).state_dict(), tmp_path / "weights.pth")
+    init_cfg = dict(type="Pretrained", checkpoint=str(tmp_path / "weights.pth"))
+    network = ResNetIBN(18, zero_init_residual=True, init_cfg=init_cfg)
+    network.init_weights()
+    assert torch.equal(network.layer1[0].bn2.weight, torch.ones(64))
