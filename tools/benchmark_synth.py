@@ -27,6 +27,7 @@ import platform
 import subprocess
 import sys
 import time
+from collections import ChainMap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -107,18 +108,26 @@ class Bench:
             names: Methods.
             seeds: In the order in which they are gone through.
         """
-        for wait in (False, True):  # what other processes are at comes last
+        for wait in (False, True):  # what other processes are at, and what needs it, comes last
             for seed in seeds:
                 missing = [name for name in names if not self.has_line(name, seed)]
-                needed = {t.folder: t for name in missing for t in self.plan_needed(name, seed).values()}
-                for folder, training in sorted(needed.items()):
+                needed = {name: {t.folder: t for t in self.plan_needed(name, seed).values()} for name in missing}
+                elsewhere = set()
+                for folder, training in sorted(dict(ChainMap(*needed.values())).items()):
                     with self.lock(folder.name, wait) as is_ours:
                         if is_ours:
                             self.train(training)
+                        else:
+                            elsewhere.add(folder)
                 for name in missing:
-                    with self.lock(f"{name}_seed{seed}", wait) as is_ours:
-                        if is_ours and not self.has_line(name, seed):
-                            self._add_line(self.run(name, seed))
+                    if elsewhere.isdisjoint(needed[name]):
+                        self._run_unless_begun(name, seed, wait)
+
+    def _run_unless_begun(self, name: str, seed: int, wait: bool) -> None:
+        # The lock is that of the training, which other methods may need.
+        with self.lock(self.folder(name, seed).name, wait) as is_ours:
+            if is_ours and not self.has_line(name, seed):
+                self._add_line(self.run(name, seed))
 
     @contextmanager
     def lock(self, name: str, wait: bool = True) -> Iterator[bool]:
@@ -179,6 +188,17 @@ class Bench:
             self._planned[key] = Training(config, folder, seed, needs, self._digest(config, needs))
         return self._planned[key]
 
+    def _trained(self, name: str, seed: int) -> Training:
+        """The training that a method's row names: its own, or a two-step model's detector."""
+        if METHODS[name].is_two_step:
+            return self.plan_needed(name, seed)["DETECTOR_CHECKPOINT"]
+        return self.plan(name, seed)
+
+    def folder(self, name: str, seed: int) -> Path:
+        """Where a method is trained, or put together, and tested."""
+        iterations = self._trained(name, seed).config.train_cfg.max_iters
+        return self.work_dir / f"{Path(METHODS[name].config).stem}_{iterations}i_seed{seed}"
+
     def digest(self, name: str, seed: int) -> str:
         """Fingerprint of all configs that a method's figures depend on; of the code it knows nothing."""
         if not METHODS[name].is_two_step:
@@ -198,10 +218,8 @@ class Bench:
         Returns:
             The run's line.
         """
-        method, digest = METHODS[name], self.digest(name, seed)
-        trained = self.plan_needed(name, seed)["DETECTOR_CHECKPOINT"] if method.is_two_step else self.plan(name, seed)
-        iterations = trained.config.train_cfg.max_iters
-        folder = self.work_dir / f"{Path(method.config).stem}_{iterations}i_seed{seed}"
+        method, digest, folder = METHODS[name], self.digest(name, seed), self.folder(name, seed)
+        trained = self._trained(name, seed)
         if method.is_two_step:
             checkpoint = self._join(name, seed, folder / "joined.pth", digest)
         else:
@@ -216,7 +234,7 @@ class Bench:
             config=method.config,
             digest=digest,
             budget=BUDGETS[name],
-            iterations=iterations,
+            iterations=trained.config.train_cfg.max_iters,
             **{figure: round(result[key], 4) for figure, key in FIGURES.items() if key in result},
             curve=read_curve(folder),
             data=result.get("protocol", {}).get("data"),

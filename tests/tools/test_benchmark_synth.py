@@ -153,7 +153,8 @@ def test_finished_runs_are_not_run_again_unless_configs_change(tmp_path, monkeyp
 def test_what_another_process_has_begun_comes_last(tmp_path, monkeypatch, stand_ins):
     names = ["oim-star", "tdn-bot", "wo-ktb", "baseline"]
     bench, other = benchmark_synth.Bench(tmp_path), benchmark_synth.Bench(tmp_path)
-    with other.lock("oim-star_seed0"), other.lock("wo-ktb_seed0"), bench.lock("wo-ktb_seed0", wait=False) as is_ours:
+    begun = [bench.folder(name, 0).name for name in ("oim-star", "wo-ktb")]
+    with other.lock(begun[0]), other.lock(begun[1]), bench.lock(begun[1], wait=False) as is_ours:
         assert not is_ours
         with monkeypatch.context() as patched:  # without a second round, which would wait
             patched.setattr(
@@ -164,6 +165,19 @@ def test_what_another_process_has_begun_comes_last(tmp_path, monkeypatch, stand_
     other._add_line(line("oim-star", 0, 0.2))
     bench.run_all(names, [0])
     assert ("oim-star", 0) not in stand_ins and stand_ins.count(("wo-ktb", 0)) == 1
+
+
+def test_what_needs_another_process_training_comes_last(tmp_path, monkeypatch, stand_ins):
+    """DET_50, a row of its own, teaches the second method."""
+    names = ["det-r50", "oim-r18-kd-both", "oim-r18-kd-reid"]
+    bench, other = benchmark_synth.Bench(tmp_path), benchmark_synth.Bench(tmp_path)
+    with other.lock(bench.folder("det-r50", 0).name), monkeypatch.context() as patched:
+        patched.setattr(benchmark_synth.Bench, "lock", functools.partialmethod(never_wait, benchmark_synth.Bench.lock))
+        bench.run_all(names, [0])
+    assert [one for one in stand_ins if one != "oim_r50_synth_800i_seed0"] == [("oim-r18-kd-reid", 0)]
+    other._add_line(line("det-r50", 0, 0.2))
+    bench.run_all(names, [0])
+    assert stand_ins[-3:] == ["faster-rcnn_r50-c4_synth_800i_seed0", "oim_r50_synth_800i_seed0", ("oim-r18-kd-both", 0)]
 
 
 def never_wait(self, original, name, wait=True):
