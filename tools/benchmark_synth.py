@@ -113,7 +113,7 @@ class Bench:
                 missing = [name for name in names if not self.has_line(name, seed)]
                 needed = {name: {t.folder: t for t in self.plan_needed(name, seed).values()} for name in missing}
                 elsewhere = set()
-                for folder, training in sorted(dict(ChainMap(*needed.values())).items()):
+                for folder, training in sorted(ChainMap(*needed.values()).items()):
                     with self.lock(folder.name, wait) as is_ours:
                         if is_ours:
                             self.train(training)

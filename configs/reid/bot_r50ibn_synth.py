@@ -1,5 +1,5 @@
-# BoT on ResNet-50-IBN: weights for OIM and its kin to start from (synth_weights.py). From scratch, its blocks start as
-# the identity: without it, the features' mean outweighs what they say of persons, and OIM does not start from them
+# BoT on ResNet-50-IBN: weights for OIM and its kin to start from (synth_weights.py). Its blocks start as the
+# identity: otherwise the mean of its features outweighs what they say of persons, and OIM does not start from them
 # (docs/synth_benchmark.md).
 _base_ = "./bot_r18ibn_synth.py"
 
