@@ -9,7 +9,7 @@ export PYTHON
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: ## virtual environment .venv with pinned packages (about 12 minutes once, MMCV is compiled)
+setup: ## virtual environment .venv with pinned packages (12 to 18 minutes once, MMCV is compiled)
 	@tools/setup.sh
 
 demo: setup ## train and test on the synthetic set, results in work_dirs/demo (about 15 minutes; goes on where it stopped)
