@@ -79,7 +79,7 @@ ensure_mmcv_ops() {
     die "$VENV is damaged, see the error above. Remove $VENV and run make again."
   say "MMCV is installed without working operators: ${error##*$'\n'}"
   say "That happens when it was built before PyTorch was there, or when pip kept such a build."
-  say "Building it again, past pip's cache (11 to 15 minutes on two cores)"
+  say "Building it again, past pip's cache (11 to 16 minutes on two cores)"
   check_compiler
   pip_install --no-build-isolation --no-cache-dir --force-reinstall --no-deps onedl-mmcv
   mmcv_ops_load ||
@@ -95,7 +95,7 @@ set_up() {
   pip_install -U pip setuptools wheel
   say "[2/5] PyTorch (a download of 0.2 to 3 GB the first time)"
   pip_install -r requirements/build.txt
-  say "[3/5] MMEngine, MMCV, MMDetection, MMPretrain (compiles MMCV once: 11 to 15 minutes on two cores; pip keeps the result)"
+  say "[3/5] MMEngine, MMCV, MMDetection, MMPretrain (compiles MMCV once: 11 to 16 minutes on two cores; pip keeps the result)"
   "$PY" -c 'import mmcv' 2>/dev/null || check_compiler
   pip_install --no-build-isolation -r requirements/openmmlab.txt
   say "[4/5] MMCV's operators"
