@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Makes the virtual environment .venv: pinned packages, MMCV with its compiled operators, this package.
+# Makes the virtual environment .venv: pinned packages and this package. Compiles nothing: MMCV is installed without its
+# operators, those that are needed are in mmpersonsearch/ops. OPS=compiled compiles MMCV's, OPS=none undoes it.
 # Quick where all is in place already; an interrupted or outdated set-up is done anew.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -7,16 +8,30 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 readonly VENV=.venv
 readonly PY=$VENV/bin/python
 readonly STAMP=$VENV/setup-done
+# Which operators were asked for, and for which packages they were compiled.
+readonly OPS_CHOICE=$VENV/ops
+readonly OPS_BUILD=$VENV/ops-compiled-for
 readonly CONSTRAINTS=requirements/constraints.txt
-# The compiled operators. An installation without them looks complete until the first call.
-readonly CHECK_OPS='import mmcv._ext'
+readonly FIRST_IMPORT='import pytest, torch, tensorboard, mmpersonsearch.registry, mmdet.apis, mmpretrain.apis
+from mmpersonsearch import datasets, engine, evaluation, models, visualization'
 
 say() { printf '== %s\n' "$*"; }
 die() { printf 'set-up: %s\n' "$*" >&2; exit 1; }
 
+# none or compiled; without OPS what the environment was made with.
+chosen_ops() {
+  local ops=${OPS:-}
+  [ -n "$ops" ] || ops=$(cat "$OPS_CHOICE" 2>/dev/null) || ops=none
+  case $ops in
+    none | compiled) echo "$ops" ;;
+    *) die "OPS=$ops is unknown. OPS=compiled compiles MMCV's operators, OPS=none installs MMCV without them." ;;
+  esac
+}
+
 # What the environment was made from; any change makes set-up run again.
 fingerprint() {
   echo "$PWD"
+  echo "MMCV's operators: $1"
   cat requirements/*.txt pyproject.toml tools/setup.sh | cksum
 }
 
@@ -36,7 +51,7 @@ find_python() {
 Install one, or name it: make PYTHON=/path/to/python3.11 ..."
 }
 
-# Downloads and compilation are to be seen; a check of what is there already need not be.
+# Downloads are to be seen; a check of what is there already need not be.
 quiet=
 pip_install() { "$PY" -m pip install --disable-pip-version-check $quiet -c "$CONSTRAINTS" "$@"; }
 
@@ -70,45 +85,66 @@ ensure_opencv() {
   "$PY" -c 'import cv2' || die "OpenCV does not load, see the error above."
 }
 
-mmcv_ops_load() { "$PY" -c "$CHECK_OPS"; }
+# pip keeps the MMCV that it builds, compiled or not, by version alone. So none of its cache here.
+install_mmcv() { pip_install --no-cache-dir --force-reinstall --no-deps "$@" onedl-mmcv; }
 
-ensure_mmcv_ops() {
-  local error
-  error=$(mmcv_ops_load 2>&1) && return
-  "$PY" -c 'import torch, mmengine' ||
-    die "$VENV is damaged, see the error above. Remove $VENV and run make again."
-  say "MMCV is installed without working operators: ${error##*$'\n'}"
-  say "That happens when it was built before PyTorch was there, or when pip kept such a build."
-  say "Building it again, past pip's cache (11 to 16 minutes on two cores)"
+mmcv_is_installed() { compgen -G "$VENV/lib/python3*/site-packages/mmcv/__init__.py" >/dev/null; }
+mmcv_has_compiled_ops() { compgen -G "$VENV/lib/python3*/site-packages/mmcv/_ext*.so" >/dev/null; }
+packages_compiled_for() { "$PY" -m pip list --format freeze | grep -iE '^(torch|onedl-mmcv)=='; }
+compiled_ops_load() { mmcv_has_compiled_ops && "$PY" -c 'import mmcv._ext'; }
+
+remove_compiled_ops() {
+  rm -f "$OPS_BUILD"
+  mmcv_has_compiled_ops || return 0
+  say "MMCV has compiled operators here, of an earlier set-up or from pip's cache, perhaps for another PyTorch."
+  say "Installing it without them (make setup OPS=compiled compiles them for this PyTorch)"
+  install_mmcv
+  ! mmcv_has_compiled_ops || die "MMCV still has compiled operators. Remove $VENV and run make again."
+}
+
+compile_ops() {
+  local packages
+  packages=$(packages_compiled_for)
+  if [ "$(cat "$OPS_BUILD" 2>/dev/null)" = "$packages" ] && compiled_ops_load; then
+    return
+  fi
+  say "Compiling MMCV's operators, past pip's cache (11 to 47 minutes on two cores)"
   check_compiler
-  pip_install --no-build-isolation --no-cache-dir --force-reinstall --no-deps onedl-mmcv
-  mmcv_ops_load ||
-    die "MMCV's operators do not load after a rebuild, see the error above. Remove $VENV and run make again."
-  say "MMCV's operators work. If this returns with every new $VENV: pip cache remove onedl_mmcv"
+  rm -f "$OPS_BUILD"
+  pip_install -r requirements/compile.txt
+  install_mmcv --no-build-isolation
+  compiled_ops_load ||
+    die "MMCV's operators do not load after they were compiled, see the error above. Remove $VENV and run make again."
+  echo "$packages" >"$OPS_BUILD"
+}
+
+in_place() {
+  [ "$(cat "$STAMP" 2>/dev/null)" = "$(fingerprint "$1")" ] || return 1
+  mmcv_is_installed || return 1
+  if [ "$1" = compiled ]; then compiled_ops_load 2>/dev/null; else ! mmcv_has_compiled_ops; fi
 }
 
 set_up() {
   rm -f "$STAMP"
   make_venv
-  mmcv_ops_load 2>/dev/null && quiet=--quiet
-  say "[1/5] pip, setuptools, wheel"
-  pip_install -U pip setuptools wheel
-  say "[2/5] PyTorch (a download of 0.2 to 3 GB the first time)"
-  pip_install -r requirements/build.txt
-  say "[3/5] MMEngine, MMCV, MMDetection, MMPretrain (compiles MMCV once: 11 to 16 minutes on two cores; pip keeps the result)"
-  "$PY" -c 'import mmcv' 2>/dev/null || check_compiler
-  pip_install --no-build-isolation -r requirements/openmmlab.txt
-  say "[4/5] MMCV's operators"
+  echo "$1" >"$OPS_CHOICE"
+  mmcv_is_installed && quiet=--quiet
+  [ "$1" = none ] || check_compiler
+  say "[1/4] pip"
+  pip_install pip
+  say "[2/4] PyTorch, MMDetection, test tools and this package (downloads 0.6 to 3 GB the first time)"
+  # One run, since each costs a look at all packages. MMCV is built apart from PyTorch, which keeps it from compiling.
+  pip_install --build-constraint "$CONSTRAINTS" --no-compile -r requirements/openmmlab.txt -r requirements/tests.txt -e .
+  say "[3/4] OpenCV and MMCV's operators"
   ensure_opencv
-  ensure_mmcv_ops
-  say "[5/5] Test tools and this package"
-  pip_install -r requirements/tests.txt
-  "$PY" -m pip install --disable-pip-version-check --quiet --no-build-isolation --no-deps -e .
-  fingerprint >"$STAMP"
-  say "Set-up is complete"
+  if [ "$1" = compiled ]; then compile_ops; else remove_compiled_ops; fi
+  say "[4/4] First import"
+  # Python compiles what is imported, which is quicker than to have pip compile all 14,000 modules.
+  env -u PYTHONDONTWRITEBYTECODE "$PY" -c "$FIRST_IMPORT" ||
+    die "The installed packages do not import, see the error above. Remove $VENV and run make again."
+  fingerprint "$1" >"$STAMP"
+  say "Set-up is complete ($SECONDS seconds)"
 }
 
-if [ -f "$STAMP" ] && [ "$(cat "$STAMP")" = "$(fingerprint)" ] && mmcv_ops_load 2>/dev/null; then
-  exit 0
-fi
-set_up
+ops=$(chosen_ops)
+in_place "$ops" || set_up "$ops"

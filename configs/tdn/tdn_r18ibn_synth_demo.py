@@ -1,0 +1,16 @@
+# TDN as `make demo` trains it: smaller crops, fewer of them, fewer iterations, no validation beside the test.
+_base_ = "./tdn_r18ibn_synth.py"
+
+model = dict(
+    roi_head=dict(
+        crop_extractor=dict(roi_layer=dict(output_size=(96, 48))),
+        reid_roi_extractor=dict(roi_layer=dict(output_size=(12, 6))),
+        max_rois_per_img=6,
+    )
+)
+max_iters = 250
+train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
+_base_.param_scheduler[1].end = max_iters
+_base_.loss_weight_schedule.milestones = [(100, 5.0), (170, 1.0)]
+custom_hooks = [*_base_.custom_hooks[:-1], _base_.loss_weight_schedule]
+val_cfg = val_dataloader = val_evaluator = None
