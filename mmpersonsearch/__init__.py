@@ -1,3 +1,7 @@
 """Person search on MMDetection: one model finds persons in scene images and tells who they are."""
 
+from mmpersonsearch.ops.mmcv_ext_finder import install_mmcv_ext_finder
+
 __version__ = "0.1.0"
+
+install_mmcv_ext_finder()
