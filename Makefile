@@ -1,7 +1,8 @@
-# `make` lists what there is. Set-up comes by itself; PYTHON=/path/to/python3.11 chooses the interpreter.
+# `make` lists what there is. Set-up comes by itself; PYTHON=/path/to/python3.11 chooses the interpreter, OPS=compiled
+# has MMCV's operators compiled and OPS=none undoes it.
 PY := .venv/bin/python
 SOURCES := $(wildcard mmpersonsearch configs tools tests projects)
-export PYTHON
+export PYTHON OPS
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint format clean
@@ -9,10 +10,10 @@ export PYTHON
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: ## virtual environment .venv with pinned packages (12 to 18 minutes once, MMCV is compiled)
+setup: ## virtual environment .venv with pinned packages (1 to 3 minutes once); OPS=compiled compiles MMCV's operators
 	@tools/setup.sh
 
-demo: setup ## train and test on the synthetic set, results in work_dirs/demo (about 15 minutes; goes on where it stopped)
+demo: setup ## train and test on the synthetic set, results in work_dirs/demo (6 to 12 minutes; resumes where it stopped)
 	@$(PY) tools/demo.py
 
 # A process takes about 2 GiB.

@@ -58,7 +58,7 @@ def test_every_requirement_is_pinned():
         for line in (ROOT / "requirements/constraints.txt").read_text().splitlines()
         if line and not line.startswith("#")
     }
-    for name in ("build", "openmmlab", "tests"):
+    for name in ("compile", "openmmlab", "tests"):
         for line in (ROOT / f"requirements/{name}.txt").read_text().splitlines():
             if line and not line.startswith("#"):
                 assert line.lower() in pinned, line
@@ -78,7 +78,7 @@ def test_what_the_readme_names_exists():
 
 def run_setup_function(script, folder):
     """Run lines of bash after the functions of tools/setup.sh, without its last part that acts."""
-    functions = (ROOT / "tools/setup.sh").read_text().partition('\nif [ -f "$STAMP" ]')[0]
+    functions = (ROOT / "tools/setup.sh").read_text().partition("\nops=$(chosen_ops)")[0]
     functions = functions.replace('cd "$(dirname "${BASH_SOURCE[0]}")/.."', f'cd "{folder}"')
     return subprocess.run(["bash", "-c", f"{functions}\n{script}"], capture_output=True, text=True, timeout=60)
 
@@ -95,36 +95,104 @@ def test_setup_names_the_pythons_that_it_looked_for(tmp_path):
     assert "no Python 3.10, 3.11 or 3.12 found (looked for: no-such-python)" in done.stderr
 
 
-def test_setup_rebuilds_mmcv_without_operators_past_the_cache(tmp_path):
-    # A Python whose mmcv._ext loads only after pip has installed MMCV again.
-    stand_in(
-        tmp_path / ".venv/bin/python",
-        'case "$*" in\n'
-        '  *"import mmcv._ext"*) [ -f rebuilt ] || { echo "No module named \'mmcv._ext\'" >&2; exit 1; } ;;\n'
-        '  *"pip install"*) echo "$*" >rebuilt ;;\n'
-        "esac",
-    )
-    done = run_setup_function("ensure_mmcv_ops", tmp_path)
+# A Python whose pip does as told and says so in the file "called"; MMCV gets operators where it is not built apart from
+# PyTorch, and loses them where it is.
+PYTHON = """
+case "$*" in
+  *"pip list"*) echo numpy==2.0; echo torch==${TORCH:-2.13.0}; echo onedl-mmcv==2.3.6 ;;
+  *"import mmcv._ext"*) [ -z "${BROKEN:-}" ] || { echo "undefined symbol" >&2; exit 1; } ;;
+  *"pip install"*onedl-mmcv*)
+    echo "$*" >>called
+    ext=.venv/lib/python3.11/site-packages/mmcv/_ext.so
+    case "$*" in *--no-build-isolation*) touch "$ext" ;; *) rm -f ${STUCK:-"$ext"} ;; esac ;;
+  *"pip install"*) echo "$*" >>called ;;
+esac
+"""
+
+
+@pytest.fixture
+def environment(tmp_path):
+    """Folder with a stand-in for the virtual environment, MMCV in it without operators, a compiler and make."""
+    stand_in(tmp_path / ".venv/bin/python", PYTHON)
+    stand_in(tmp_path / "bin/g++", "")
+    stand_in(tmp_path / "bin/make", "")
+    (tmp_path / ".venv/lib/python3.11/site-packages/mmcv").mkdir(parents=True)
+    (tmp_path / ".venv/lib/python3.11/site-packages/mmcv/__init__.py").touch()
+    return tmp_path
+
+
+def calls(folder):
+    path = folder / "called"
+    lines = path.read_text().splitlines() if path.exists() else []
+    path.unlink(missing_ok=True)
+    return lines
+
+
+def test_setup_compiles_operators_past_the_cache_once_for_a_pytorch(environment):
+    compile_ops = 'PATH="bin:$PATH"; compile_ops'
+    done = run_setup_function(compile_ops, environment)
     assert done.returncode == 0, done.stderr
-    assert "without working operators: No module named 'mmcv._ext'" in done.stdout
-    command = (tmp_path / "rebuilt").read_text()
-    for option in ("--no-build-isolation", "--no-cache-dir", "--force-reinstall", "--no-deps"):
-        assert option in command
-    assert "rebuil" not in run_setup_function("ensure_mmcv_ops", tmp_path).stdout.lower()
+    assert "Compiling MMCV's operators" in done.stdout
+    assert calls(environment)[-1].split(" install ")[1].split() == [
+        *("--disable-pip-version-check", "-c", "requirements/constraints.txt"),
+        *("--no-cache-dir", "--force-reinstall", "--no-deps", "--no-build-isolation", "onedl-mmcv"),
+    ]
+    assert run_setup_function(compile_ops, environment).stdout == ""
+    assert calls(environment) == []
+    # Operators that were compiled for another PyTorch may load all the same.
+    assert "Compiling" in run_setup_function(f"export TORCH=2.12.0; {compile_ops}", environment).stdout
 
 
-def test_setup_does_not_recompile_for_another_fault(tmp_path):
-    stand_in(
-        tmp_path / ".venv/bin/python",
-        'case "$*" in\n'
-        "  *import*) echo \"No module named 'mmengine'\" >&2; exit 1 ;;\n"
-        "  *install*) touch rebuilt ;;\n"
-        "esac",
-    )
-    done = run_setup_function("ensure_mmcv_ops", tmp_path)
+def test_setup_removes_operators_that_nobody_asked_for(environment):
+    assert run_setup_function("remove_compiled_ops", environment).stdout == ""
+    assert calls(environment) == []
+    # From pip's cache, which keeps what an earlier set-up compiled, or from OPS=compiled.
+    operators = environment / ".venv/lib/python3.11/site-packages/mmcv/_ext.so"
+    operators.touch()
+    done = run_setup_function("export STUCK=other; remove_compiled_ops", environment)
     assert done.returncode == 1
-    assert "damaged" in done.stderr
-    assert not (tmp_path / "rebuilt").exists()
+    assert "still has compiled operators" in done.stderr
+    done = run_setup_function("remove_compiled_ops", environment)
+    assert done.returncode == 0
+    assert "MMCV has compiled operators here" in done.stdout
+    assert not operators.exists()
+    assert "--no-cache-dir --force-reinstall --no-deps onedl-mmcv" in calls(environment)[-1]
+
+
+def test_setup_names_operators_that_do_not_load(environment):
+    done = run_setup_function('export BROKEN=1; PATH="bin:$PATH"; compile_ops', environment)
+    assert done.returncode == 1
+    assert "undefined symbol" in done.stderr
+    assert "do not load after they were compiled" in done.stderr
+
+
+def test_setup_keeps_the_choice_of_operators(environment):
+    assert run_setup_function("chosen_ops", environment).stdout == "none\n"
+    assert run_setup_function("OPS=compiled; chosen_ops", environment).stdout == "compiled\n"
+    (environment / ".venv/ops").write_text("compiled\n")
+    assert run_setup_function("chosen_ops", environment).stdout == "compiled\n"
+    assert run_setup_function("OPS=none; chosen_ops", environment).stdout == "none\n"
+    done = run_setup_function("OPS=yes; chosen_ops", environment)
+    assert done.returncode == 1
+    assert "OPS=yes is unknown" in done.stderr
+
+
+def test_setup_is_done_anew_where_it_was_interrupted_or_operators_changed(environment):
+    (environment / "requirements").mkdir()
+    for name in ("requirements/constraints.txt", "pyproject.toml", "tools/setup.sh"):
+        (environment / name).parent.mkdir(exist_ok=True)
+        (environment / name).touch()
+    script = 'fingerprint none >"$STAMP"; in_place none && echo complete'
+    assert run_setup_function(script, environment).stdout == "complete\n"
+    assert run_setup_function("in_place none || echo anew", environment).stdout == ""
+    assert run_setup_function("in_place compiled || echo anew", environment).stdout == "anew\n"
+    (environment / ".venv/lib/python3.11/site-packages/mmcv/_ext.so").touch()
+    assert run_setup_function("in_place none || echo anew", environment).stdout == "anew\n"
+    script = 'fingerprint compiled >"$STAMP"; in_place compiled && echo complete'
+    assert run_setup_function(script, environment).stdout == "complete\n"
+    assert run_setup_function("export BROKEN=1; in_place compiled || echo anew", environment).stdout == "anew\n"
+    (environment / "requirements/constraints.txt").write_text("torch==2.13.0\n")
+    assert run_setup_function("in_place compiled || echo anew", environment).stdout == "anew\n"
 
 
 @pytest.mark.parametrize(("failing", "status"), [("none", 0), ("lint", 1), ("test", 1)])
