@@ -1,3 +1,7 @@
 """Person search on MMDetection: one model finds persons in scene images and tells who they are."""
 
+from mmpersonsearch.utils.config_files import register_with_mmengine
+
 __version__ = "0.1.0"
+
+register_with_mmengine()

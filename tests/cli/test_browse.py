@@ -1,12 +1,10 @@
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
 from dataset_writers import PRW_TRAIN
 from PIL import Image
 
-ROOT = Path(__file__).resolve().parents[2]
+from mmpersonsearch.cli import browse as tool
+
 # Four times as large, so that lines are small beside persons; training scenes are always flipped.
 CONFIG = """
 default_scope = "mmpersonsearch"
@@ -31,17 +29,8 @@ visualizer = dict(type="PersonSearchLocalVisualizer", vis_backends=vis_backends,
 TRUTH, QUERY = (0, 158, 115), (255, 176, 0)
 
 
-@pytest.fixture(scope="module")
-def tool():
-    path = ROOT / "tools/analysis_tools/browse_dataset.py"
-    spec = importlib.util.spec_from_file_location("browse_dataset_tool", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture
-def browse(tool, tmp_path):
+def browse(tmp_path):
     """Runs the tool and gives the pictures by name."""
 
     def run(dataset, split, *args):
@@ -97,7 +86,7 @@ def test_some_scenes_of_any_data_set(browse, cuhk_root, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["train_dataloader.dataset.data_root=no"], "browse_dataset.py: .*no"),
+        (["train_dataloader.dataset.data_root=no"], "mmpersonsearch browse: .*no"),
         (["train_dataloader=None"], "has no train_dataloader"),
         (["train_dataloader.dataset.pipeline=[]"], "gives NoneType, expected scenes"),
     ],
@@ -109,10 +98,10 @@ def test_bad_input_ends_in_a_message(browse, prw_root, options, message):
 
 def test_undecodable_image_is_named(browse, prw_root):
     (prw_root / "frames" / "c1s1_000001.jpg").write_bytes(b"no image")
-    with pytest.raises(SystemExit, match=r"browse_dataset.py: .*c1s1_000001\.jpg cannot be decoded"):
+    with pytest.raises(SystemExit, match=r"mmpersonsearch browse: .*c1s1_000001\.jpg cannot be decoded"):
         browse(prw(prw_root), "train")
 
 
-def test_missing_config(tool):
+def test_missing_config():
     with pytest.raises(SystemExit, match=r"config file no\.py does not exist"):
         tool.main(["no.py", "--out", "out"])

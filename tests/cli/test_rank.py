@@ -1,14 +1,11 @@
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
 from dataset_writers import PRW_QUERIES
 from PIL import Image
 
+from mmpersonsearch.cli import rank as tool
 from mmpersonsearch.evaluation.predictions import write_predictions
 
-ROOT = Path(__file__).resolve().parents[2]
 CONFIG = """
 default_scope = "mmpersonsearch"
 test_dataloader = dict(dataset=dict(type="PRWDataset", data_root="{root}", split="test"))
@@ -21,16 +18,8 @@ test_evaluator = dict(
 FRAMES = ["c1s2_000010", "c2s2_000011", "c1s2_000012", "c3s2_000013"]
 
 
-@pytest.fixture(scope="module")
-def tool():
-    spec = importlib.util.spec_from_file_location("show_ranking_tool", ROOT / "tools/analysis_tools/show_ranking.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture
-def tested(prw_root, tmp_path, tool, monkeypatch):
+def tested(prw_root, tmp_path, monkeypatch):
     """Runs the tool; gives the rankings and options that were drawn, and the picture's name."""
     (tmp_path / "config.py").write_text(CONFIG.format(root=prw_root))
     rng = np.random.default_rng(1)

@@ -4,7 +4,7 @@ import sys
 import pytest
 from mmengine.config import Config
 
-from mmpersonsearch.utils.run_config import (
+from mmpersonsearch.cli.run_config import (
     find_search_metric,
     read_config,
     resume_from,

@@ -7,9 +7,15 @@ from typing import Any
 
 from mmengine.config import Config, ConfigDict
 from mmengine.dataset import BaseDataset
+from mmengine.registry import init_default_scope
 from mmengine.runner import find_latest_checkpoint
+from torch import nn
 
-from mmpersonsearch.registry import DATASETS
+from mmpersonsearch.registry import DATASETS, MODELS
+from mmpersonsearch.utils.config_files import find_config
+
+# What DistilledPersonSearchDetector has for training only.
+DISTILLATION = ("teacher", "mu", "loss_hint", "loss_soft", "loss_bounded")
 
 
 def read_config(path: str, options: dict[str, Any] | None = None, work_dir: str | None = None) -> Config:
@@ -19,16 +25,16 @@ def read_config(path: str, options: dict[str, Any] | None = None, work_dir: str 
     current folder too.
 
     Args:
-        path: The config file.
+        path: The config file, or the name of one of the package's: see :func:`find_config`.
         options: ``--cfg-options``: dotted keys and their values.
         work_dir: ``--work-dir``. Without one, the config's own ``work_dir`` holds, else
             ``work_dirs/<the config file's stem>``.
 
     Raises:
-        FileNotFoundError: There is no such config file.
+        FileNotFoundError: There is no such config.
+        ValueError: Several configs have the name.
     """
-    if not osp.isfile(path):
-        raise FileNotFoundError(f"config file {path} does not exist (looked for {osp.abspath(path)})")
+    path = find_config(path)
     if os.getcwd() not in sys.path:  # of a script, Python adds only the script's own folder
         sys.path.append(os.getcwd())
     config = Config.fromfile(path)
@@ -52,6 +58,19 @@ def build_test_dataset(config: Config) -> BaseDataset:
             "expected the test split of a person search data set"
         )
     return dataset
+
+
+def build_for_test(config: str, cfg_options: dict | None = None) -> nn.Module:
+    """Build a config's model in eval mode, untrained and without what only its training has, such as a teacher."""
+    cfg = read_config(config, cfg_options)
+    init_default_scope("mmpersonsearch")
+    if cfg.model.type == "DistilledPersonSearchDetector":
+        cfg.model = {key: value for key, value in cfg.model.items() if key not in DISTILLATION}
+        cfg.model.type = "PersonSearchDetector"
+    roi_head = cfg.model.get("roi_head", {})  # a two-step model has none, it is all teacher
+    if "reid_head" in roi_head:
+        roi_head.reid_head.update(teacher=None, loss_distill=None)
+    return MODELS.build(cfg.model).eval()
 
 
 def find_search_metric(config: Config) -> ConfigDict:

@@ -8,18 +8,14 @@ import re
 import subprocess
 import sys
 from collections import defaultdict
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 from scipy.io import loadmat
 
-TOOLS = Path(__file__).resolve().parents[2] / "tools" / "dataset_converters"
-sys.path.insert(0, str(TOOLS))
-
-import make_synth  # noqa: E402
-from synth import cameras, drawing, identities, scenes  # noqa: E402
+from mmpersonsearch.cli import synth
+from mmpersonsearch.cli.generator import cameras, drawing, identities, scenes
 
 SMALL = {
     "--train-scenes": 24, "--test-scenes": 30, "--train-ids": 8, "--test-ids": 7,
@@ -37,7 +33,7 @@ def arguments(out, **changes):
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
     out = tmp_path_factory.mktemp("synth") / "set"
-    make_synth.main(arguments(out, workers=1))
+    synth.main(arguments(out, workers=1))
     return out
 
 
@@ -61,13 +57,13 @@ def digests(root):
 
 
 def test_same_seed_gives_the_same_files_whatever_the_workers(root, tmp_path):
-    command = [sys.executable, str(TOOLS / "make_synth.py"), *arguments(tmp_path / "again", workers=2)]
+    command = [sys.executable, "-m", "mmpersonsearch", "synth", *arguments(tmp_path / "again", workers=2)]
     subprocess.run(command, check=True, capture_output=True)
     assert digests(tmp_path / "again") == digests(root)
 
 
 def test_another_seed_gives_another_set(root, tmp_path):
-    make_synth.main(arguments(tmp_path / "other", workers=1, seed=6))
+    synth.main(arguments(tmp_path / "other", workers=1, seed=6))
     first, other = digests(root), digests(tmp_path / "other")
     pictures = [name for name in first if name.endswith(".jpg")]
     assert not {first[name] for name in pictures} & set(other.values())
@@ -151,14 +147,14 @@ def test_every_query_is_annotated_and_has_a_match_in_another_frame_and_camera(ro
 )
 def test_bad_arguments_are_named_and_leave_nothing(tmp_path, changes, words):
     with pytest.raises(SystemExit, match=words):
-        make_synth.main(arguments(tmp_path / "set", **({"workers": 1} | changes)))
+        synth.main(arguments(tmp_path / "set", **({"workers": 1} | changes)))
     assert not list(tmp_path.iterdir())
 
 
 def test_small_or_upright_frames_are_refused(tmp_path):
     for size in (("80", "60"), ("100", "200")):
         with pytest.raises(SystemExit, match=f"--size must be .* got {size[0]} {size[1]}"):
-            make_synth.main(["--out", str(tmp_path / "set"), "--size", *size])
+            synth.main(["--out", str(tmp_path / "set"), "--size", *size])
 
 
 def test_a_used_folder_is_replaced_by_force_only(tmp_path):
@@ -166,9 +162,9 @@ def test_a_used_folder_is_replaced_by_force_only(tmp_path):
     (tmp_path / "set" / "mine.txt").write_text("keep")
     few = {"train_scenes": 8, "train_ids": 2, "test_scenes": 12, "test_ids": 2, "queries": 2, "workers": 1}
     with pytest.raises(SystemExit, match="set is not empty; --force"):
-        make_synth.main(arguments(tmp_path / "set", **few))
+        synth.main(arguments(tmp_path / "set", **few))
     assert (tmp_path / "set" / "mine.txt").read_text() == "keep"
-    make_synth.main([*arguments(tmp_path / "set", **few), "--force"])
+    synth.main([*arguments(tmp_path / "set", **few), "--force"])
     assert not (tmp_path / "set" / "mine.txt").exists()
     assert (tmp_path / "set" / "synth.json").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["set"]
@@ -216,14 +212,14 @@ def test_nobody_comes_twice_in_a_scene_however_few_the_groups():
 def test_queries_need_a_sighting_in_another_camera():
     def truth_of(*names):
         plan = [scenes.Scene(name, int(name[1]) - 1, ((1,),), 0, 0) for name in names]
-        world = make_synth.World([], {"test": {1: None}}, {}, {"test": plan})
+        world = synth.World([], {"test": {1: None}}, {}, {"test": plan})
         return world, {name: np.array([[1.0, 2, 3, 4, 5]]) for name in names}
 
     rng = np.random.default_rng(0)
-    assert len(make_synth.choose_queries(*truth_of("c1s1_000001", "c2s1_000002"), 2, rng)) == 2
+    assert len(synth.choose_queries(*truth_of("c1s1_000001", "c2s1_000002"), 2, rng)) == 2
     for names in (("c1s1_000001", "c1s1_000002"), ("c1s1_000001",)):
         with pytest.raises(ValueError, match=f"test identity 1 is seen in {len(names)} frames"):
-            make_synth.choose_queries(*truth_of(*names), 1, rng)
+            synth.choose_queries(*truth_of(*names), 1, rng)
 
 
 def test_twins_differ_by_their_cue_alone():

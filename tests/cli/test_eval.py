@@ -1,6 +1,4 @@
-import importlib.util
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,23 +8,14 @@ from dataset_writers import write_cuhk, write_prw
 from mmengine.runner import CheckpointLoader
 from tiny_models import build_model
 
+from mmpersonsearch.cli import eval as tool
+from mmpersonsearch.cli import test
+from mmpersonsearch.cli.run_config import build_test_dataset, read_config
 from mmpersonsearch.evaluation.predictions import write_predictions
-from mmpersonsearch.utils.run_config import build_test_dataset, read_config
 
 ROOT = Path(__file__).resolve().parents[2]
 PRW = str(ROOT / "configs/tdn/tdn_r50ibn_prw_baseline.py")
 CUHK = str(ROOT / "configs/tdn/tdn_r50ibn_cuhk_baseline.py")
-
-
-def load_tool(path="analysis_tools/eval_metric.py"):
-    path = ROOT / "tools" / path
-    spec = importlib.util.spec_from_file_location(f"{path.stem}_tool", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-tool = load_tool()
 
 
 def predict_truth(config, path, options=None, **provenance):
@@ -76,7 +65,7 @@ def test_what_a_model_found_gives_its_figures_again(prw, monkeypatch):
     options += ["test_dataloader.num_workers=0", "test_dataloader.persistent_workers=False"]
     options = ["--cfg-options", *options]
     arguments = [config, "untrained.pth", "--work-dir", "run", "--out", "found.pkl", "--show-dir", "shown", *options]
-    load_tool("test.py").main(arguments)
+    test.main(arguments)
     tool.main(["found.pkl", config, "--out", "again.json", *options])
 
     first, again = (json.loads((prw / name).read_text()) for name in ("run/result.json", "again.json"))
@@ -139,7 +128,6 @@ def test_other_gallery_sizes(tmp_path, monkeypatch):
         (["p.pkl", PRW, "--compare", "p.pkl"], r"p\.pkl is no json"),
     ],
 )
-def test_bad_input_ends_in_a_message(prw, monkeypatch, args, message):
-    monkeypatch.setattr(sys, "argv", ["eval_metric.py"])
+def test_bad_input_ends_in_a_message(prw, args, message):
     with pytest.raises(SystemExit, match=message):
         tool.main(args)

@@ -1,6 +1,4 @@
-import importlib.util
 import json
-from pathlib import Path
 
 import pytest
 import torch
@@ -9,21 +7,14 @@ from mmengine.registry import DefaultScope
 from mmengine.runner import CheckpointLoader
 from tiny_models import CONFIGS
 
+from mmpersonsearch.cli import convert_two_step, test
 from mmpersonsearch.registry import MODELS
 from mmpersonsearch.utils.checkpoint import check_fits, load_checkpoint_file
 
-ROOT = Path(__file__).resolve().parents[2]
 TWO_STEP = CONFIGS / "two_step/faster-rcnn_bot_synth.py"
 PART_CONFIGS = dict(
     detector=CONFIGS / "two_step/faster-rcnn_r18ibn_synth.py", reid=CONFIGS / "reid/bot_r18ibn_synth.py"
 )
-
-
-def load_tool(path):
-    spec = importlib.util.spec_from_file_location(Path(path).stem + "_tool", ROOT / "tools" / path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(autouse=True)
@@ -52,7 +43,7 @@ def paths(trained, tmp_path):
 
 
 def join(detector, reid, out, config=TWO_STEP):
-    load_tool("model_converters/join_two_step.py").main([str(config), str(detector), str(reid), "--out", str(out)])
+    convert_two_step.main([str(config), str(detector), str(reid), "--out", str(out)])
 
 
 def test_joined_checkpoint_is_both_and_nothing_else(trained, paths):
@@ -126,7 +117,7 @@ def run_test_tool(checkpoint, prw_root, monkeypatch, work_dir):
     options = [*workers, "test_evaluator.det_thr=0.0"]
     options += ["model.detector.test_cfg.rcnn.score_thr=0.0", "model.detector.test_cfg.rcnn.max_per_img=3"]
     args = [str(TWO_STEP), str(checkpoint), "--work-dir", str(work_dir), "--cfg-options", *options]
-    load_tool("test.py").main(args)
+    test.main(args)
 
 
 def test_joined_checkpoint_is_tested_like_any_other(paths, prw_root, monkeypatch, tmp_path):

@@ -7,9 +7,9 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
+from mmpersonsearch.cli import plot_embeddings
 from mmpersonsearch.evaluation.predictions import write_predictions
 
-ROOT = Path(__file__).resolve().parents[2]
 CONFIG = """
 default_scope = "mmpersonsearch"
 test_dataloader = dict(dataset=dict(type="PRWDataset", data_root="{root}", split="test"))
@@ -32,7 +32,6 @@ DETECTIONS = {
 @pytest.fixture
 def tool(monkeypatch, tmp_path, prw_root):
     """The tool, in a folder with a config and two runs' predictions and checkpoints."""
-    monkeypatch.syspath_prepend(str(ROOT / "tools/analysis_tools"))
     monkeypatch.chdir(tmp_path)
     Path("prw.py").write_text(CONFIG.format(root=prw_root))
     images = {}
@@ -50,8 +49,6 @@ def tool(monkeypatch, tmp_path, prw_root):
     table = torch.tensor([[1.0, 1, 0], [0, 0, 0], [1, 0, 1], [0, 1, 1]])
     torch.save({"state_dict": {"roi_head.reid_head.loss_id.lut.features": F.normalize(table)}}, "oim.pth")
     torch.save({"features": F.normalize(torch.tensor([[1.0, 0], [-1, 0], [1, 0]]))}, "boim.pth")
-    import plot_embeddings
-
     return plot_embeddings
 
 

@@ -4,20 +4,18 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-ROOT = Path(__file__).resolve().parents[2]
+from mmpersonsearch.cli import plot_lambda
+
 PROTOCOL = {"data": {"data_set": "PRWDataset"}, "det_thr": 0.5, "rankings": {}}
 
 
 @pytest.fixture
 def tool(monkeypatch, tmp_path):
     """The tool, in a folder with results: OIM at three weights, KD_det at one, a detector without a protocol."""
-    monkeypatch.syspath_prepend(str(ROOT / "tools/analysis_tools"))
     monkeypatch.chdir(tmp_path)
     for name, ap, mAP in (("o1", 0.75, 0.78), ("o03", 0.81, 0.7), ("o01", 0.83, 0.55), ("k1", 0.79, 0.783)):
         write_result(name, **{"detection/ap": ap, "person_search/mAP": mAP})
     Path("det.json").write_text(json.dumps({"detection/ap": 0.836}))
-    import plot_lambda
-
     return plot_lambda
 
 

@@ -1,9 +1,7 @@
 """Published checkpoints as teachers: sources and networks of published_reid.py."""
 
 import argparse
-import importlib
 import shlex
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,9 +12,10 @@ from mmengine.registry import init_default_scope
 from published_reid import CUT, embed, fast_reid, fast_reid_agw, reid_survey, resnet, strong_baseline
 from torch import nn
 
+from mmpersonsearch.cli import convert_reid as tool
+from mmpersonsearch.cli.run_config import read_config
 from mmpersonsearch.models.reid import ReIDTeacher
 from mmpersonsearch.utils.checkpoint import load_checkpoint_file
-from mmpersonsearch.utils.run_config import read_config
 
 ROOT = Path(__file__).resolve().parents[2]
 BOT_R18 = str(ROOT / "configs/reid/bot_r18ibn_synth.py")
@@ -25,21 +24,8 @@ AGW_R18 = str(ROOT / "configs/reid/agw_r18ibn_synth.py")
 MGN_R18 = str(ROOT / "configs/reid/mgn_r18ibn_synth.py")
 
 
-@pytest.fixture(autouse=True)
-def _modules(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / "tools/model_converters"))
-    yield
-    for name in ("convert_reid_checkpoint", "reid_key_names"):
-        sys.modules.pop(name, None)
-
-
 @pytest.fixture
-def tool():
-    return importlib.import_module("convert_reid_checkpoint")
-
-
-@pytest.fixture
-def convert(tool, tmp_path):
+def convert(tmp_path):
     """Writes a source file, converts it as the command line does, returns the teacher's path."""
 
     def run(source, project, config=BOT_R18, options=None):
@@ -89,7 +75,7 @@ def crops():
 
 def refused(message):
     """The tool ends with this message and no traceback."""
-    return pytest.raises(SystemExit, match=rf"(?s)^convert_reid_checkpoint\.py: .*{message}")
+    return pytest.raises(SystemExit, match=rf"(?s)^mmpersonsearch convert reid: .*{message}")
 
 
 def same(actual, expected):
@@ -278,7 +264,7 @@ def test_unknown_project_is_refused(convert, capsys):
     assert "invalid choice: 'torchreid'" in capsys.readouterr().err
 
 
-def test_missing_source_is_named(tool, tmp_path):
+def test_missing_source_is_named(tmp_path):
     args = ["--from", "fast-reid", "--config", BOT_R18, "--out", str(tmp_path / "teacher.pth")]
     with refused(r"nothing\.pth does not exist"):
         tool.main([str(tmp_path / "nothing.pth"), *args])

@@ -1,4 +1,3 @@
-import importlib.util
 import json
 import os
 import subprocess
@@ -8,6 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.runner import CheckpointLoader
+
+from mmpersonsearch.cli import rank, test, train
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = str(ROOT / "configs/tdn/tdn_r18ibn_synth_oim-star.py")
@@ -65,9 +66,9 @@ default_scope = "mmengine"
 """
 
 
-def run_tool(tool, *args, cwd=ROOT, **env):
+def run(verb, *args, cwd, **env):
     return subprocess.run(
-        [sys.executable, str(ROOT / "tools" / tool), *map(str, args)],
+        [sys.executable, "-m", "mmpersonsearch", verb, *map(str, args)],
         cwd=cwd,
         env={**os.environ, "OMP_NUM_THREADS": "1", **env},
         capture_output=True,
@@ -84,19 +85,17 @@ def tiny(tmp_path):
 
 
 def test_train_resume_and_test_from_another_folder(tiny):
-    env = dict(cwd=tiny, PYTHONPATH=str(tiny))
-    trained = run_tool("train.py", "tiny.py", **env)
+    env = dict(cwd=tiny)
+    trained = run("train", "tiny.py", **env)
     assert trained.returncode == 0, trained.stderr
     checkpoint = tiny / "work_dirs/tiny/epoch_1.pth"
     assert checkpoint.exists()
 
-    resumed = run_tool(
-        "train.py", "tiny.py", "--resume", "--cfg-options", "train_cfg.max_epochs=2", "resume=False", **env
-    )
+    resumed = run("train", "tiny.py", "--resume", "--cfg-options", "train_cfg.max_epochs=2", "resume=False", **env)
     assert resumed.returncode == 0, resumed.stderr
     assert "resumed epoch: 1" in resumed.stdout
 
-    tested = run_tool("test.py", "tiny.py", checkpoint, "--work-dir", "out", **env)
+    tested = run("test", "tiny.py", checkpoint, "--work-dir", "out", **env)
     assert tested.returncode == 0, tested.stderr
     weights = torch.load(checkpoint, weights_only=False)["state_dict"]
     expected = float(6 * weights["linear.weight"] + 4 * weights["linear.bias"])
@@ -105,36 +104,29 @@ def test_train_resume_and_test_from_another_folder(tiny):
 
 def test_checkpoint_of_another_model_is_refused(tiny):
     torch.save(dict(state_dict={"linear.weight": torch.ones(1, 1)}), tiny / "half.pth")
-    done = run_tool("test.py", "tiny.py", "half.pth", cwd=tiny, PYTHONPATH=str(tiny))
+    done = run("test", "tiny.py", "half.pth", cwd=tiny)
     assert done.returncode == 1
     assert "checkpoint half.pth does not fit the model of the config: linear.bias is missing" in done.stderr
 
 
 def test_out_needs_person_search(tiny):
     torch.save({"linear.weight": torch.ones(1, 1), "linear.bias": torch.ones(1)}, tiny / "whole.pth")
-    done = run_tool("test.py", "tiny.py", "whole.pth", "--out", "p.pkl", cwd=tiny, PYTHONPATH=str(tiny))
+    done = run("test", "tiny.py", "whole.pth", "--out", "p.pkl", cwd=tiny)
     assert done.returncode == 1
     assert "tiny.py has no PersonSearchMetric" in done.stderr
-
-
-def load_tool(path):
-    spec = importlib.util.spec_from_file_location(Path(path).stem + "_tool", ROOT / "tools" / path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.mark.parametrize(
     ("tool", "args", "message"),
     [
-        ("train.py", ("no.py",), "config file no.py does not exist"),
-        ("train.py", (CONFIG, "--resume", "no.pth"), "checkpoint no.pth does not exist"),
-        ("train.py", (CONFIG, "--cfg-options", "load_from=no.pth"), "checkpoint no.pth does not exist"),
-        ("test.py", ("no.py", "no.pth"), "config file no.py does not exist"),
-        ("test.py", (CONFIG, "no.pth"), "checkpoint no.pth does not exist"),
-        ("test.py", (CONFIG, "strange.pth"), "strange.pth is not loaded"),
-        ("analysis_tools/show_ranking.py", ("no.py", "p.pkl"), "config file no.py does not exist"),
-        ("analysis_tools/show_ranking.py", (CONFIG, "p.pkl"), "frames does not exist"),
+        (train, ("no.py",), "config file no.py does not exist"),
+        (train, (CONFIG, "--resume", "no.pth"), "checkpoint no.pth does not exist"),
+        (train, (CONFIG, "--cfg-options", "load_from=no.pth"), "checkpoint no.pth does not exist"),
+        (test, ("no.py", "no.pth"), "config file no.py does not exist"),
+        (test, (CONFIG, "no.pth"), "checkpoint no.pth does not exist"),
+        (test, (CONFIG, "strange.pth"), "strange.pth is not loaded"),
+        (rank, ("no.py", "p.pkl"), "config file no.py does not exist"),
+        (rank, (CONFIG, "p.pkl"), "frames does not exist"),
     ],
 )
 def test_bad_input_ends_in_a_message(tmp_path, monkeypatch, tool, args, message):
@@ -144,55 +136,10 @@ def test_bad_input_ends_in_a_message(tmp_path, monkeypatch, tool, args, message)
     monkeypatch.setenv("LOCAL_RANK", "0")
     Path("strange.pth").write_text("no checkpoint")
     with pytest.raises(SystemExit, match=message):
-        load_tool(tool).main(list(args))
+        tool.main(list(args))
 
 
 def test_a_message_is_all_that_is_seen(tmp_path):
-    done = run_tool("train.py", "no.py", cwd=tmp_path)
+    done = run("train", "no.py", cwd=tmp_path)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
-
-
-@pytest.mark.parametrize("script", ["dist_train.sh", "dist_test.sh", "slurm_train.sh", "slurm_test.sh"])
-def test_shell_scripts_ask_for_their_arguments(script):
-    done = subprocess.run([str(ROOT / "tools" / script), "one"], capture_output=True, text=True)
-    assert done.returncode == 2
-    assert "usage:" in done.stderr
-
-
-@pytest.mark.parametrize(
-    ("script", "program", "given", "expected"),
-    [
-        (
-            "dist_train.sh",
-            "torchrun",
-            "c.py 2 --amp",
-            "--nproc_per_node=2 TOOLS/train.py c.py --launcher pytorch --amp",
-        ),
-        (
-            "dist_test.sh",
-            "torchrun",
-            "c.py a.pth 2 --out p.pkl",
-            "--nproc_per_node=2 TOOLS/test.py c.py a.pth --launcher pytorch --out p.pkl",
-        ),
-        (
-            "slurm_train.sh",
-            "srun",
-            "part job c.py dir --resume",
-            "python -u TOOLS/train.py c.py --work-dir=dir --launcher slurm --resume",
-        ),
-        (
-            "slurm_test.sh",
-            "srun",
-            "part job c.py a.pth --out p.pkl",
-            "python -u TOOLS/test.py c.py a.pth --launcher slurm --out p.pkl",
-        ),
-    ],
-)
-def test_shell_scripts_pass_their_arguments_on(tmp_path, script, program, given, expected):
-    stand_in = tmp_path / program
-    stand_in.write_text('#!/bin/sh\necho "$@"\n')
-    stand_in.chmod(0o755)
-    env = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
-    done = subprocess.run([str(ROOT / "tools" / script), *given.split()], env=env, capture_output=True, text=True)
-    assert done.stdout.strip().endswith(expected.replace("TOOLS", str(ROOT / "tools"))), done.stderr

@@ -1,9 +1,4 @@
-"""test_on_boxes.py."""
-
-import importlib.util
 import json
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,23 +9,11 @@ from mmengine.runner import Runner
 from mmengine.structures import InstanceData
 from tiny_models import CONFIGS
 
+from mmpersonsearch.cli import on_boxes as tool
+from mmpersonsearch.cli.run_config import read_config
 from mmpersonsearch.evaluation.predictions import write_predictions
-from mmpersonsearch.utils.run_config import read_config
 
-ROOT = Path(__file__).resolve().parents[2]
 FRAMES = ["c1s2_000010", "c2s2_000011", "c1s2_000012", "c3s2_000013"]
-
-
-@pytest.fixture(scope="module")
-def tool():
-    path = ROOT / "tools/analysis_tools/test_on_boxes.py"
-    spec = importlib.util.spec_from_file_location("test_on_boxes_tool", path)
-    module = importlib.util.module_from_spec(spec)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(path.parent))
-        spec.loader.exec_module(module)
-    sys.modules.pop("get_flops")
-    return module
 
 
 @pytest.fixture
@@ -48,14 +31,14 @@ def config(prw_root, tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def checkpoint(tool, config, tmp_path):
+def checkpoint(config, tmp_path):
     torch.manual_seed(0)
     torch.save(dict(state_dict=tool.build_for_test(str(config)).state_dict()), tmp_path / "model.pth")
     return tmp_path / "model.pth"
 
 
 @pytest.fixture
-def run(tool, config, checkpoint, tmp_path):
+def run(config, checkpoint, tmp_path):
     """Runs the tool; gives its result file."""
 
     def run(*args):
@@ -70,7 +53,7 @@ def read_loader(config):
         return Runner.build_dataloader(read_config(str(config)).test_dataloader)
 
 
-def test_own_boxes_give_own_embeddings(tool, config, checkpoint):
+def test_own_boxes_give_own_embeddings(config, checkpoint):
     model = tool.build_for_test(str(config))
     model.load_state_dict(torch.load(checkpoint)["state_dict"])
     with torch.no_grad():
@@ -96,7 +79,7 @@ def test_true_boxes_are_detected_whole(run):
     assert result["model"]["checkpoint"].endswith("model.pth")
 
 
-def test_boxes_of_predictions_with_their_scores(tool, run, tmp_path):
+def test_boxes_of_predictions_with_their_scores(run, tmp_path):
     """One image has no box, one a box whose score is below the metric's threshold."""
     boxes = {frame: np.array([[12, 16, 42, 88]], np.float32) for frame in FRAMES}
     boxes[FRAMES[1]] = np.zeros((0, 4), np.float32)
@@ -118,7 +101,7 @@ def test_boxes_of_predictions_with_their_scores(tool, run, tmp_path):
     assert isinstance(given[FRAMES[0]], InstanceData) and given[FRAMES[2]].scores.tolist() == pytest.approx([0.2])
 
 
-def test_bad_input_ends_in_a_message(tool, config, checkpoint, tmp_path):
+def test_bad_input_ends_in_a_message(config, checkpoint, tmp_path):
     with pytest.raises(SystemExit, match=r"predictions no\.pkl do not exist"):
         tool.main([str(config), str(checkpoint), "--predictions", "no.pkl"])
     torch.save(dict(state_dict={}), tmp_path / "empty.pth")

@@ -2,7 +2,7 @@ import argparse
 
 import pytest
 
-from mmpersonsearch.utils.command_line import exit_on_bad_input, positive
+from mmpersonsearch.cli.command_line import exit_on_bad_input, positive
 
 
 def test_positive():

@@ -1,25 +1,11 @@
-"""benchmark_memories.py."""
-
-import importlib.util
 import json
-from pathlib import Path
 
-import pytest
 import torch
 
-TOOL = Path(__file__).parents[2] / "tools/analysis_tools/benchmark_memories.py"
+from mmpersonsearch.cli import benchmark_memories as tool
 
 
-@pytest.fixture
-def tool(monkeypatch):
-    monkeypatch.syspath_prepend(str(TOOL.parent))
-    spec = importlib.util.spec_from_file_location("benchmark_memories", TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_update_and_loop_give_the_same_table(tool, tmp_path, capsys):
+def test_update_and_loop_give_the_same_table(tmp_path, capsys):
     tool.main(["--samples", "24", "--ids", "50", "--dim", "8", "--rounds", "2", "--json", str(tmp_path / "a.json")])
     report = json.loads((tmp_path / "a.json").read_text())
     rows = report["rows"]
@@ -34,12 +20,12 @@ def test_update_and_loop_give_the_same_table(tool, tmp_path, capsys):
     assert "LUT, one person" in printed and "w of BOIM" in printed
 
 
-def test_memory_is_that_of_the_call(tool):
+def test_memory_is_that_of_the_call():
     held = tool.most_mib(lambda: torch.ones(50 * 2**18), torch.device("cpu"))  # 50 MiB
     assert 45 < held < 60
 
 
-def test_cases_differ_in_how_often_a_person_repeats(tool):
+def test_cases_differ_in_how_often_a_person_repeats():
     cases = tool.draw_person_ids(128, 5532, torch.Generator().manual_seed(0))
     most = [int(person_ids.bincount().max()) for person_ids in cases.values()]
     assert [len(person_ids) for person_ids in cases.values()] == [128] * 3

@@ -1,7 +1,5 @@
 import functools
-import importlib.util
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +8,8 @@ from dataset_writers import write_cuhk, write_prw
 from matplotlib.figure import Figure
 from PIL import Image
 
+from mmpersonsearch.cli import plot_search
+from mmpersonsearch.cli.run_config import build_test_dataset, read_config
 from mmpersonsearch.evaluation import (
     RankingWithContextPersons,
     detection_curve,
@@ -18,13 +18,6 @@ from mmpersonsearch.evaluation import (
     search_curve,
 )
 from mmpersonsearch.evaluation.predictions import read_predictions, write_predictions
-from mmpersonsearch.utils.run_config import build_test_dataset, read_config
-
-ROOT = Path(__file__).resolve().parents[2]
-SPEC = importlib.util.spec_from_file_location("plot_search", ROOT / "tools/analysis_tools/plot_search.py")
-plot_search = importlib.util.module_from_spec(SPEC)
-sys.modules["plot_search"] = plot_search  # dataclasses look their module up
-SPEC.loader.exec_module(plot_search)
 
 CONFIG = """
 default_scope = "mmpersonsearch"

@@ -1,7 +1,5 @@
 """Crops for teachers, and COCO's form that reads back as the same set."""
 
-import importlib
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,22 +8,18 @@ from dataset_writers import PRW_TRAIN, write_prw
 from mmdet.datasets import ReIDDataset
 from PIL import Image
 
+from mmpersonsearch.cli import crop, to_coco
 from mmpersonsearch.datasets import CocoPersonSearchDataset, CUHKSYSUDataset, PRWDataset
-
-CONVERTERS = Path(__file__).resolve().parents[2] / "tools" / "dataset_converters"
 
 
 @pytest.fixture
-def tool(monkeypatch):
+def tool():
     """Runs a converter as its command line does."""
 
     def run(name, *args):
-        monkeypatch.syspath_prepend(str(CONVERTERS))
-        importlib.import_module(name).main([str(arg) for arg in args])
+        {"crop": crop, "to_coco": to_coco}[name].main([str(arg) for arg in args])
 
-    yield run
-    for name in ("crop_reid", "to_coco", "scene_datasets"):
-        sys.modules.pop(name, None)
+    return run
 
 
 def files(folder):
@@ -34,7 +28,7 @@ def files(folder):
 
 def test_crops_of_labelled_persons(tool, prw_root, tmp_path):
     out = tmp_path / "crops"
-    tool("crop_reid", "--dataset", "PRW", "--data-root", prw_root, "--split", "train", "--out", out)
+    tool("crop", "--dataset", "PRW", "--data-root", prw_root, "--split", "train", "--out", out)
     dataset = ReIDDataset(data_root=str(out), ann_file="train.txt", data_prefix=dict(img_path="train"))
     labels = [int(dataset.get_data_info(i)["gt_label"]) for i in range(len(dataset))]
     # PRW's numbers 3, 7 and 932, in the order of the frames; -2 is left out.
@@ -49,7 +43,7 @@ def test_crops_of_labelled_persons(tool, prw_root, tmp_path):
 
 
 def test_crops_take_the_label_of_training(tool, prw_root, tmp_path):
-    tool("crop_reid", "--dataset", "PRW", "--data-root", prw_root, "--split", "train", "--out", tmp_path / "crops")
+    tool("crop", "--dataset", "PRW", "--data-root", prw_root, "--split", "train", "--out", tmp_path / "crops")
     lines = (tmp_path / "crops" / "train.txt").read_text().splitlines()
     dataset = PRWDataset(data_root=str(prw_root))
     instances = [i for n in range(len(dataset)) for i in dataset.get_data_info(n)["instances"]]
@@ -58,11 +52,11 @@ def test_crops_take_the_label_of_training(tool, prw_root, tmp_path):
 
 def test_crops_are_the_same_when_cut_again(tool, cuhk_root, tmp_path):
     args = ("--dataset", "CUHK-SYSU", "--data-root", cuhk_root, "--split", "test", "--size", 64, 32)
-    tool("crop_reid", *args, "--out", tmp_path / "a")
+    tool("crop", *args, "--out", tmp_path / "a")
     (tmp_path / "a" / "test" / "left_over.jpg").write_bytes(b"of an older set")
     (tmp_path / "a" / "test.unfinished").mkdir()
-    tool("crop_reid", *args, "--out", tmp_path / "a")
-    tool("crop_reid", *args, "--out", tmp_path / "b")
+    tool("crop", *args, "--out", tmp_path / "a")
+    tool("crop", *args, "--out", tmp_path / "b")
     assert files(tmp_path / "a") == files(tmp_path / "b")
     assert len(files(tmp_path / "a")) == 4 + 1
     # Identities 0 and 1, each in its query image and in one of the gallery.
@@ -71,7 +65,7 @@ def test_crops_are_the_same_when_cut_again(tool, cuhk_root, tmp_path):
 
 def test_crops_end_at_the_image(tool, tmp_path):
     root = write_prw(tmp_path / "set", train={"c1s1_000001": [(1, 140, 80, 60, 90), (2, 170, 10, 20, 20)]})
-    tool("crop_reid", "--dataset", "PRW", "--data-root", root, "--split", "train", "--out", tmp_path / "crops")
+    tool("crop", "--dataset", "PRW", "--data-root", root, "--split", "train", "--out", tmp_path / "crops")
     (line,) = (tmp_path / "crops" / "train.txt").read_text().splitlines()
     with Image.open(tmp_path / "crops" / "train" / line.split()[0]) as image:
         colour = np.random.default_rng(11).integers(0, 256, 3)
@@ -81,15 +75,15 @@ def test_crops_end_at_the_image(tool, tmp_path):
 
 def test_interrupted_crops_leave_no_half_set(tool, prw_root, tmp_path):
     (prw_root / "frames" / "c1s1_000004.jpg").write_bytes(b"no image")
-    with pytest.raises(SystemExit, match=r"crop_reid.py: .*c1s1_000004.jpg cannot be decoded"):
-        tool("crop_reid", "--dataset", "PRW", "--data-root", prw_root, "--split", "train", "--out", tmp_path / "c")
+    with pytest.raises(SystemExit, match=r"mmpersonsearch crop: .*c1s1_000004.jpg cannot be decoded"):
+        tool("crop", "--dataset", "PRW", "--data-root", prw_root, "--split", "train", "--out", tmp_path / "c")
     assert not (tmp_path / "c" / "train").exists() and not (tmp_path / "c" / "train.txt").exists()
 
 
 def test_crops_of_a_split_without_identities(tool, tmp_path):
     root = write_prw(tmp_path / "set", train={"c1s1_000001": [(-2, 1, 1, 30, 60)]})
     with pytest.raises(SystemExit, match="no labelled persons"):
-        tool("crop_reid", "--dataset", "PRW", "--data-root", root, "--split", "train", "--out", tmp_path / "crops")
+        tool("crop", "--dataset", "PRW", "--data-root", root, "--split", "train", "--out", tmp_path / "crops")
 
 
 def same_protocol(ours, theirs):
@@ -137,25 +131,25 @@ def test_coco_round_trip_of_the_real_sample(tool, samples_root, tmp_path):
 
 def test_crops_of_cocos_form(tool, prw_root, tmp_path):
     tool("to_coco", "--dataset", "PRW", "--data-root", prw_root, "--split", "train", "--out", tmp_path / "coco")
-    tool("crop_reid", "--dataset", "PRW", "--data-root", prw_root, "--split", "train", "--out", tmp_path / "a")
+    tool("crop", "--dataset", "PRW", "--data-root", prw_root, "--split", "train", "--out", tmp_path / "a")
     coco = ("--dataset", "COCO", "--data-root", prw_root, "--ann-file", tmp_path / "coco/train.json")
-    tool("crop_reid", *coco, "--img-prefix", "frames", "--split", "train", "--out", tmp_path / "b")
+    tool("crop", *coco, "--img-prefix", "frames", "--split", "train", "--out", tmp_path / "b")
     assert files(tmp_path / "a") == files(tmp_path / "b")
     with pytest.raises(SystemExit, match="needs --ann-file"):
-        tool("crop_reid", *coco[:4], "--split", "train", "--out", tmp_path / "b")
+        tool("crop", *coco[:4], "--split", "train", "--out", tmp_path / "b")
 
 
 def test_crops_of_other_things_than_persons(tool, prw_root, tmp_path):
     tool("to_coco", "--dataset", "PRW", "--data-root", prw_root, "--split", "train", "--out", tmp_path / "coco")
     content = (tmp_path / "coco/train.json").read_text()
     (tmp_path / "vehicles.json").write_text(content.replace('"name": "person"', '"name": "vehicle"'))
-    tool("crop_reid", "--dataset", "PRW", "--data-root", prw_root, "--split", "train", "--out", tmp_path / "a")
+    tool("crop", "--dataset", "PRW", "--data-root", prw_root, "--split", "train", "--out", tmp_path / "a")
     coco = ("--dataset", "COCO", "--data-root", prw_root, "--ann-file", tmp_path / "vehicles.json")
     options = (*coco, "--img-prefix", "frames", "--split", "train")
-    tool("crop_reid", *options, "--class-name", "vehicle", "--out", tmp_path / "b")
+    tool("crop", *options, "--class-name", "vehicle", "--out", tmp_path / "b")
     assert files(tmp_path / "a") == files(tmp_path / "b")
     with pytest.raises(SystemExit, match="vehicle"):
-        tool("crop_reid", *options, "--out", tmp_path / "b")
+        tool("crop", *options, "--out", tmp_path / "b")
 
 
 def test_help_says_what_cuhk_loses(tool, capsys):
