@@ -7,11 +7,14 @@ set's own reader gives, identities the data set's own numbers, -1 for unlabelled
 """
 
 import argparse
+import io
 import json
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from pycocotools.coco import COCO
 from tqdm import tqdm
 
 from mmpersonsearch.datasets import PersonSearchDataset
@@ -63,6 +66,30 @@ def queries_json(scenes: list[SceneImage], queries: list[Query]) -> dict:
     )
 
 
+def check_index(path: Path, content: dict) -> None:
+    """Check that pycocotools reads every image and annotation of a file as it was written.
+
+    Args:
+        path: The file of annotations.
+        content: What was written into it.
+
+    Raises:
+        ValueError: An image or annotation is missing or differs; the message names the first.
+    """
+    with redirect_stdout(io.StringIO()):  # it prints its progress
+        index = COCO(str(path))
+    for name, entries, found in (
+        ("images", content["images"], index.imgs),
+        ("annotations", content["annotations"], index.anns),
+    ):
+        for i, entry in enumerate(entries):
+            if found.get(entry["id"]) != entry:
+                raise ValueError(
+                    f"{path}, {name}[{i}]: pycocotools reads {found.get(entry['id'])} under id {entry['id']}, "
+                    f"expected {entry}"
+                )
+
+
 def _to_xywh(bboxes: np.ndarray) -> list[list[float]]:
     return np.concatenate([bboxes[:, :2], bboxes[:, 2:] - bboxes[:, :2]], axis=1).tolist()
 
@@ -88,6 +115,9 @@ def main(argv: list[str] | None = None) -> None:
     with exit_on_bad_input("mmpersonsearch to-coco"):
         dataset = build_dataset(args)
         scenes = dataset.load_scenes()
-        _write(args.out / f"{args.split}.json", annotations_json(dataset, scenes))
+        annotations = annotations_json(dataset, scenes)
+        path = args.out / f"{args.split}.json"
+        _write(path, annotations)
+        check_index(path, annotations)
         if args.split == "test":
             _write(args.out / f"{args.split}_queries.json", queries_json(scenes, dataset.load_queries()))

@@ -153,6 +153,6 @@ def test_many_equal_centers_are_all_counted(tool, tmp_path):
 def test_bad_input_ends_in_a_message(tool, words, message):
     torch.save({"weight": torch.zeros(1)}, "other.pth")
     torch.save({"features": torch.eye(3) * torch.tensor([0.0, 1, 0])}, "empty.pth")
-    with pytest.raises(SystemExit, match=f"^plot_embeddings.py: .*{message}"):
+    with pytest.raises(SystemExit, match=f"^mmpersonsearch plot embeddings: .*{message}"):
         tool.main([*words, "--out", "figure"])
     assert not list(Path().glob("figure*"))

@@ -101,7 +101,7 @@ def test_only_like_is_put_beside_like(tool):
 def test_bad_input_ends_in_a_message(tool, words, message):
     write_result("bad", **{"detection/ap": 0.8})
     Path("list.json").write_text("[]")
-    with pytest.raises(SystemExit, match=f"^plot_lambda.py: .*{message}"):
+    with pytest.raises(SystemExit, match=f"^mmpersonsearch plot lambda: .*{message}"):
         tool.main([*words, "--out", "figure"])
     assert not list(Path().glob("figure*"))
 

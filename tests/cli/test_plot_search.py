@@ -18,6 +18,7 @@ from mmpersonsearch.evaluation import (
     search_curve,
 )
 from mmpersonsearch.evaluation.predictions import read_predictions, write_predictions
+from mmpersonsearch.utils.files import write_whole
 
 CONFIG = """
 default_scope = "mmpersonsearch"
@@ -188,7 +189,7 @@ def numbers_alone(monkeypatch):
     def write(figure, numbers, stem):
         assert len(figure.axes) > 1
         for suffix, content in (("png", b""), ("svg", b"</svg>"), ("json", json.dumps(numbers).encode())):
-            plot_search.write_whole(f"{stem}.{suffix}", content)
+            write_whole(f"{stem}.{suffix}", content)
         Image.new("L", (2100, 1)).save(f"{stem}.png")
 
     monkeypatch.setattr(plot_search, "write_figure", write)
@@ -246,7 +247,7 @@ def test_the_same_numbers_give_the_same_files(tmp_path):
 def test_bad_input_ends_in_a_message(cuhk, monkeypatch, kind, words, message):
     monkeypatch.chdir(cuhk)
     write_predictions("other.pkl", {}, {"data": {"boxes": "x"}})
-    with pytest.raises(SystemExit, match=f"^plot_search.py: .*{message}"):
+    with pytest.raises(SystemExit, match=f"^mmpersonsearch plot search: .*{message}"):
         plot_search.main([kind, "cuhk.py", *words, "--out", "figure"])
     assert not list(cuhk.glob("figure*"))
 

@@ -117,15 +117,15 @@ def test_gallery_sizes(tested, cuhk_root, tmp_path):
     ],
 )
 def test_bad_input_ends_in_a_message(tested, args, message):
-    with pytest.raises(SystemExit, match=f"show_ranking.py: .*{message}"):
+    with pytest.raises(SystemExit, match=f"mmpersonsearch rank: .*{message}"):
         tested(*args)
 
 
 def test_files_that_are_missing_or_wrong(tested, prw_root, tmp_path):
-    with pytest.raises(SystemExit, match=r"show_ranking.py: predictions .*no\.pkl do not exist"):
+    with pytest.raises(SystemExit, match=r"mmpersonsearch rank: predictions .*no\.pkl do not exist"):
         tested(predictions=tmp_path / "no.pkl")
     (prw_root / "frames" / "c1s2_000012.jpg").write_bytes(b"no image")
-    with pytest.raises(SystemExit, match=r"show_ranking.py: .*c1s2_000012\.jpg cannot be decoded"):
+    with pytest.raises(SystemExit, match=r"mmpersonsearch rank: .*c1s2_000012\.jpg cannot be decoded"):
         tested("--topk", 9)
 
 
