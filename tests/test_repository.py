@@ -69,6 +69,11 @@ def test_model_index_lists_every_algorithm():
     assert listed == sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("configs/*/metafile.yml"))
 
 
+def test_links_for_mmengine_lead_to_what_they_are_named_after():
+    for name in ("configs", "tools", "model-index.yml"):
+        assert (ROOT / "mmpersonsearch/.mim" / name).resolve() == ROOT / name
+
+
 def test_what_the_readme_names_exists():
     named = set(re.findall(r"(?:tools|configs)/[\w./-]+\.(?:py|sh)", (ROOT / "README.md").read_text()))
     named -= {"configs/tdn/tdn_r50ibn_prw_small-steps.py"}  # the reader's own

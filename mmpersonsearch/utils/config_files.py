@@ -96,10 +96,8 @@ def _add_entry(table: ModuleType) -> None:
 
 
 def _configs_folder() -> Path:
-    """``.mim/configs`` where the package is installed; in a checkout that is not, ``configs`` beside the package."""
-    installed = PACKAGE / ".mim/configs"
-    if installed.is_dir():
-        return installed.resolve()  # in an editable installation it is a link to the checkout's
-    if (PACKAGE.parent / "model-index.yml").is_file():
-        return PACKAGE.parent / "configs"
-    raise FileNotFoundError(f"{installed} does not exist: mmpersonsearch was installed without its configs")
+    """``.mim/configs``, in a checkout a link to its ``configs``."""
+    folder = (PACKAGE / ".mim/configs").resolve()
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder} is no folder: mmpersonsearch was installed without its configs")
+    return folder
