@@ -1,5 +1,6 @@
 """Crops for teachers, and COCO's form that reads back as the same set."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -127,6 +128,24 @@ def test_coco_round_trip_of_cuhk(tool, cuhk_root, tmp_path):
 
 def test_coco_round_trip_of_the_real_sample(tool, samples_root, tmp_path):
     round_trip(tool, tmp_path, "PRW", PRWDataset, samples_root / "prw_sample", "frames")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (dict(id=1), r"annotations\[0\]: pycocotools reads {.*'id': 1.*} under id 1, expected {"),  # as the first's
+        (dict(image_id=9), r"annotations\[1\]: pycocotools reads .*'image_id': 9.* under id 2, expected"),
+    ],
+)
+def test_what_pycocotools_reads_otherwise_is_named(tool, prw_root, tmp_path, change, message):
+    tool("to_coco", "--dataset", "PRW", "--data-root", prw_root, "--split", "train", "--out", tmp_path)
+    content = json.loads((tmp_path / "train.json").read_text())
+    to_coco.check_index(tmp_path / "train.json", content)
+    changed = json.loads(json.dumps(content))
+    changed["annotations"][1].update(change)
+    (tmp_path / "train.json").write_text(json.dumps(changed))
+    with pytest.raises(ValueError, match=message):
+        to_coco.check_index(tmp_path / "train.json", content)
 
 
 def test_crops_of_cocos_form(tool, prw_root, tmp_path):
