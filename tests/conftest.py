@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from dataset_writers import write_cuhk, write_prw
 
+import mmpersonsearch  # noqa: F401  (before any test imports mmcv.ops)
+
 REPO = Path(__file__).resolve().parents[1]
 
 

@@ -9,7 +9,7 @@ model = dict(
         shared_head=dict(_base_.model.roi_head.shared_head, type="SharedResNetIBN"),
         bbox_head=_base_.model.roi_head.bbox_head,
         reid_roi_extractor=dict(
-            type="mmdet.SingleRoIExtractor",
+            type="SingleRoIExtractor",
             roi_layer=dict(type="RoIAlign", output_size=(14, 7), sampling_ratio=2),
             out_channels=256,
             featmap_strides=[16],

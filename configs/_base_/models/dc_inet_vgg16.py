@@ -17,7 +17,7 @@ model = dict(
             loss_bbox=_base_.model.roi_head.bbox_head.loss_bbox,
         ),
         reid_roi_extractor=dict(
-            type="mmdet.SingleRoIExtractor",
+            type="SingleRoIExtractor",
             roi_layer=dict(type="RoIAlign", output_size=(14, 7), sampling_ratio=2),
             out_channels=512,
             featmap_strides=[16],

@@ -28,7 +28,7 @@ model = dict(
     roi_head=dict(
         type="CoupledRoIHead",
         bbox_roi_extractor=dict(
-            type="mmdet.SingleRoIExtractor",
+            type="SingleRoIExtractor",
             roi_layer=dict(type="RoIAlign", output_size=14, sampling_ratio=2),
             out_channels=1024,
             featmap_strides=[16],

@@ -27,7 +27,7 @@ model = dict(
     roi_head=dict(
         type="DisentangledRoIHead",
         bbox_roi_extractor=dict(
-            type="mmdet.SingleRoIExtractor",
+            type="SingleRoIExtractor",
             roi_layer=dict(type="RoIAlign", output_size=7, sampling_ratio=2),
             out_channels=512,
             featmap_strides=[8],
@@ -43,14 +43,14 @@ model = dict(
             loss_bbox=dict(type="mmdet.L1Loss"),
         ),
         crop_extractor=dict(
-            type="mmdet.SingleRoIExtractor",
+            type="SingleRoIExtractor",
             roi_layer=dict(type="RoIAlign", output_size=(256, 128), sampling_ratio=0),
             out_channels=3,
             featmap_strides=[1],
         ),
         bridge=dict(type="KnowledgeTransferBridge", depth=50, init_cfg=init_cfg),
         reid_roi_extractor=dict(
-            type="mmdet.SingleRoIExtractor",
+            type="SingleRoIExtractor",
             roi_layer=dict(type="RoIAlign", output_size=(32, 16), sampling_ratio=0),
             out_channels=512,
             featmap_strides=[8],

@@ -11,7 +11,7 @@ class DetectorTeacher(FrozenTeacher):
 
     @torch.no_grad()
     def extract_feat(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Compute the maps of backbone and neck, float32 and contiguous.
+        """Compute the maps of backbone and neck, float32 also under autocast.
 
         Args:
             images: (B, 3, H, W) normalised images.
@@ -20,8 +20,7 @@ class DetectorTeacher(FrozenTeacher):
             RuntimeError: No checkpoint was loaded.
         """
         self.check_loaded()
-        # RoIAlign on the CPU misreads channels_last maps, and takes no bfloat16.
-        return tuple(feat.float().contiguous() for feat in self.model.extract_feat(images))
+        return tuple(feat.float() for feat in self.model.extract_feat(images))
 
     @torch.no_grad()
     def predict_anchors(self, x: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:

@@ -13,19 +13,17 @@ from mmpersonsearch.registry import MODELS
 class PersonDetector(TwoStageDetector):
     """MMDetection's two-stage detector, such as Faster R-CNN, on one of our backbones.
 
-    It differs from MMDetection's only in the layout of the backbone's maps and in that, under autocast, RPN and box
-    head stay in float32. It is the first step of :class:`TwoStepPersonSearch`.
+    It differs from MMDetection's only in that, under autocast, RPN and box head stay in float32. It is the first step
+    of :class:`TwoStepPersonSearch`.
     """
 
     def extract_feat(self, batch_inputs: Tensor) -> tuple[Tensor, ...]:
-        """Compute the maps of backbone and neck, float32 and contiguous.
+        """Compute the maps of backbone and neck, float32 also under autocast.
 
         Args:
             batch_inputs: (B, 3, H, W) normalised images.
         """
-        feats = super().extract_feat(batch_inputs)
-        # RoIAlign on the CPU misreads the channels_last maps of our backbones, and takes no bfloat16.
-        return tuple(feat.float().contiguous() for feat in feats)
+        return tuple(feat.float() for feat in super().extract_feat(batch_inputs))
 
     def loss(self, batch_inputs: Tensor, batch_data_samples: SampleList) -> dict[str, Tensor | list[Tensor]]:
         """Compute the losses of RPN and box head.

@@ -6,6 +6,7 @@ from .disentangled_roi_head import DisentangledRoIHead
 from .fc_layers import FCLayers
 from .person_search_roi_head import PersonSearchRoIHead
 from .shared_resnet_ibn import SharedResNetIBN
+from .single_roi_extractor import SingleRoIExtractor
 
 __all__ = [
     "CoupledRoIHead",
@@ -13,6 +14,7 @@ __all__ = [
     "FCLayers",
     "PersonSearchRoIHead",
     "SharedResNetIBN",
+    "SingleRoIExtractor",
     "bbox_heads",
     "reid_heads",
 ]

@@ -78,8 +78,7 @@ class PersonSearchRoIHead(StandardRoIHead, metaclass=ABCMeta):
         Returns:
             (K, 3, h, w) crops of fixed size.
         """
-        # RoIAlign on the CPU misreads a channels_last input.
-        return self.crop_extractor((images.contiguous(),), rois)
+        return self.crop_extractor((images,), rois)
 
     def sample_proposals(self, proposals: InstanceList, batch_data_samples: SampleList) -> list[SamplingResult]:
         """Assign the ground truth to proposals and sample of them, image by image."""
@@ -165,7 +164,7 @@ class PersonSearchRoIHead(StandardRoIHead, metaclass=ABCMeta):
         """Compute the losses of detection and Re-ID.
 
         Args:
-            x: (B, C, H / s, W / s) maps of the backbone, float32 and contiguous.
+            x: (B, C, H / s, W / s) maps of the backbone, float32.
             proposals: The RPN's, in pixels of ``images``.
             batch_data_samples: Ground truth with ``person_ids``.
             images: (B, 3, H, W) normalised images.

@@ -1,6 +1,5 @@
 import pytest
 import torch
-from mmcv.ops import RoIAlign
 from tiny_models import NUM_IDS, VARIANTS, build_model, draw_batch
 
 
@@ -113,27 +112,6 @@ def test_inference_without_queries():
     with torch.no_grad():
         (result,) = model.predict(images, samples)
     assert "query_instances" not in result
-
-
-@pytest.mark.parametrize("variant", VARIANTS)
-def test_no_roi_align_gets_a_channels_last_tensor(variant):
-    """RoIAlign on the CPU reads such a tensor wrongly, and silently."""
-    model = build_model(variant).to(memory_format=torch.channels_last)
-    seen = []
-
-    def check(module, inputs):
-        seen.append(inputs[0].is_contiguous())
-
-    for module in model.modules():
-        if isinstance(module, RoIAlign):
-            module.register_forward_pre_hook(check)
-    images, samples = draw_batch([2, 1], num_queries=[1, 1])
-    images = images.contiguous(memory_format=torch.channels_last)
-    model.train().loss(images, samples)
-    with torch.no_grad():
-        model.eval().predict(images, samples)
-    assert len(seen) >= 2
-    assert all(seen)
 
 
 @pytest.mark.parametrize("variant", ["", "_oim-star-teacher"])

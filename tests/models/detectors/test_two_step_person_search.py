@@ -1,7 +1,6 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from mmcv.ops import RoIAlign
 from mmengine.config import Config
 from mmengine.model import MMDistributedDataParallel
 from mmengine.registry import init_default_scope
@@ -151,19 +150,6 @@ def test_one_stage_detector_of_several_classes():
     assert torch.allclose(found.bboxes, persons.bboxes, atol=1e-3) and (found.labels == 0).all()
     for box, feat in zip(found.bboxes, found.reid_feats):
         assert torch.allclose(feat, embed_by_hand(model, images[0], box / 2), atol=1e-3)
-
-
-@torch.no_grad()
-def test_no_roi_align_gets_a_channels_last_tensor():
-    """RoIAlign on the CPU reads such a tensor wrongly, and silently."""
-    model = build_two_step()
-    seen = []
-    for module in model.modules():
-        if isinstance(module, RoIAlign):
-            module.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].is_contiguous()))
-    images, samples = draw_batch([2], num_queries=[1])
-    model.predict(images.contiguous(memory_format=torch.channels_last), samples)
-    assert len(seen) == 2 and all(seen)
 
 
 def test_training_is_refused():

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 TORCHVISION_WORKS = """
-from mmpersonsearch.utils.torchvision_ops import declare_torchvision_ops
+from mmpersonsearch.ops.torchvision_ops import declare_torchvision_ops
 declare_torchvision_ops()
 declare_torchvision_ops()
 import torch, torchvision.transforms.v2.functional as F
@@ -33,7 +33,7 @@ def broken(name, *args, **kwargs):
     if name == "torchvision":
         raise RuntimeError("something else is wrong")
     return real(name, *args, **kwargs)
-from mmpersonsearch.utils.torchvision_ops import declare_torchvision_ops
+from mmpersonsearch.ops.torchvision_ops import declare_torchvision_ops
 builtins.__import__ = broken
 declare_torchvision_ops()
 """
@@ -45,7 +45,7 @@ def test_absent_torchvision_is_no_error():
     code = """
 import importlib.util
 importlib.util.find_spec = lambda name: None
-from mmpersonsearch.utils.torchvision_ops import declare_torchvision_ops
+from mmpersonsearch.ops.torchvision_ops import declare_torchvision_ops
 declare_torchvision_ops()
 print("fine")
 """

@@ -1,0 +1,44 @@
+"""RoI extractor on one map."""
+
+from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor as MMDetSingleRoIExtractor
+from torch import Tensor, nn
+
+from mmpersonsearch.ops.roi_layers import RoIAlign, RoIPool
+from mmpersonsearch.registry import MODELS
+
+
+@MODELS.register_module()
+class SingleRoIExtractor(MMDetSingleRoIExtractor):
+    """MMDetection's ``SingleRoIExtractor`` with the RoI layers of :mod:`mmpersonsearch.ops.roi_layers`.
+
+    From one map, it hands the RoIs on as they are: MMDetection's rounds them to the map's precision (to 2 pixels in
+    bfloat16) and copies the layer's output into another tensor.
+
+    Args: See MMDetection.
+    """
+
+    def build_roi_layers(self, layer_cfg: dict, featmap_strides: list[int]) -> nn.ModuleList:
+        """Build one RoI layer a map; see MMDetection."""
+        layers = {"RoIAlign": RoIAlign, "RoIPool": RoIPool}
+        settings = dict(layer_cfg)
+        kind = settings.pop("type")
+        if kind not in layers:
+            return super().build_roi_layers(layer_cfg, featmap_strides)
+        return nn.ModuleList([layers[kind](spatial_scale=1 / stride, **settings) for stride in featmap_strides])
+
+    def forward(self, feats: tuple[Tensor, ...], rois: Tensor, roi_scale_factor: float | None = None) -> Tensor:
+        """Extract RoI features.
+
+        Args:
+            feats: (B, C, H / s, W / s) maps, one for each stride.
+            rois: (n, 5) image number and xyxy box in pixels of the input.
+            roi_scale_factor: By which RoIs grow around their centres.
+
+        Returns:
+            (n, C, h, w), from one map in channels_last on a CPU.
+        """
+        if len(feats) > 1:
+            return super().forward(feats, rois, roi_scale_factor)
+        if roi_scale_factor is not None:
+            rois = self.roi_rescale(rois, roi_scale_factor)
+        return self.roi_layers[0](feats[0], rois)
