@@ -3,6 +3,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,32 @@ def test_no_module_of_the_package_works_at_import():
         for statement in ast.parse(path.read_text()).body:
             if isinstance(statement, ast.Expr | ast.Assign):
                 assert not forbidden.search(ast.unparse(statement)), f"{path}:{statement.lineno}"
+
+
+def imported_packages():
+    """Top-level names that the package imports, at a module's head or in a function, of other distributions."""
+    names = set()
+    for path in (ROOT / "mmpersonsearch").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                names |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                names.add(node.module.partition(".")[0])
+    return names - sys.stdlib_module_names - {"mmpersonsearch"}
+
+
+def test_dependencies_are_what_is_imported():
+    tomllib = pytest.importorskip("tomllib", reason="Python 3.10 reads no toml")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    declared = {re.split(r"[<>= ]", line)[0] for line in project["dependencies"]}
+    named_otherwise = {"cv2": "opencv-python", "PIL": "pillow", "sklearn": "scikit-learn"}
+    imported = {named_otherwise.get(name, name) for name in imported_packages()}
+    openmmlab = {"mmengine", "mmcv", "mmdet", "mmpretrain"}
+    assert imported | {"mmpretrain"} == declared | openmmlab  # configs name MMPretrain's parts
+    for extra in ("openmmlab", "onedl"):
+        sets = {re.split(r"[<>= ]", line)[0].removeprefix("onedl-") for line in project["optional-dependencies"][extra]}
+        sets = {name.replace("mmcv-lite", "mmcv").replace("mmdetection", "mmdet") for name in sets}
+        assert openmmlab <= sets
 
 
 def test_every_requirement_is_pinned():
