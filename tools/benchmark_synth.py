@@ -284,7 +284,7 @@ class Bench:
                 return
             print(f"== {name}", flush=True)
             prepare()
-            stage = Stage(name, name, 0, command, done, data_variables(self.work_dir))
+            stage = Stage(name, name, command, done, data_variables(self.work_dir))
             run_command(stage, self.work_dir / "logs" / f"{plain}.log")
             write_whole(done, json.dumps(record).encode())
 

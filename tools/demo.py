@@ -1,6 +1,6 @@
 """Run the whole path on the synthetic set: draw it, train a Re-ID teacher, train TDN, test it, show what it finds.
 
-Each stage that is complete already is kept; an interrupted training goes on from its last checkpoint.
+Each stage that is complete already is kept; an interrupted training resumes from its last checkpoint.
 """
 
 import argparse
@@ -10,14 +10,25 @@ import signal
 import sys
 from pathlib import Path
 
+from machine_speed import MachineSpeed, measure_speed
 from stages import LATEST, ROOT, Stage, StageChain, StageFailedError, describe_minutes
 from synth_set import FIGURES, data_variables, make_data_stages
 
 from mmpersonsearch.utils.files import write_whole
 
-TEACHER = "configs/reid/bot_r18ibn_synth.py"
-TDN = "configs/tdn/tdn_r18ibn_synth.py"
+TEACHER = "configs/reid/bot_r18ibn_synth_demo.py"
+TDN = "configs/tdn/tdn_r18ibn_synth_demo.py"
+CROP_SIZE = (96, 48)
 LOG_OFTEN = "default_hooks.logger.interval=5"
+# What each stage takes in units of MachineSpeed's two tasks: (convolutions, Python).
+WORK = {
+    "synth": (0, 900),
+    "crops-train": (0, 300),
+    "teacher": (3000, 300),
+    "tdn": (3000, 300),
+    "test": (300, 300),
+    "ranking": (0, 300),
+}
 
 
 def make_stages(work_dir: Path) -> list[Stage]:
@@ -28,17 +39,17 @@ def make_stages(work_dir: Path) -> list[Stage]:
     """
     teacher, tdn, test, picture = (work_dir / name for name in ("teacher", "tdn", "test", "ranking.png"))
     roots = data_variables(work_dir)
-    env = {**roots, "TEACHER_CHECKPOINT": str(teacher / LATEST)}
+    checkpoint = str(teacher / LATEST)
+    env = {**roots, "TEACHER_CHECKPOINT": checkpoint, "SYNTH_WEIGHTS": checkpoint}
     train = ["tools/train.py", "--resume", "--cfg-options", LOG_OFTEN, "--work-dir"]
     predictions, tested = str(test / "predictions.pkl"), [TDN, str(tdn / LATEST)]
     return [
-        *make_data_stages(work_dir),
-        Stage("teacher", "Train the Re-ID teacher", 5, [*train, str(teacher), TEACHER], teacher, roots),
-        Stage("tdn", "Train TDN", 6.5, [*train, str(tdn), TDN], tdn, env),
+        *make_data_stages(work_dir, crop_size=CROP_SIZE, splits=("train",)),
+        Stage("teacher", "Train the Re-ID teacher", [*train, str(teacher), TEACHER], teacher, roots),
+        Stage("tdn", "Train TDN", [*train, str(tdn), TDN], tdn, env),
         Stage(
             "test",
             "Test TDN, with and without RCP",
-            0.5,
             ["tools/test.py", "--cfg-options", LOG_OFTEN, "--work-dir", str(test), "--out", predictions, *tested],
             test,
             env,
@@ -46,12 +57,18 @@ def make_stages(work_dir: Path) -> list[Stage]:
         Stage(
             "ranking",
             "Draw the best matches of some queries",
-            0.1,
             ["tools/analysis_tools/show_ranking.py", TDN, predictions, "--out", str(picture)],
             picture,
             env,
         ),
     ]
+
+
+def estimate_minutes(stages: list[Stage], speed: MachineSpeed) -> None:
+    """Set how long the stages take on a machine of this speed."""
+    for stage in stages:
+        convolutions, python = WORK[stage.name]
+        stage.minutes = speed.minutes(convolutions, python)
 
 
 def write_result(work_dir: Path, minutes: dict[str, float]) -> dict:
@@ -101,11 +118,15 @@ def main(argv: list[str] | None = None) -> None:
     # So that the running command is ended with this one.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        minutes = StageChain(work_dir, make_stages(work_dir)).run()
+        stages = make_stages(work_dir)
+        estimate_minutes(stages, measure_speed())
+        chain = StageChain(work_dir, stages)
+        print(f"On this machine the demo takes about {describe_minutes(chain.count_minutes())}.", flush=True)
+        minutes = chain.run()
     except StageFailedError as error:
         sys.exit(f"\n{error}")
     except KeyboardInterrupt:
-        sys.exit("\nInterrupted; the next run goes on from here.")
+        sys.exit("\nInterrupted; the next run resumes from here.")
     print_summary(write_result(work_dir, minutes), work_dir)
 
 

@@ -34,18 +34,18 @@ class Stage:
     Attributes:
         name: Names its log and its entry in ``stages.json``.
         title: For the user.
-        minutes: About how long it takes on two cores.
         command: Arguments of this Python interpreter.
         product: What it leaves behind; removed when an earlier stage runs anew.
         env: Variables that its config reads.
+        minutes: About how long it takes, if that is known.
     """
 
     name: str
     title: str
-    minutes: float
     command: list[str]
     product: Path
     env: dict[str, str] = field(default_factory=dict)
+    minutes: float | None = None
 
     @property
     def made_by(self) -> list:
@@ -85,7 +85,7 @@ class StageChain:
             if self._is_complete(stage):
                 print(f"{heading}: kept from an earlier run", flush=True)
                 continue
-            print(f"{heading} (about {describe_minutes(stage.minutes)})", flush=True)
+            print(heading + ("" if stage.minutes is None else f" (about {describe_minutes(stage.minutes)})"), flush=True)
             self._forget(stage, later=self.stages[i + 1 :])
             start = time.monotonic()
             run_command(stage, self.logs / f"{stage.name}.log")
@@ -93,6 +93,11 @@ class StageChain:
             self.complete[stage.name] = dict(made_by=stage.made_by, minutes=(time.monotonic() - start) / 60)
             self._remember()
         return {stage.name: self.complete[stage.name]["minutes"] for stage in self.stages}
+
+    def count_minutes(self) -> float:
+        """Add up how long the stages take that are to run."""
+        first = next((i for i, stage in enumerate(self.stages) if not self._is_complete(stage)), len(self.stages))
+        return sum(stage.minutes or 0 for stage in self.stages[first:])
 
     def _is_complete(self, stage: Stage) -> bool:
         return self.complete.get(stage.name, {}).get("made_by") == stage.made_by and stage.product.exists()
@@ -193,7 +198,8 @@ def link_latest_checkpoint(folder: Path) -> None:
 
 
 def describe_minutes(minutes: float) -> str:
-    """Minutes in words."""
+    """Minutes in words, to half a minute."""
     if minutes < 1:
         return f"{60 * minutes:.0f} seconds"
-    return f"{minutes:.3g} minute{'s' if minutes != 1 else ''}"
+    rounded = round(2 * minutes) / 2
+    return f"{rounded:g} minute{'s' if rounded != 1 else ''}"

@@ -20,19 +20,29 @@ def data_variables(work_dir: Path) -> dict[str, str]:
     return {"SYNTH_ROOT": f"{work_dir}/synth/", "SYNTH_REID_ROOT": f"{work_dir}/reid/"}
 
 
-def make_data_stages(work_dir: Path, seed: int = 0) -> list[Stage]:
+def make_data_stages(
+    work_dir: Path,
+    seed: int = 0,
+    crop_size: tuple[int, int] = (128, 64),
+    splits: tuple[str, ...] = ("train", "test"),
+) -> list[Stage]:
     """Lay out the stages that draw the set into ``synth`` and cut the Re-ID models' crops into ``reid``.
 
     Args:
         work_dir: Absolute folder.
         seed: Of the set; another one has other persons and cameras.
+        crop_size: Height and width of the crops.
+        splits: Those that are cropped.
     """
     synth, crops = work_dir / "synth", work_dir / "reid"
     draw = [f"{CONVERTERS}/make_synth.py", "--force", "--seed", str(seed), "--out", str(synth)]
     crop = [f"{CONVERTERS}/crop_reid.py", "--dataset", "PRW", "--data-root", str(synth), "--out", str(crops)]
-    crop += ["--size", "128", "64", "--split"]
+    crop += ["--size", *map(str, crop_size), "--split"]
+    persons = dict(train="training persons", test="test persons")
     return [
-        Stage("synth", "Draw the synthetic set", 1, draw, synth),
-        Stage("crops-train", "Crop the training persons for the teacher", 0.1, [*crop, "train"], crops / "train"),
-        Stage("crops-test", "Crop the test persons for the teacher", 0.1, [*crop, "test"], crops / "test"),
+        Stage("synth", "Draw the synthetic set", draw, synth),
+        *(
+            Stage(f"crops-{split}", f"Crop the {persons[split]} for the teacher", [*crop, split], crops / split)
+            for split in splits
+        ),
     ]

@@ -1,8 +1,9 @@
-# BoT as the teacher of `make demo`: smaller crops and fewer iterations, no validation.
+# BoT as the teacher of `make demo`: smaller crops and fewer iterations, therefore less augmentation, no validation.
 _base_ = "./bot_r18ibn_synth.py"
 
 _base_.train_pipeline[1].scale = _base_.test_pipeline[1].scale = (48, 96)
-_base_.train_pipeline[3].update(crop_size=(96, 48), padding=8)
+_base_.train_pipeline[3].update(crop_size=(96, 48), padding=4)
+del _base_.train_pipeline[4]  # random erasing
 train_dataloader = dict(dataset=dict(pipeline=_base_.train_pipeline))
 test_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))
 max_iters = 150

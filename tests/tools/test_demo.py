@@ -1,7 +1,11 @@
 import json
+import time
 from pathlib import Path
 
 import demo
+import pytest
+from machine_speed import MachineSpeed, measure_speed
+from mmengine.config import Config
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -29,3 +33,47 @@ def test_the_stages_commands_exist(tmp_path):
         assert files
         assert all((ROOT / part).exists() for part in files), stage.name
     assert len({stage.name for stage in stages}) == len(stages)
+
+
+def test_training_and_testing_agree_on_sizes(tmp_path):
+    """The teacher sees crops of the size that it is trained on, and its map and the bridge's fit the RoI's."""
+    teacher, tdn = (Config.fromfile(ROOT / path) for path in (demo.TEACHER, demo.TDN))
+    height, width = demo.CROP_SIZE
+    resize = teacher.train_dataloader.dataset.pipeline[1]
+    assert tuple(resize.scale) == (width, height)
+    assert tuple(teacher.train_dataloader.dataset.pipeline[3].crop_size) == demo.CROP_SIZE
+    assert tuple(teacher.test_dataloader.dataset.pipeline[1].scale) == (width, height)
+    roi_head = tdn.model.roi_head
+    assert tuple(roi_head.crop_extractor.roi_layer.output_size) == demo.CROP_SIZE
+    assert tuple(roi_head.reid_roi_extractor.roi_layer.output_size) == (height // 8, width // 8)
+    (crop,) = (stage for stage in demo.make_stages(tmp_path) if stage.name.startswith("crops"))
+    assert " ".join(["--size", str(height), str(width)]) in " ".join(crop.command)
+
+
+def test_tdn_starts_from_the_teacher_and_the_teacher_from_nothing(tmp_path):
+    env = {stage.name: stage.env for stage in demo.make_stages(tmp_path)}
+    assert "SYNTH_WEIGHTS" not in env["teacher"]
+    assert env["tdn"]["SYNTH_WEIGHTS"] == env["tdn"]["TEACHER_CHECKPOINT"]
+
+
+def test_the_time_follows_from_the_machines_speed(tmp_path):
+    def estimate(convolutions, python):
+        stages = demo.make_stages(tmp_path)
+        demo.estimate_minutes(stages, MachineSpeed(convolutions, python))
+        return {stage.name: stage.minutes for stage in stages}
+
+    minutes = estimate(0.01, 0.02)
+    assert all(value > 0 for value in minutes.values())
+    assert estimate(0.02, 0.04) == pytest.approx({name: 2 * value for name, value in minutes.items()})
+    # Drawing does not convolve.
+    assert estimate(0.02, 0.02)["synth"] == minutes["synth"]
+    assert estimate(0.02, 0.02)["tdn"] > 1.5 * minutes["tdn"]
+
+
+def test_the_machines_speed_is_measured_in_seconds():
+    start = time.monotonic()
+    speed = measure_speed(seconds=0.1)
+    assert time.monotonic() - start < 20
+    assert 0 < speed.convolutions < 5
+    assert 0 < speed.python < 5
+    assert MachineSpeed(0.5, 0.1).minutes(convolutions=60, python=600) == pytest.approx(1.5)

@@ -13,7 +13,7 @@ def make_stages(folder, text="", fail=None):
             f"open(folder / 'calls', 'a').write({name!r}); (folder / {name!r}).write_text({text!r})\n"
             f"print(os.environ['COLOR']); assert {name != fail}, 'this went wrong'"
         )
-        made.append(stages.Stage(name, f"Stage {name}", 1, ["-c", code], folder / name, dict(COLOR="green")))
+        made.append(stages.Stage(name, f"Stage {name}", ["-c", code], folder / name, dict(COLOR="green"), minutes=1))
     return made
 
 
@@ -32,6 +32,31 @@ def test_complete_stages_are_kept(tmp_path, capsys):
     assert stages.StageChain(tmp_path, make_stages(tmp_path)).run() == minutes
     assert calls(tmp_path) == ""
     assert "[2/3] Stage b: kept" in capsys.readouterr().out
+
+
+def test_the_time_of_stages_that_are_kept_is_not_counted(tmp_path):
+    assert stages.StageChain(tmp_path, make_stages(tmp_path)).count_minutes() == 3
+    stages.StageChain(tmp_path, make_stages(tmp_path)).run()
+    assert stages.StageChain(tmp_path, make_stages(tmp_path)).count_minutes() == 0
+    # What was made from the second one's product is made anew with it.
+    (tmp_path / "b").unlink()
+    assert stages.StageChain(tmp_path, make_stages(tmp_path)).count_minutes() == 2
+
+
+def test_a_stage_of_unknown_length(tmp_path, capsys):
+    unknown = make_stages(tmp_path)[0]
+    unknown.minutes = None
+    chain = stages.StageChain(tmp_path, [unknown])
+    assert chain.count_minutes() == 0
+    chain.run()
+    assert capsys.readouterr().out == "[1/1] Stage a\n"
+
+
+@pytest.mark.parametrize(
+    ("minutes", "words"), [(0.2, "12 seconds"), (1.1, "1 minute"), (1.4, "1.5 minutes"), (9.8, "10 minutes")]
+)
+def test_minutes_in_words(minutes, words):
+    assert stages.describe_minutes(minutes) == words
 
 
 def test_what_was_made_from_a_lost_product_is_made_anew(tmp_path):
