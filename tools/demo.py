@@ -22,26 +22,27 @@ CROP_SIZE = (96, 48)
 LOG_OFTEN = "default_hooks.logger.interval=5"
 # What each stage takes in units of MachineSpeed's two tasks: (convolutions, Python).
 WORK = {
-    "synth": (0, 900),
-    "crops-train": (0, 300),
-    "teacher": (3000, 300),
-    "tdn": (3000, 300),
-    "test": (300, 300),
-    "ranking": (0, 300),
+    "synth": (0, 1150),
+    "crops-train": (0, 630),
+    "teacher": (4800, 400),
+    "tdn": (8750, 400),
+    "test": (700, 400),
+    "ranking": (0, 400),
 }
 
 
-def make_stages(work_dir: Path) -> list[Stage]:
+def make_stages(work_dir: Path, seed: int = 0) -> list[Stage]:
     """Lay out the stages.
 
     Args:
         work_dir: Absolute folder that everything goes into.
+        seed: Of both trainings; the set stays the same.
     """
     teacher, tdn, test, picture = (work_dir / name for name in ("teacher", "tdn", "test", "ranking.png"))
     roots = data_variables(work_dir)
     checkpoint = str(teacher / LATEST)
     env = {**roots, "TEACHER_CHECKPOINT": checkpoint, "SYNTH_WEIGHTS": checkpoint}
-    train = ["tools/train.py", "--resume", "--cfg-options", LOG_OFTEN, "--work-dir"]
+    train = ["tools/train.py", "--resume", "--cfg-options", LOG_OFTEN, f"randomness.seed={seed}", "--work-dir"]
     predictions, tested = str(test / "predictions.pkl"), [TDN, str(tdn / LATEST)]
     return [
         *make_data_stages(work_dir, crop_size=CROP_SIZE, splits=("train",)),
@@ -110,6 +111,7 @@ def _readable(path: Path) -> str:
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--work-dir", type=Path, default=ROOT / "work_dirs/demo", help="folder for everything")
+    parser.add_argument("--seed", type=int, default=0, help="of both trainings; the set stays the same")
     parser.add_argument("--fresh", action="store_true", help="begin anew: removes what is in the work dir")
     args = parser.parse_args(argv)
     work_dir = args.work_dir.resolve()
@@ -118,7 +120,7 @@ def main(argv: list[str] | None = None) -> None:
     # So that the running command is ended with this one.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        stages = make_stages(work_dir)
+        stages = make_stages(work_dir, args.seed)
         estimate_minutes(stages, measure_speed())
         chain = StageChain(work_dir, stages)
         print(f"On this machine the demo takes about {describe_minutes(chain.count_minutes())}.", flush=True)

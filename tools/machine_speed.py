@@ -56,7 +56,12 @@ def _training_step() -> Callable[[], None]:
         return [conv, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
 
     net = nn.Sequential(
-        *layer(3, 64, 2, 7), *layer(64, 64, 2), *layer(64, 128, 2), *layer(128, 128), *layer(128, 256, 2), *layer(256, 512)
+        *layer(3, 64, stride=2, size=7),
+        *layer(64, 64, stride=2),
+        *layer(64, 128, stride=2),
+        *layer(128, 128),
+        *layer(128, 256, stride=2),
+        *layer(256, 512),
     )
     net = net.to(memory_format=torch.channels_last)
     generator = torch.Generator().manual_seed(0)

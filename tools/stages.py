@@ -85,7 +85,9 @@ class StageChain:
             if self._is_complete(stage):
                 print(f"{heading}: kept from an earlier run", flush=True)
                 continue
-            print(heading + ("" if stage.minutes is None else f" (about {describe_minutes(stage.minutes)})"), flush=True)
+            if stage.minutes is not None:
+                heading += f" (about {describe_minutes(stage.minutes)})"
+            print(heading, flush=True)
             self._forget(stage, later=self.stages[i + 1 :])
             start = time.monotonic()
             run_command(stage, self.logs / f"{stage.name}.log")

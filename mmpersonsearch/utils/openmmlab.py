@@ -19,9 +19,7 @@ _REMEDY = (
 
 def describe_packages() -> str:
     """Name the installed packages of OpenMMLab with their versions; several of one import name are all named."""
-    return ", ".join(
-        " and ".join(_installed(names)) or f"no {import_name}" for import_name, names in _PACKAGES.items()
-    )
+    return ", ".join(" and ".join(_installed(names)) or f"no {import_name}" for import_name, names in _PACKAGES.items())
 
 
 @contextmanager

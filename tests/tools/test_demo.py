@@ -56,6 +56,14 @@ def test_tdn_starts_from_the_teacher_and_the_teacher_from_nothing(tmp_path):
     assert env["tdn"]["SYNTH_WEIGHTS"] == env["tdn"]["TEACHER_CHECKPOINT"]
 
 
+def test_the_seed_is_that_of_both_trainings(tmp_path):
+    def changed(stages, others):
+        return [a.name for a, b in zip(stages, others, strict=True) if a.command != b.command]
+
+    assert changed(demo.make_stages(tmp_path, seed=0), demo.make_stages(tmp_path, seed=1)) == ["teacher", "tdn"]
+    assert "randomness.seed=1" in demo.make_stages(tmp_path, seed=1)[-3].command
+
+
 def test_the_time_follows_from_the_machines_speed(tmp_path):
     def estimate(convolutions, python):
         stages = demo.make_stages(tmp_path)
