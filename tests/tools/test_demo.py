@@ -4,6 +4,7 @@ from pathlib import Path
 
 import demo
 import pytest
+import torch
 from machine_speed import MachineSpeed, measure_speed
 from mmengine.config import Config
 
@@ -79,9 +80,11 @@ def test_the_time_follows_from_the_machines_speed(tmp_path):
 
 
 def test_the_machines_speed_is_measured_in_seconds():
+    threads = torch.get_num_threads()
     start = time.monotonic()
     speed = measure_speed(seconds=0.1)
     assert time.monotonic() - start < 20
+    assert torch.get_num_threads() == threads
     assert 0 < speed.convolutions < 5
     assert 0 < speed.python < 5
     assert MachineSpeed(0.5, 0.1).minutes(convolutions=60, python=600) == pytest.approx(1.5)
