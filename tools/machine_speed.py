@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-
 THREAD_GAIN = 0.85  # n threads train n ** 0.85 times as fast as one
 
 
