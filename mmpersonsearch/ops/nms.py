@@ -24,7 +24,7 @@ def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, offset: int = 0) ->
         (m,) int64 the boxes that are kept, by decreasing score.
     """
     boxes = torch.cat((boxes[:, :2], boxes[:, 2:] + offset), 1).to(torch.promote_types(boxes.dtype, torch.float32))
-    threshold = float(torch.tensor(iou_threshold, dtype=torch.float32))  # as MMCV and its kernels compare
+    threshold = boxes.new_tensor(iou_threshold).item()  # rounded as the IoUs are
     if _torchvision_has_nms(boxes.device.type):
         from torchvision.ops import nms as torchvision_nms
 
