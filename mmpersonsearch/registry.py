@@ -65,9 +65,10 @@ VISUALIZERS = Registry(
     locations=["mmpersonsearch.visualization"],
 )
 
-# Nothing of ours is of these kinds; without a registry of the scope MMEngine warns at each look-up.
+# Nothing of ours is of these kinds; without a registry of the scope MMEngine warns at each look-up, and without a
+# location it asks the scope for a function that old packages have.
 _INHERITED = [
-    Registry(kind.name, parent=kind, scope="mmpersonsearch")
+    Registry(kind.name, parent=kind, scope="mmpersonsearch", locations=["mmpersonsearch.registry"])
     for kind in (
         parent.LOG_PROCESSORS,
         parent.LOOPS,

@@ -10,6 +10,7 @@ from dataset_writers import write_image
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
+from mmpersonsearch.cli.main import VERBS
 from mmpersonsearch.registry import DATASETS, MODELS
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -25,20 +26,25 @@ def test_the_example_by_hand():
     exec("\n".join(blocks), {})
 
 
+@pytest.mark.parametrize("path", [DOCS.parent / "README.md", *sorted(DOCS.glob("*.md"))], ids=lambda path: path.name)
+def test_commands_that_are_named_exist(path):
+    commands = re.findall(r"mmpersonsearch ([a-z][a-z-]+)(?: ([a-z][a-z-]+))?", path.read_text())
+    assert commands or path.name == "synth_benchmark.md"
+    assert [words for words in commands if words[0] not in VERBS and " ".join(words) not in VERBS] == []
+
+
 @pytest.mark.parametrize("path", sorted(DOCS.glob("*.md")), ids=lambda path: path.name)
 def test_tools_and_configs_that_are_named_exist(path):
     root = DOCS.parent
     named = re.findall(r"(?:tools|configs)/[\w./-]+\.(?:py|sh)", path.read_text())
-    assert named
     missing = [name for name in named if not (root / name).exists() and "own" not in name]
     assert missing == []
 
 
 def test_the_config_for_own_data_is_read_and_built(tmp_path, monkeypatch):
     (config,) = code_blocks("own_data.md", "python")
-    base = f'_base_ = "{DOCS.parent}/configs/tdn/'
     path = tmp_path / "tdn_r50ibn_own.py"
-    path.write_text(config.replace('_base_ = "./', base))
+    path.write_text(config)
     examples = [json.loads(block) for block in code_blocks("own_data.md", "json")]
     (tmp_path / "data/own/images").mkdir(parents=True)
     write_image(tmp_path / "data/own/images/cam1_0001.jpg", size=(1920, 1080))

@@ -3,6 +3,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,32 @@ def test_no_module_of_the_package_works_at_import():
                 assert not forbidden.search(ast.unparse(statement)), f"{path}:{statement.lineno}"
 
 
+def imported_packages():
+    """Top-level names that the package imports, at a module's head or in a function, of other distributions."""
+    names = set()
+    for path in (ROOT / "mmpersonsearch").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                names |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                names.add(node.module.partition(".")[0])
+    return names - sys.stdlib_module_names - {"mmpersonsearch"}
+
+
+def test_dependencies_are_what_is_imported():
+    tomllib = pytest.importorskip("tomllib", reason="Python 3.10 reads no toml")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    declared = {re.split(r"[<>= ]", line)[0] for line in project["dependencies"]}
+    named_otherwise = {"cv2": "opencv-python", "PIL": "pillow", "sklearn": "scikit-learn"}
+    imported = {named_otherwise.get(name, name) for name in imported_packages()}
+    openmmlab = {"mmengine", "mmcv", "mmdet", "mmpretrain"}
+    assert imported | {"mmpretrain"} == declared | openmmlab  # configs name MMPretrain's parts
+    for extra in ("openmmlab", "onedl"):
+        sets = {re.split(r"[<>= ]", line)[0].removeprefix("onedl-") for line in project["optional-dependencies"][extra]}
+        sets = {name.replace("mmcv-lite", "mmcv").replace("mmdetection", "mmdet") for name in sets}
+        assert openmmlab <= sets
+
+
 def test_every_requirement_is_pinned():
     pinned = {
         re.split("==", line)[0].lower()
@@ -67,6 +94,11 @@ def test_every_requirement_is_pinned():
 def test_model_index_lists_every_algorithm():
     listed = yaml.safe_load((ROOT / "model-index.yml").read_text())["Import"]
     assert listed == sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("configs/*/metafile.yml"))
+
+
+def test_links_for_mmengine_lead_to_what_they_are_named_after():
+    for name in ("configs", "tools", "model-index.yml"):
+        assert (ROOT / "mmpersonsearch/.mim" / name).resolve() == ROOT / name
 
 
 def test_what_the_readme_names_exists():

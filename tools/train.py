@@ -1,64 +1,6 @@
-"""Train a model from a config file."""
+"""The command ``mmpersonsearch train``."""
 
-import argparse
-import os
-
-from mmengine.config import DictAction
-from mmengine.device import get_device
-from mmengine.runner import Runner
-
-import mmpersonsearch.registry  # noqa: F401
-from mmpersonsearch.utils.checkpoint import find_checkpoint, use_safe_checkpoint_loader
-from mmpersonsearch.utils.command_line import exit_on_bad_input
-from mmpersonsearch.utils.run_config import (
-    read_config,
-    resume_from,
-    scale_learning_rate,
-    use_mixed_precision,
-)
-
-
-def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("config", help="config file, such as configs/tdn/tdn_r50ibn_prw.py")
-    parser.add_argument("--work-dir", help="folder for logs and checkpoints (work_dirs/<config's name>)")
-    parser.add_argument(
-        "--resume",
-        nargs="?",
-        const="auto",
-        help="go on from this checkpoint, or without a value from the latest one in the work dir",
-    )
-    parser.add_argument("--amp", action="store_true", help="train with automatic mixed precision (on a CPU: bfloat16)")
-    parser.add_argument("--auto-scale-lr", action="store_true", help="scale the learning rate to the batch of all GPUs")
-    parser.add_argument(
-        "--cfg-options",
-        nargs="+",
-        action=DictAction,
-        metavar="KEY=VALUE",
-        help="override keys of the config, such as train_dataloader.batch_size=2",
-    )
-    parser.add_argument("--launcher", choices=["none", "pytorch", "slurm", "mpi"], default="none")
-    # torchrun and torch.distributed.launch pass the rank on this machine in one spelling or the other.
-    parser.add_argument("--local_rank", "--local-rank", type=int, default=0, help=argparse.SUPPRESS)
-    return parser.parse_args(argv)
-
-
-def main(argv: list[str] | None = None) -> None:
-    args = parse_args(argv)
-    os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
-    use_safe_checkpoint_loader()
-    with exit_on_bad_input("train.py"):
-        config = read_config(args.config, args.cfg_options, args.work_dir)
-        config.launcher = args.launcher
-        resume_from(config, args.resume)
-        if args.amp:
-            use_mixed_precision(config, has_accelerator=get_device() != "cpu")
-        if args.auto_scale_lr:
-            scale_learning_rate(config)
-        if config.get("load_from"):
-            config.load_from = find_checkpoint(config.load_from)
-    Runner.from_cfg(config).train()
-
+from mmpersonsearch.cli.train import main
 
 if __name__ == "__main__":
     main()

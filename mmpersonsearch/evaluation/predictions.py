@@ -95,11 +95,11 @@ def _check_data(path: str | Path, own: Mapping[str, str], expected: Mapping[str,
 
 def _load(path: Path) -> dict[str, Any]:
     if not path.is_file():
-        raise FileNotFoundError(f"predictions {path} do not exist (tools/test.py ... --out {path} writes them)")
+        raise FileNotFoundError(f"predictions {path} do not exist (mmpersonsearch test ... --out {path} writes them)")
     try:
         content = _PlainUnpickler(io.BytesIO(path.read_bytes())).load()
     except (pickle.UnpicklingError, EOFError, ValueError, IndexError, KeyError, AttributeError, TypeError) as error:
-        raise ValueError(f"{path} is no file of predictions (tools/test.py ... --out): {error}") from None
+        raise ValueError(f"{path} is no file of predictions (mmpersonsearch test ... --out): {error}") from None
     if not isinstance(content, dict) or not {"images", "provenance"} <= set(content):
         raise ValueError(f"{path} is no file of predictions: expected a dict with 'images' and 'provenance'")
     return content

@@ -15,6 +15,7 @@ from mmengine.structures import InstanceData
 from sklearn.metrics import average_precision_score
 from tiny_models import draw_batch, read_config
 
+from mmpersonsearch.cli import crop
 from mmpersonsearch.evaluation import PersonSearchMetric
 from mmpersonsearch.registry import DATASETS, HOOKS, METRICS, MODELS, TRANSFORMS
 
@@ -22,9 +23,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PROJECT = ROOT / "projects/tattoo_search"
 WEIGHTS = PROJECT / "configs/bot_r18ibn_tattoo-synth.py"  # the Re-ID model that OIM starts from
 LEAVES = sorted(path for path in PROJECT.glob("configs/*.py") if path != WEIGHTS)
-sys.path[:0] = [str(ROOT), str(PROJECT / "tools"), str(ROOT / "tools/dataset_converters")]
+sys.path[:0] = [str(ROOT), str(PROJECT / "tools")]
 
-import crop_reid  # noqa: E402
 import make_tattoos  # noqa: E402
 
 from projects.tattoo_search.tattoo_search import WholeImageSearchDataset  # noqa: E402
@@ -187,7 +187,7 @@ def test_weights_for_oim_come_from_crops_of_tattoos(tattoos, tmp_path, monkeypat
     out = tmp_path / "crops"
     for split in ("train", "test"):
         source = f"--data-root {tattoos} --split {split} --ann-file {split}.json --img-prefix images"
-        crop_reid.main(f"--dataset COCO --class-name tattoo {source} --size 96 96 --out {out}".split())
+        crop.main(f"--dataset COCO --class-name tattoo {source} --size 96 96 --out {out}".split())
     monkeypatch.setenv("TATTOO_REID_ROOT", f"{out}/")
     init_default_scope("mmpersonsearch")
     cfg = Config.fromfile(WEIGHTS)

@@ -10,13 +10,13 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from PIL import Image
 
+from mmpersonsearch.cli.generator import prw_layout
 from mmpersonsearch.registry import MODELS
 
 TOOLS = Path(__file__).resolve().parents[2] / "tools" / "dataset_converters"
 sys.path.insert(0, str(TOOLS))
 
 import synth_baselines  # noqa: E402
-from synth import prw_layout  # noqa: E402
 
 
 def test_colour_histogram_is_the_root_of_the_shares():

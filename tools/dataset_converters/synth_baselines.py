@@ -14,13 +14,13 @@ from mmengine.structures import InstanceData
 from PIL import Image
 from tqdm import tqdm
 
+from mmpersonsearch.cli.command_line import exit_on_bad_input
+from mmpersonsearch.cli.run_config import read_config
 from mmpersonsearch.datasets import PRWDataset
 from mmpersonsearch.evaluation import evaluate_search
 from mmpersonsearch.registry import MODELS
 from mmpersonsearch.structures import SearchProtocol
 from mmpersonsearch.utils.checkpoint import fill, load_checkpoint_file
-from mmpersonsearch.utils.command_line import exit_on_bad_input
-from mmpersonsearch.utils.run_config import read_config
 
 CROP_SIZE = (64, 128)  # width, height
 COLOUR_BINS = 8  # a channel, of the three together

@@ -13,7 +13,7 @@ from tattoo_drawing.bodies import Body, draw_bodies
 from tattoo_drawing.photos import Photo, draw_photo
 from tqdm import tqdm
 
-from mmpersonsearch.utils.command_line import exit_on_bad_input
+from mmpersonsearch.cli.command_line import exit_on_bad_input
 from mmpersonsearch.utils.files import write_whole_folder
 
 FORMAT_VERSION = 1

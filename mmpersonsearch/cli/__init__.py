@@ -1,0 +1,1 @@
+"""The command ``mmpersonsearch``: one module a verb, each with ``main(argv)``."""

@@ -1,0 +1,187 @@
+"""Measures a person-search model's testing throughput: images in, boxes with embeddings out."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from statistics import median
+
+import torch
+from mmdet.structures import DetDataSample
+from mmengine.config import DictAction
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from .command_line import exit_on_bad_input
+from .run_config import build_for_test
+
+# Parts of a model that are timed by themselves; what is left is NMS, box decoding and the like. A two-step model has
+# them in its detector.
+STAGES = {
+    "backbone (Part-1)": "backbone",
+    "RPN": "rpn_head",
+    "RoIAlign": "roi_head.bbox_roi_extractor",
+    "shared head (Part-2)": "roi_head.shared_head",
+    "box head": "roi_head.bbox_head",
+    "crops": "roi_head.crop_extractor",
+    "KTB": "roi_head.bridge",
+    "RoIAlign for Re-ID": "roi_head.reid_roi_extractor",
+    "Part-2": "roi_head.part2",
+    "Re-ID head": "roi_head.reid_head",
+    "Re-ID model": "reid",
+}
+
+
+class StageTimer:
+    """Sums the seconds that each part of a model takes.
+
+    Args:
+        model: The model; parts of :data:`STAGES` that it lacks are left out.
+        synchronize: Waits for the device.
+    """
+
+    def __init__(self, model: nn.Module, synchronize: Callable[[], None]) -> None:
+        self.seconds = defaultdict(float)
+        self.synchronize = synchronize
+        modules = dict(model.named_modules())
+        modules |= {path.removeprefix("detector."): module for path, module in modules.items()}
+        for name, path in STAGES.items():
+            if path in modules:
+                modules[path].register_forward_pre_hook(self._start)
+                modules[path].register_forward_hook(self._stop(name))
+
+    def _start(self, *_: object) -> None:
+        self.synchronize()
+        self.started = time.perf_counter()
+
+    def _stop(self, name: str) -> Callable[..., None]:
+        def stop(*_: object) -> None:
+            self.synchronize()
+            self.seconds[name] += time.perf_counter() - self.started
+
+        return stop
+
+
+class Contestant:
+    """A model with its measurements.
+
+    Args:
+        config: Config file; the model is untrained.
+        args: Command-line arguments.
+    """
+
+    def __init__(self, config: str, args: argparse.Namespace) -> None:
+        torch.manual_seed(0)
+        self.config = config
+        self.model = build_for_test(config, args.cfg_options).to(args.device)
+        # An untrained model finds what it likes: have it report as many boxes as asked for, whatever their scores.
+        test_cfg = getattr(self.model, "detector", self.model).roi_head.test_cfg
+        test_cfg.score_thr, test_cfg.max_per_img = -1.0, args.num_persons
+        test_cfg.nms.iou_threshold = 1.0
+        self.args = args
+        self.times: list[float] = []
+        self.num_boxes: list[int] = []
+        self.timer = StageTimer(self.model, self.synchronize)
+
+    def synchronize(self) -> None:
+        """Wait for the device's work."""
+        if self.args.device.startswith("cuda"):
+            torch.cuda.synchronize()
+
+    def batch(self) -> dict:
+        """Draw raw gallery images."""
+        height, width = self.args.shape
+        meta = dict(img_shape=(height, width), ori_shape=(height, width), scale_factor=(1.0, 1.0))
+        samples = [DetDataSample(metainfo=meta) for _ in range(self.args.batch_size)]
+        images = torch.randint(0, 256, (self.args.batch_size, 3, height, width), dtype=torch.uint8)
+        return dict(inputs=list(images), data_samples=samples)
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Run one batch, from raw images to boxes with embeddings."""
+        batch = self.batch()
+        dtype = torch.float16 if self.args.device.startswith("cuda") else torch.bfloat16
+        started = time.perf_counter()
+        with torch.autocast(self.args.device.split(":")[0], dtype, enabled=self.args.amp):
+            results = self.model.test_step(batch)
+        self.synchronize()
+        self.times.append((time.perf_counter() - started) / self.args.batch_size)
+        self.num_boxes += [len(result.pred_instances) for result in results]
+
+    def warm_up(self) -> None:
+        """Run a first batch, which counts the floating-point operations and is not timed."""
+        with FlopCounterMode(display=False) as counter:
+            self.step()
+        self.gflops = counter.get_total_flops() / self.args.batch_size / 1e9
+        self.times, self.num_boxes = [], []
+        self.timer.seconds.clear()
+
+    def summary(self) -> dict:
+        """Images a second (median), milliseconds an image of each stage and boxes an image (means), size."""
+        count = len(self.times) * self.args.batch_size
+        stages = {name: 1e3 * seconds / count for name, seconds in self.timer.seconds.items()}
+        stages["rest"] = 1e3 * sum(self.times) / len(self.times) - sum(stages.values())
+        return dict(
+            config=self.config,
+            images_per_second=1 / median(self.times),
+            milliseconds=stages,
+            boxes_per_image=sum(self.num_boxes) / len(self.num_boxes),
+            million_parameters=sum(p.numel() for p in self.model.parameters()) / 1e6,
+            gflops=self.gflops,
+        )
+
+
+def print_table(summaries: list[dict]) -> None:
+    """Print the summaries side by side."""
+    table = Table(title="Testing throughput")
+    table.add_column("milliseconds an image")
+    for summary in summaries:
+        table.add_column(summary["config"].rpartition("/")[2], justify="right")
+    for name in [*STAGES, "rest"]:
+        cells = [summary["milliseconds"].get(name) for summary in summaries]
+        if any(cell is not None for cell in cells):
+            table.add_row(name, *("" if cell is None else f"{cell:.1f}" for cell in cells))
+    table.add_row("images a second", *(f"{summary['images_per_second']:.3f}" for summary in summaries))
+    table.add_row("GFLOPs an image", *(f"{summary['gflops']:.1f}" for summary in summaries))
+    table.add_row("million parameters", *(f"{summary['million_parameters']:.1f}" for summary in summaries))
+    table.add_row("boxes an image", *(f"{summary['boxes_per_image']:.1f}" for summary in summaries))
+    Console().print(table)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Measure one model, or two in turn."""
+    parser = argparse.ArgumentParser(prog="mmpersonsearch benchmark model", description=__doc__)
+    parser.add_argument("config")
+    parser.add_argument("--compare", metavar="CONFIG", help="a second model, run in turn in the same process")
+    parser.add_argument("--shape", type=int, nargs=2, default=[600, 960], metavar=("HEIGHT", "WIDTH"))
+    parser.add_argument("--num-persons", type=int, default=10, help="boxes of an image after NMS")
+    parser.add_argument("--batch-size", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=10, help="batches of each model, after one for warm-up")
+    parser.add_argument("--amp", action="store_true", help="bfloat16 on a CPU, float16 on a GPU")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument("--cfg-options", nargs="+", action=DictAction)
+    args = parser.parse_args(argv)
+
+    with exit_on_bad_input("mmpersonsearch benchmark model"):
+        contestants = [Contestant(config, args) for config in (args.config, args.compare) if config]
+    for contestant in contestants:
+        contestant.warm_up()
+    for _ in track(range(args.rounds), description="measuring", disable=args.json):
+        for contestant in contestants:
+            contestant.step()
+
+    summaries = [contestant.summary() for contestant in contestants]
+    ratio = summaries[0]["images_per_second"] / summaries[-1]["images_per_second"]
+    if args.json:
+        print(json.dumps(dict(results=summaries, ratio=ratio, shape=args.shape, device=args.device, amp=args.amp)))
+        return
+    print_table(summaries)
+    if args.compare:
+        print(f"{args.config} is {ratio:.2f} times as fast as {args.compare}")

@@ -1,0 +1,116 @@
+"""Draw scenes as the model gets them: after the pipeline of their split, with persons, identities and queries.
+
+Labelled persons have their identity's number, unlabelled ones a dashed box. In training the numbers are those that
+the model learns, 0 to num_ids - 1; in testing they are the data set's own.
+
+    mmpersonsearch browse tdn_r50ibn_prw --split train --out browse
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmdet.structures import DetDataSample
+from mmengine.config import Config, DictAction
+from mmengine.structures import InstanceData
+from torch.utils.data import Dataset
+from tqdm import tqdm
+
+from mmpersonsearch.registry import DATASETS, VISUALIZERS
+from mmpersonsearch.visualization import PersonSearchLocalVisualizer
+
+from .command_line import exit_on_bad_input, positive
+from .run_config import read_config
+
+
+def build_dataset(config: Config, split: str) -> Dataset:
+    """A split with its pipeline.
+
+    Raises:
+        FileNotFoundError: A file of the data set is missing.
+        ValueError: The config does not have the split, or a file's content is wrong.
+    """
+    loader = config.get(f"{split}_dataloader")
+    if not loader:
+        raise ValueError(f"{config.filename} has no {split}_dataloader")
+    return DATASETS.build(loader.dataset)
+
+
+def load_scene(dataset: Dataset, index: int, split: str) -> tuple[np.ndarray, DetDataSample]:
+    """One scene after the pipeline.
+
+    Args:
+        dataset: With its pipeline.
+        index: Of the scene.
+        split: ``'train'`` or ``'test'``.
+
+    Returns:
+        (h, w, 3) RGB, and the data sample with all boxes in pixels of this image.
+
+    Raises:
+        ValueError: The data set does not give scenes.
+    """
+    item = dataset[index]
+    sample = item.get("data_samples")
+    if not isinstance(sample, DetDataSample):
+        raise ValueError(
+            f"the {split} split gives {type(sample).__name__}, expected scenes (DetDataSample); "
+            "crops for a teacher are image files that any viewer shows"
+        )
+    image = item["inputs"].permute(1, 2, 0).numpy()[..., ::-1]
+    if split == "test":
+        # Truth and queries stay in pixels of the original image for the metric.
+        for name in ("gt_instances", "query_instances"):
+            if name in sample:
+                _scale(sample.get(name), sample.get("scale_factor", (1.0, 1.0)))
+    return image, sample
+
+
+def _scale(instances: InstanceData, factors: tuple[float, float]) -> None:
+    bboxes = getattr(instances.bboxes, "tensor", instances.bboxes)
+    instances.bboxes = bboxes * torch.tensor(factors).repeat(2)
+
+
+def draw_scenes(
+    dataset: Dataset, split: str, visualizer: PersonSearchLocalVisualizer, out: Path, number: int | None
+) -> int:
+    """Write one picture a scene.
+
+    Args:
+        dataset: With its pipeline.
+        split: ``'train'`` or ``'test'``.
+        visualizer: Draws.
+        out: Folder of the pictures, ``<index>_<image>.png``.
+        number: Of scenes, evenly spread over the split; None: all.
+
+    Returns:
+        Number of pictures.
+    """
+    number = len(dataset) if number is None else min(number, len(dataset))
+    chosen = np.linspace(0, len(dataset) - 1, number).round().astype(int).tolist()
+    for index in tqdm(chosen, desc=f"drawing {split}", unit="image"):
+        image, sample = load_scene(dataset, index, split)
+        name = f"{index:06d}_{Path(sample.get('img_path', 'scene')).stem}.png"
+        visualizer.add_datasample(name, image, sample, draw_pred=False, out_file=str(out / name))
+    return number
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="mmpersonsearch browse", description=__doc__.split("\n\n")[0])
+    parser.add_argument("config", help="config file, or the name of one, such as tdn_r50ibn_prw")
+    parser.add_argument("--split", choices=["train", "test"], default="train", help="default: train")
+    parser.add_argument("--out", required=True, type=Path, help="folder of the pictures")
+    parser.add_argument("--number", type=positive, help="so many scenes, evenly spread over the split; default: all")
+    parser.add_argument("--cfg-options", nargs="+", action=DictAction, metavar="KEY=VALUE")
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
+    with exit_on_bad_input("mmpersonsearch browse"):
+        config = read_config(args.config, args.cfg_options)
+        dataset = build_dataset(config, args.split)
+        visualizer = VISUALIZERS.build({**config.visualizer, "name": "browse_dataset", "vis_backends": None})
+        number = draw_scenes(dataset, args.split, visualizer, args.out, args.number)
+    print(f"{number} scenes of the {args.split} split: {args.out}")

@@ -1,0 +1,140 @@
+"""Test a model's Re-ID apart from its detection: it embeds given boxes, the true ones or another model's.
+
+Models that embed RoIs before their regression, such as OIM's and I-Net's, get the given boxes as RoIs, as with queries.
+
+mmpersonsearch on-boxes tdn_r50ibn_prw tdn.pth
+mmpersonsearch on-boxes tdn_r50ibn_prw tdn.pth --predictions two_step.pkl --out work_dirs/result.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmdet.structures import DetDataSample
+from mmengine.config import Config, DictAction
+from mmengine.registry import DefaultScope
+from mmengine.runner import Runner
+from mmengine.structures import InstanceData
+from rich.progress import track
+from torch import nn
+
+from mmpersonsearch.evaluation import PersonSearchMetric
+from mmpersonsearch.evaluation.predictions import read_predictions
+from mmpersonsearch.evaluation.provenance import describe_model, describe_versions
+from mmpersonsearch.registry import METRICS
+from mmpersonsearch.structures import SearchProtocol
+from mmpersonsearch.utils.checkpoint import fill, load_checkpoint_file
+from mmpersonsearch.utils.files import write_whole
+
+from .command_line import exit_on_bad_input
+from .run_config import build_for_test, build_test_dataset, find_search_metric, read_config
+
+Boxes = Mapping[str | int, InstanceData]
+
+
+def given_boxes(protocol: SearchProtocol, predictions: str | None) -> Boxes:
+    """The boxes to embed, by image.
+
+    Args:
+        protocol: Of the test split.
+        predictions: What ``mmpersonsearch test --out`` has written, of any model; None for the true boxes.
+
+    Returns:
+        ``bboxes`` (n, 4) xyxy in pixels of the original image and ``scores`` (n,), 1 for true boxes.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It does not fit the protocol.
+    """
+    if predictions is not None:
+        found = read_predictions(predictions, protocol).detections
+        instances = [InstanceData(bboxes=image.bboxes, scores=image.scores) for image in found]
+    else:
+        boxes = [torch.as_tensor(scene.bboxes, dtype=torch.float32) for scene in protocol.images]
+        instances = [InstanceData(bboxes=b, scores=torch.ones(len(b))) for b in boxes]
+    return {scene.img_id: given for scene, given in zip(protocol.images, instances)}
+
+
+@torch.no_grad()
+def embed(model: nn.Module, batch: dict[str, Any], boxes: Boxes) -> list[DetDataSample]:
+    """Test a batch with given boxes in place of the model's detections.
+
+    Args:
+        model: In eval mode.
+        batch: Of the test split.
+        boxes: See :func:`given_boxes`.
+
+    Returns:
+        The model's samples; ``pred_instances`` are the given boxes, with ``reid_feats``.
+    """
+    for sample in batch["data_samples"]:  # a model embeds whatever query boxes it gets
+        bboxes = boxes[sample.img_id].bboxes
+        stand_ins = InstanceData(bboxes=bboxes, query_ids=torch.full((len(bboxes),), -1))
+        sample.query_instances = InstanceData.cat([sample.query_instances, stand_ins])
+    results = model.test_step(batch)
+    for sample in results:
+        is_query = sample.query_instances.query_ids >= 0
+        embedded, given = sample.query_instances[~is_query], boxes[sample.img_id]
+        sample.query_instances = sample.query_instances[is_query]
+        sample.pred_instances = InstanceData(
+            bboxes=given.bboxes, scores=given.scores, reid_feats=embedded.reid_feats.cpu()
+        )
+    return results
+
+
+def load_model(args: argparse.Namespace) -> nn.Module:
+    """Build the config's model with the checkpoint's weights.
+
+    Raises:
+        FileNotFoundError: A file is missing.
+        ValueError: The checkpoint does not fit the model.
+    """
+    model = build_for_test(args.config, args.cfg_options)
+    fill(model, load_checkpoint_file(args.checkpoint), args.checkpoint)
+    return model.to(args.device)
+
+
+def evaluate(args: argparse.Namespace, config: Config, model: nn.Module, boxes: Boxes) -> dict[str, Any]:
+    """Figures, and what they depend on."""
+    with DefaultScope.overwrite_default_scope(config.default_scope):
+        loader = Runner.build_dataloader(config.test_dataloader)
+    metric: PersonSearchMetric = METRICS.build(find_search_metric(config))
+    metric.dataset_meta = loader.dataset.metainfo
+    for batch in track(loader, description="embedding"):
+        metric.process(batch, [sample.to_dict() for sample in embed(model, batch, boxes)])
+    figures = metric.evaluate(len(loader.dataset))
+    records = {
+        "boxes": args.predictions or "true",
+        "model": describe_model(config.pretty_text, args.config, args.checkpoint),
+        "versions": describe_versions(),
+        "protocol": metric.protocol_record,
+    }
+    return {**{name: float(value) for name, value in figures.items()}, **records}
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        prog="mmpersonsearch on-boxes", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("config", help="the model's config, which says the test split and the metric too")
+    parser.add_argument("checkpoint", help="file or http(s) address")
+    parser.add_argument("--predictions", metavar="PREDICTIONS.pkl", help="take the boxes of these, not the true ones")
+    parser.add_argument("--out", type=Path, metavar="RESULT.json", help="write the figures to this file")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--cfg-options", nargs="+", action=DictAction, metavar="KEY=VALUE")
+    args = parser.parse_args(argv)
+    with exit_on_bad_input("mmpersonsearch on-boxes"):
+        config = read_config(args.config, args.cfg_options)
+        find_search_metric(config)
+        protocol = build_test_dataset(config).metainfo["search_protocol"]
+        boxes = given_boxes(protocol, args.predictions)
+        model = load_model(args)
+    result = evaluate(args, config, model, boxes)
+    if args.out:
+        write_whole(args.out, (json.dumps(result, indent=2) + "\n").encode())
+        print(f"Figures: {args.out}")

@@ -1,0 +1,34 @@
+"""Puts configs, tools and model index into wheels, as ``.mim``; all else about the build is in pyproject.toml."""
+
+import shutil
+from pathlib import Path
+
+from setuptools import setup
+from setuptools.command.build_py import build_py
+
+ROOT = Path(__file__).resolve().parent
+PACKAGE = "mmpersonsearch"
+
+
+class BuildWithMim(build_py):
+    """Builds the package with ``.mim``, where MMEngine and OpenMIM look for configs and tools.
+
+    A checkout has links there, so that editable installs see its files. Other builds get copies.
+    """
+
+    def run(self) -> None:
+        """See :class:`build_py`."""
+        super().run()
+        if not self.editable_mode:
+            copy_mim(Path(self.build_lib) / PACKAGE / ".mim")
+
+
+def copy_mim(folder: Path) -> None:
+    """Copy the files; what an earlier build has left is removed."""
+    shutil.rmtree(folder, ignore_errors=True)
+    for name in ("configs", "tools"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
+    shutil.copy(ROOT / "model-index.yml", folder)
+
+
+setup(cmdclass={"build_py": BuildWithMim})

@@ -1,0 +1,114 @@
+import os
+import sys
+
+import pytest
+from mmengine.config import Config
+
+from mmpersonsearch.cli.run_config import (
+    find_search_metric,
+    read_config,
+    resume_from,
+    scale_learning_rate,
+    use_mixed_precision,
+)
+
+
+def write_config(folder, text):
+    path = folder / "tiny.py"
+    path.write_text(text)
+    return str(path)
+
+
+def test_missing_config_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"absent\.py does not exist"):
+        read_config(str(tmp_path / "absent.py"))
+
+
+def test_options_are_merged_over_the_file(tmp_path):
+    path = write_config(tmp_path, "a = dict(b=1, c=2)\n")
+    config = read_config(path, {"a.b": 3})
+    assert config.a == dict(b=3, c=2)
+
+
+def test_imports_of_a_config_are_found_in_the_current_folder(tmp_path, monkeypatch):
+    (tmp_path / "own_parts").mkdir()
+    (tmp_path / "own_parts" / "part.py").write_text("VALUE = 3\n")
+    path = write_config(tmp_path, "custom_imports = dict(imports=['own_parts.part'])\n")
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.chdir(tmp_path)
+    read_config(path)
+    assert sys.modules["own_parts.part"].VALUE == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "argument", "expected"),
+    [
+        ("work_dir = 'own'", "given", "given"),
+        ("work_dir = 'own'", None, "own"),
+        ("a = 1", None, os.path.join("work_dirs", "tiny")),
+    ],
+)
+def test_work_dir_of_the_command_line_then_of_the_config_then_by_its_name(tmp_path, text, argument, expected):
+    assert read_config(write_config(tmp_path, text), work_dir=argument).work_dir == expected
+
+
+@pytest.mark.parametrize(
+    "evaluator",
+    [
+        "dict(type='PersonSearchMetric', det_thr=0.3)",
+        "[dict(type='Other'), dict(type='mmpersonsearch.PersonSearchMetric', det_thr=0.3)]",
+    ],
+)
+def test_the_search_metric_is_found_and_can_be_changed(tmp_path, evaluator):
+    config = read_config(write_config(tmp_path, f"test_evaluator = {evaluator}"))
+    metric = find_search_metric(config)
+    assert metric.det_thr == 0.3
+    metric.det_thr = 0.7
+    assert "det_thr=0.7" in config.pretty_text
+
+
+@pytest.mark.parametrize("text", ["a = 1", "test_evaluator = None", "test_evaluator = dict(type='DetectionMetric')"])
+def test_a_config_without_search_metric_is_named(tmp_path, text):
+    config = read_config(write_config(tmp_path, text))
+    with pytest.raises(ValueError, match=r"tiny\.py: expected a PersonSearchMetric in test_evaluator, got "):
+        find_search_metric(config)
+
+
+@pytest.mark.parametrize(
+    ("resume", "first", "later"),
+    [
+        (None, (False, "weights.pth"), (False, "weights.pth")),
+        ("auto", (False, "weights.pth"), (True, None)),
+        ("a.pth", (True, "a.pth"), (True, "a.pth")),
+    ],
+)
+def test_resume(resume, first, later, tmp_path):
+    """A training that has no checkpoint yet starts from the weights of its config, one that has goes on from that."""
+    for expected in (first, later):
+        config = Config(dict(resume=False, load_from="weights.pth", work_dir=str(tmp_path)))
+        resume_from(config, resume)
+        assert (config.resume, config.load_from) == expected
+        (tmp_path / "last_checkpoint").write_text(str(tmp_path / "iter_1.pth"))
+
+
+@pytest.mark.parametrize(
+    ("has_accelerator", "wrapper", "loss_scale"),
+    [(True, "AmpOptimWrapper", "dynamic"), (False, "CPUAmpOptimWrapper", None)],
+)
+def test_mixed_precision(has_accelerator, wrapper, loss_scale):
+    config = Config(dict(optim_wrapper=dict(type="OptimWrapper", optimizer=dict(type="SGD"))))
+    for _ in range(2):
+        use_mixed_precision(config, has_accelerator)
+        assert config.optim_wrapper.type == wrapper
+        assert config.optim_wrapper.get("loss_scale") == loss_scale
+    config.optim_wrapper.type = "MyWrapper"
+    with pytest.raises(ValueError, match=rf"optim_wrapper\.type is 'MyWrapper', expected .* or '{wrapper}'"):
+        use_mixed_precision(config, has_accelerator)
+
+
+def test_learning_rate_is_scaled_only_from_a_known_batch():
+    config = Config(dict(auto_scale_lr=dict(enable=False, base_batch_size=4)))
+    scale_learning_rate(config)
+    assert config.auto_scale_lr.enable
+    with pytest.raises(ValueError, match="base_batch_size"):
+        scale_learning_rate(Config(dict(a=1)))
