@@ -35,6 +35,8 @@ def test_is_the_definition(number, threshold, offset, dtype):
     boxes, scores = draw(number, dtype=dtype)
     expected = roi_references.nms(boxes.double(), scores, threshold, offset)
     assert nms(boxes, scores, threshold, offset).tolist() == expected
+    if dtype == torch.float64:  # of which a compiled MMCV knows nothing
+        return
     dets, kept = mmcv.ops.nms(boxes, scores, threshold, offset)
     assert kept.tolist() == expected
     assert torch.equal(dets, torch.cat((boxes, scores[:, None]), 1)[kept])
