@@ -7,9 +7,7 @@ Each is a child of MMDetection's registry of the same kind, so that configs find
 from mmengine.registry import Registry
 
 from mmpersonsearch.ops.mmcv_ops import prepare_mmcv_ops
-from mmpersonsearch.ops.torchvision_ops import declare_torchvision_ops
 
-declare_torchvision_ops()
 prepare_mmcv_ops()
 
 try:

@@ -1,7 +1,6 @@
 """Preparing ``mmcv.ops`` before MMDetection is imported."""
 
 import importlib
-import importlib.util
 import sys
 import warnings
 from collections.abc import Callable
@@ -22,11 +21,13 @@ def prepare_mmcv_ops() -> None:
     A compiled MMCV is used, but for RoIAlign and RoIPool on a CPU. One that is there but does not load is named in a
     warning, and the stand-in takes its place. Does nothing where MMCV is not installed.
     """
-    if importlib.util.find_spec("mmcv") is None:
-        return
     try:
         ext = importlib.import_module(EXT)
     except ImportError as error:
+        if isinstance(error, ModuleNotFoundError):
+            if error.name == "mmcv":
+                return
+            raise
         sys.modules[EXT] = stand_in
         warnings.warn(
             f"MMCV's compiled operators do not load ({error}); mostly they were compiled for another PyTorch. "

@@ -2,17 +2,19 @@
 
 from functools import cache
 
+import numpy as np
 import torch
 from torch import Tensor
 
 # Boxes that are decided on together. Small enough for their overlaps with all others to stay in the cache.
-_BLOCK = 128
+_BLOCK = 64
 
 
 def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, offset: int = 0) -> Tensor:
     """Keep boxes in order of decreasing score unless they overlap one that is kept already.
 
-    torchvision's operator where it is loaded, else tensor operations; equal scores keep their order.
+    It is torchvision's operator where that is loaded, else operations on arrays, on the CPU. Equal scores keep their
+    order.
 
     Args:
         boxes: (n, 4) xyxy.
@@ -24,13 +26,14 @@ def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, offset: int = 0) ->
         (m,) int64 the boxes that are kept, by decreasing score.
     """
     boxes = torch.cat((boxes[:, :2], boxes[:, 2:] + offset), 1).to(torch.promote_types(boxes.dtype, torch.float32))
-    threshold = float(torch.tensor(iou_threshold, dtype=torch.float32))  # as MMCV and its kernels compare
+    threshold = boxes.new_tensor(iou_threshold).item()  # rounded as the IoUs are
     if _torchvision_has_nms(boxes.device.type):
         from torchvision.ops import nms as torchvision_nms
 
         return torchvision_nms(boxes, scores.to(boxes), threshold)
     order = scores.argsort(stable=True, descending=True)
-    return order[_suppress(boxes[order], threshold)]
+    # Not by PyTorch: many small operations, for each of which its threads would have to meet.
+    return order[torch.from_numpy(_suppress(boxes[order].detach().cpu().numpy(), threshold)).to(order.device)]
 
 
 @cache
@@ -45,38 +48,42 @@ def _torchvision_has_nms(device: str) -> bool:
     return True
 
 
-def _suppress(boxes: Tensor, threshold: float) -> Tensor:
+def _suppress(boxes: np.ndarray, threshold: float) -> np.ndarray:
     """(m,) which of the (n, 4) boxes, in order of decreasing score, are kept."""
-    rest = torch.arange(len(boxes), device=boxes.device)
-    corners = boxes.t().contiguous()
-    areas = (corners[2] - corners[0]) * (corners[3] - corners[1])
-    kept = []
+    corners = np.ascontiguousarray(boxes.T)
+    rest, kept = np.arange(len(boxes)), []
     while len(rest):
         block, rest = rest[:_BLOCK], rest[_BLOCK:]
-        block = block[_decide(_overlaps(corners, areas, block, block, threshold).triu_(1))]
+        block = block[_decide(np.triu(_overlap(corners[:, block], corners[:, block], threshold), 1))]
         kept.append(block)
-        rest = rest[~_overlaps(corners, areas, block, rest, threshold).any(0)]
-    return torch.cat(kept) if kept else rest
+        rest = rest[~_overlap(corners[:, block], corners[:, rest], threshold).any(0)]
+    return np.concatenate(kept) if kept else rest
 
 
-def _decide(suppresses: Tensor) -> Tensor:
+def _decide(suppresses: np.ndarray) -> np.ndarray:
     """(k,) which boxes are kept, where (k, k) tells which earlier box would drop which later one.
 
     Each round settles at least one more box, for good; mostly a few rounds settle all.
     """
-    keep = torch.ones(len(suppresses), dtype=torch.bool, device=suppresses.device)
+    keep = np.ones(len(suppresses), dtype=bool)
     while True:
-        again = ~(suppresses & keep[:, None]).any(0)
-        if torch.equal(again, keep):
+        again = ~suppresses[keep].any(0)
+        if np.array_equal(again, keep):
             return keep
         keep = again
 
 
-def _overlaps(corners: Tensor, areas: Tensor, first: Tensor, second: Tensor, threshold: float) -> Tensor:
-    """(a, b) whether the IoU of boxes is greater than a threshold."""
-    ours, theirs = corners[:, first, None], corners[:, None, second]
-    width = torch.minimum(ours[2], theirs[2]).sub_(torch.maximum(ours[0], theirs[0])).clamp_(min=0)
-    height = torch.minimum(ours[3], theirs[3]).sub_(torch.maximum(ours[1], theirs[1])).clamp_(min=0)
-    shared = width.mul_(height)
-    union = (areas[first, None] + areas[second]).sub_(shared)
-    return shared.div_(union).gt(threshold)
+def _overlap(first: np.ndarray, second: np.ndarray, threshold: float) -> np.ndarray:
+    """(a, b) whether the IoUs of (4, a) and (4, b) boxes are greater than a threshold."""
+    ours, theirs = first[:, :, None], second[:, None, :]
+    width = np.minimum(ours[2], theirs[2])
+    width -= np.maximum(ours[0], theirs[0])
+    height = np.minimum(ours[3], theirs[3])
+    height -= np.maximum(ours[1], theirs[1])
+    shared = np.maximum(width, 0, out=width)
+    shared *= np.maximum(height, 0, out=height)
+    union = (ours[2] - ours[0]) * (ours[3] - ours[1]) + (theirs[2] - theirs[0]) * (theirs[3] - theirs[1])
+    union -= shared
+    with np.errstate(invalid="ignore"):  # two boxes of no area
+        shared /= union
+        return shared > threshold

@@ -1,8 +1,10 @@
-"""Make ``import torchvision`` work beside a PyTorch that has no CUDA."""
+"""Import hook that makes ``import torchvision`` work beside a PyTorch that has no CUDA."""
 
-import importlib.util
-
-import torch
+import sys
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from types import ModuleType
+from typing import Any
 
 _SCHEMAS = (
     "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
@@ -11,22 +13,42 @@ _SCHEMAS = (
 _libraries = []
 
 
-def declare_torchvision_ops() -> None:
-    """Declare the operators that ``import torchvision`` looks up, where its own library cannot load.
+class TorchvisionFinder(MetaPathFinder):
+    """Finder that has ``torchvision`` loaded by :class:`TorchvisionLoader`."""
+
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        """See ``importlib``; ``None`` for every other module."""
+        spec = PathFinder.find_spec(fullname, path, target) if fullname == "torchvision" else None
+        if spec is not None and isinstance(spec.loader, SourceFileLoader):
+            spec.loader = TorchvisionLoader(fullname, spec.loader.path)
+        return spec
+
+
+class TorchvisionLoader(SourceFileLoader):
+    """Loader that declares the operators that torchvision looks up, where its own library cannot load.
 
     The published torchvision wheel is a CUDA build: beside a CPU-only PyTorch its C++ library does not load
     and the import stops at ``operator torchvision::nms does not exist``. MMPretrain needs only its transforms,
-    so the two schemas without kernels are enough. Does nothing where the operators exist or can be loaded.
+    so the two schemas without kernels are enough.
     """
-    if torch.version.cuda is not None or importlib.util.find_spec("torchvision") is None:
-        return
-    try:
-        import torchvision
-    except RuntimeError as error:
-        if "torchvision::" not in str(error):
-            raise
-        library = torch.library.Library("torchvision", "FRAGMENT")
-        for schema in _SCHEMAS:
-            library.define(schema)
-        _libraries.append(library)  # the declaration lives as long as this object
-        import torchvision  # noqa: F401
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Run torchvision's code, and once more where the operators were missing."""
+        try:
+            super().exec_module(module)
+        except RuntimeError as error:
+            import torch
+
+            if torch.version.cuda is not None or _libraries or "torchvision::" not in str(error):
+                raise
+            library = torch.library.Library("torchvision", "FRAGMENT")
+            for schema in _SCHEMAS:
+                library.define(schema)
+            _libraries.append(library)  # the declaration lives as long as this object
+            super().exec_module(module)
+
+
+def install_torchvision_finder() -> None:
+    """Put the finder at the head of ``sys.meta_path``, once."""
+    if not any(isinstance(finder, TorchvisionFinder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, TorchvisionFinder())

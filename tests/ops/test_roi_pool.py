@@ -44,10 +44,10 @@ def test_of_equal_values_the_first_gets_the_gradient():
 
 
 def test_gradcheck():
-    maps, rois = draw(channels=2)
-    maps.requires_grad_()
-    assert gradcheck(lambda x: roi_pool(x, rois, (3, 2), 1 / 8)[0], maps)
-    assert gradcheck(lambda x: mmcv.ops.roi_pool(x, rois, (3, 2), 1 / 8), maps)
+    maps, rois = draw(channels=1)
+    maps = maps[:, :, :6, :5].clone().requires_grad_()
+    assert gradcheck(lambda x: roi_pool(x, rois, (3, 2), 1 / 16)[0], maps)
+    assert gradcheck(lambda x: mmcv.ops.roi_pool(x, rois, (3, 2), 1 / 16), maps)
 
 
 def test_little_memory_changes_nothing(monkeypatch):
