@@ -111,6 +111,7 @@ compile_ops() {
   say "Compiling MMCV's operators, past pip's cache (11 to 47 minutes on two cores)"
   check_compiler
   rm -f "$OPS_BUILD"
+  quiet=
   pip_install -r requirements/compile.txt
   install_mmcv --no-build-isolation
   compiled_ops_load ||
