@@ -27,6 +27,7 @@ FRONTS = {
     "benchmark model": "analysis_tools/benchmark.py",
     "benchmark eval": "analysis_tools/benchmark_eval.py",
     "benchmark memories": "analysis_tools/benchmark_memories.py",
+    "benchmark ops": "analysis_tools/benchmark_ops.py",
     "on-boxes": "analysis_tools/test_on_boxes.py",
     "synth": "dataset_converters/make_synth.py",
 }
