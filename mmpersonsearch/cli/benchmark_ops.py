@@ -1,4 +1,4 @@
-"""Measures RoIAlign, RoIPool and NMS in the shapes of the papers' models, beside MMCV's compiled ones where there are any.
+"""Measures RoIAlign, RoIPool and NMS in the shapes of the papers' models, beside MMCV's compiled ones if there are any.
 
 Images are 600 x 960, with persons of 60 to 360 pixels. Maps are measured in channels_last, as this package's backbones
 give them, and contiguous; compiled RoIAlign misreads channels_last, so its time includes the copy.

@@ -41,6 +41,7 @@ def test_every_command_but_configs_has_a_front():
 def test_a_front_runs_the_command(verb, front, monkeypatch, capsys):
     module = f"mmpersonsearch.cli.{verb.replace(' ', '_').replace('-', '_')}"
     assert runpy.run_path(str(TOOLS / front))["main"] is __import__(module, fromlist=["main"]).main
+    capsys.readouterr()  # what dependencies print when they are imported
     monkeypatch.setattr(sys, "argv", [front, "--help"])
     with pytest.raises(SystemExit) as ended:
         runpy.run_path(str(TOOLS / front), run_name="__main__")
