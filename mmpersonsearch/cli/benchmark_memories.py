@@ -12,14 +12,10 @@ from __future__ import annotations
 import argparse
 import ctypes
 import json
-import statistics
-import time
 from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
-from rich.console import Console
-from rich.table import Table
 from torch import Tensor
 
 from mmpersonsearch.models.losses import (
@@ -35,6 +31,7 @@ from mmpersonsearch.models.memories import CircularQueue, LookupTable
 from mmpersonsearch.utils.files import write_whole
 
 from .measure import measure as measure_process
+from .measure import median_ms, print_table
 
 
 def draw_person_ids(num_samples: int, num_ids: int, generator: torch.Generator) -> dict[str, Tensor]:
@@ -53,18 +50,6 @@ def loop_over_samples(lut: LookupTable, feats: Tensor, person_ids: Tensor) -> No
     for feat, person_id in zip(feats, person_ids.tolist()):
         table[person_id] = momentum * table[person_id] + (1 - momentum) * feat
         table[person_id] /= table[person_id].norm()
-
-
-def median_ms(function: Callable[[], object], rounds: int, device: torch.device) -> float:
-    """Median time of a call in milliseconds."""
-    times = []
-    for _ in range(rounds + 3):
-        started = time.perf_counter()
-        function()
-        if device.type == "cuda":
-            torch.cuda.synchronize()
-        times.append(time.perf_counter() - started)
-    return 1000 * statistics.median(times[3:])  # the first calls warm up
 
 
 def most_mib(function: Callable[[], object], device: torch.device) -> float:
@@ -160,16 +145,6 @@ def measure_steps(steps: dict[str, Callable[[], object]], rounds: int, device: t
         dict(case=case, step_mib=most_mib(step, device), step_ms=median_ms(step, rounds, device))
         for case, step in steps.items()
     ]
-
-
-def print_table(title: str, columns: dict[str, str], rows: list[dict]) -> None:
-    """Print figures, a line a row; ``columns`` are their keys in the rows and their headings."""
-    table = Table("", *columns.values(), title=title)
-    for column in table.columns[1:]:
-        column.justify = "right"
-    for row in rows:
-        table.add_row(row["case"], *(f"{row[key]:.3g}" if key in row else "" for key in columns))
-    Console().print(table)
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -26,6 +26,7 @@ VERBS = {
     "benchmark model": "measure testing throughput of one model, or of two in turn",
     "benchmark eval": "measure time and memory of the evaluation",
     "benchmark memories": "measure time and memory of memory updates and losses",
+    "benchmark ops": "measure RoIAlign, RoIPool and NMS beside MMCV's compiled ones",
     "on-boxes": "evaluate Re-ID apart from detection: embed given boxes",
     "synth": "draw a synthetic person search set",
     "configs": "list the configs that come with the package",

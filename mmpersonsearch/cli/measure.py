@@ -1,12 +1,15 @@
-"""Time and memory of a call."""
+"""Time and memory of a call, and tables of them."""
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from rich.console import Console
+from rich.table import Table
 
 
 def measure(function: Callable[[], object], rounds: int) -> tuple[object, float, float]:
@@ -26,3 +29,25 @@ def memory(name: str) -> float:
     """A figure of the process's memory in GiB."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(name)) / 2**20
+
+
+def median_ms(function: Callable[[], object], rounds: int, device: torch.device | None = None) -> float:
+    """Median time of a call in milliseconds."""
+    times = []
+    for _ in range(rounds + 3):
+        started = time.perf_counter()
+        function()
+        if device is not None and device.type == "cuda":
+            torch.cuda.synchronize()
+        times.append(time.perf_counter() - started)
+    return 1000 * statistics.median(times[3:])  # the first calls warm up
+
+
+def print_table(title: str, columns: dict[str, str], rows: list[dict]) -> None:
+    """Print figures, a line a row; ``columns`` are their keys in the rows and their headings."""
+    table = Table("", *columns.values(), title=title)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for row in rows:
+        table.add_row(row["case"], *(f"{row[key]:.3g}" if key in row else "" for key in columns))
+    Console().print(table)

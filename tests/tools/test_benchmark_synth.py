@@ -242,6 +242,20 @@ def test_what_is_trained_with_what(tmp_path, monkeypatch):
     assert len(list(tmp_path.glob(f"{teacher.name}_outdated_*/iter_1.pth"))) == 1
 
 
+def test_an_old_digest_counts_as_the_one_that_it_was_renamed_to(tmp_path, monkeypatch):
+    names = tmp_path / "digests.json"
+    names.write_text(json.dumps({"a": "b", "b": "c"}))
+    monkeypatch.setattr(benchmark_synth, "RENAMED", names)
+    assert [benchmark_synth.current_digest(digest) for digest in "abcd"] == list("cccd")
+
+
+def test_every_line_is_of_todays_configs(tmp_path):
+    bench = benchmark_synth.Bench(tmp_path)
+    lines = benchmark_synth.read_lines()
+    assert len(lines) > 90
+    assert [line for line in lines if not bench.has_line(line["method"], line["seed"])] == []
+
+
 def test_a_digest_does_not_depend_on_where_things_lie(tmp_path, monkeypatch):
     monkeypatch.setattr(benchmark_synth.os, "environ", dict(benchmark_synth.os.environ))
     names = ("tdn-bot", "two-step-bot", "baseline")

@@ -27,6 +27,7 @@ FRONTS = {
     "benchmark model": "analysis_tools/benchmark.py",
     "benchmark eval": "analysis_tools/benchmark_eval.py",
     "benchmark memories": "analysis_tools/benchmark_memories.py",
+    "benchmark ops": "analysis_tools/benchmark_ops.py",
     "on-boxes": "analysis_tools/test_on_boxes.py",
     "synth": "dataset_converters/make_synth.py",
 }
@@ -40,6 +41,7 @@ def test_every_command_but_configs_has_a_front():
 def test_a_front_runs_the_command(verb, front, monkeypatch, capsys):
     module = f"mmpersonsearch.cli.{verb.replace(' ', '_').replace('-', '_')}"
     assert runpy.run_path(str(TOOLS / front))["main"] is __import__(module, fromlist=["main"]).main
+    capsys.readouterr()  # what dependencies print when they are imported
     monkeypatch.setattr(sys, "argv", [front, "--help"])
     with pytest.raises(SystemExit) as ended:
         runpy.run_path(str(TOOLS / front), run_name="__main__")
