@@ -58,7 +58,7 @@ def gather_batch(feats: Tensor, person_ids: Tensor) -> tuple[Tensor, Tensor]:
 
 @torch.no_grad()
 def mean_over_ranks(number: Tensor) -> Tensor:
-    """Mean number of samples a rank, by which each rank divides the sum of its losses.
+    """Compute the mean number of samples a rank, by which each rank divides the sum of its losses.
 
     The mean of these quotients over the ranks, which is what DDP's gradients are of, is the mean over the samples of
     all. Each rank has to call this.
