@@ -15,7 +15,7 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from mmpersonsearch.registry import MODELS
-from mmpersonsearch.utils.distributed import mean_over_ranks
+from mmpersonsearch.utils.distributed import share_of_samples
 
 
 class SampledBoxes(NamedTuple):
@@ -110,7 +110,7 @@ class PersonSearchRoIHead(StandardRoIHead, metaclass=ABCMeta):
         losses = found["loss_bbox"]
         if distil_boxes is not None:
             losses.update(distil_boxes(SampledBoxes(rois, cls_score, bbox_pred, *found["bbox_targets"])))
-        share = len(rois) / mean_over_ranks(torch.tensor(len(rois), device=rois.device))
+        share = share_of_samples(len(rois), rois.device)
         return {name: share * value if name.startswith("loss") else value for name, value in losses.items()}
 
     @staticmethod
