@@ -1,8 +1,8 @@
 """One process with a batch of 6 images, two with 3 each, three with 2 each: the same losses, weights and memories.
 
-What cannot be equal is taken out, as docs/several_processes.md says: batch norms keep their statistics, and the
-sampling of RoIs and anchors depends on the image alone. All but MMDetection's RPN loss is computed in double precision,
-so that no rounding changes which boxes NMS keeps.
+What cannot be equal is taken out, as docs/several_processes.md says: batch norms keep their statistics or have those of
+the joint batch, and the sampling of RoIs and anchors depends on the image alone. All but MMDetection's RPN loss is
+computed in double precision, so that no rounding changes which boxes NMS keeps.
 """
 
 import pytest
@@ -11,10 +11,11 @@ import torch.nn.functional as F
 from distributed import run_in_processes
 from mmdet.structures import DetDataSample
 from mmengine.config import Config
-from mmengine.model import MMDistributedDataParallel
+from mmengine.model import MMDistributedDataParallel, convert_sync_batchnorm
 from mmengine.optim import OptimWrapper
 from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
+from sync_batch_norm import CPUSyncBatchNorm
 from tiny_models import CONFIGS, NUM_IDS
 from torch import nn
 
@@ -146,11 +147,16 @@ def prepare_process():
     divide_widths_of_resnets()
 
 
-def train_on_rank(rank, world_size, name, path):
+def train_on_rank(rank, world_size, name, path, synchronised=False):
     prepare_process()
-    model = build_detector(name).train()
+    model = build_detector(name)
+    if synchronised:
+        torch.nn.modules.batchnorm.SyncBatchNorm = CPUSyncBatchNorm
+        MMDistributedDataParallel._passing_sync_batchnorm_handle = lambda *_: None  # refuses those on a CPU
+        model = convert_sync_batchnorm(model, "torch")  # as MMEngine's runner does with sync_bn="torch"
+    model.train()
     for norm in batch_norms(model):
-        norm.eval()
+        norm.train(synchronised)
     # As MMEngine's runner wraps it. A single process needs no wrapper.
     wrapped = MMDistributedDataParallel(model, broadcast_buffers=False) if world_size > 1 else model
     optimizer = OptimWrapper(
@@ -169,9 +175,9 @@ def train_on_rank(rank, world_size, name, path):
     torch.save((losses, model.state_dict()), f"{path}/{world_size}_{rank}.pth")
 
 
-def run(function, world_size, name, path):
+def run(function, world_size, name, path, *args):
     """What each rank saved."""
-    run_in_processes(world_size, function, world_size, name, str(path))
+    run_in_processes(world_size, function, world_size, name, str(path), *args)
     return [torch.load(path / f"{world_size}_{rank}.pth", weights_only=False) for rank in range(world_size)]
 
 
@@ -182,10 +188,20 @@ def assert_equal(name, found, expected, tolerance=1e-5):
 
 @pytest.mark.parametrize("name", DETECTORS)
 def test_training(name, tmp_path):
-    ((losses, state),) = run(train_on_rank, 1, name, tmp_path)
+    check_training(name, tmp_path, (2, 3))
+
+
+@pytest.mark.parametrize("name", ["oim", "tdn", "dc-inet"])
+def test_training_with_synchronised_batch_norms(name, tmp_path):
+    """They have the joint batch's statistics; a rank without persons runs the same layers as the others."""
+    check_training(name, tmp_path, (3,), True)
+
+
+def check_training(name, path, world_sizes, *args):
+    ((losses, state),) = run(train_on_rank, 1, name, path, *args)
     assert max(logs["loss_id"] for logs in losses) > 0.1
-    for world_size in (2, 3):
-        ranks = run(train_on_rank, world_size, name, tmp_path)
+    for world_size in world_sizes:
+        ranks = run(train_on_rank, world_size, name, path, *args)
         for step, logs in enumerate(losses):
             for key in logs.keys() - {"acc"}:
                 mean = sum(rank_losses[step][key] for rank_losses, _ in ranks) / world_size
