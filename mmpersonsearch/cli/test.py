@@ -11,6 +11,7 @@ from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 
 import mmpersonsearch.registry  # noqa: F401
+from mmpersonsearch.engine.launch import join_processes
 from mmpersonsearch.evaluation.metrics.dump_predictions import DumpPredictions
 from mmpersonsearch.evaluation.metrics.person_search_metric import PersonSearchMetric
 from mmpersonsearch.evaluation.provenance import describe_model, describe_versions
@@ -66,7 +67,8 @@ def main(argv: list[str] | None = None) -> None:
         checkpoint = load_checkpoint_file(args.checkpoint)
         if args.show_dir:
             draw_detections(config, args.show_dir)
-    config.launcher = args.launcher
+        config.launcher = args.launcher
+        join_processes(config)
     config.load_from = os.path.expanduser(args.checkpoint)
     config.resume = False
 
