@@ -8,7 +8,7 @@ default_hooks = dict(
     sampler_seed=dict(type="DistSamplerSeedHook"),
     training_seed=dict(type="TrainingSeedHook"),
     lut_checkpoint=dict(type="LUTCheckpointHook"),
-    visualization=dict(type="mmdet.DetVisualizationHook"),
+    visualization=dict(type="PersonSearchVisualizationHook"),
 )
 env_cfg = dict(
     cudnn_benchmark=False,

@@ -4,6 +4,7 @@ from .frozen_teacher_hook import FrozenTeacherHook
 from .identity_count_check_hook import IdentityCountCheckHook
 from .loss_weight_schedule_hook import LossWeightScheduleHook
 from .lut_checkpoint_hook import LUTCheckpointHook
+from .person_search_visualization_hook import PersonSearchVisualizationHook
 from .training_seed_hook import TrainingSeedHook
 
 __all__ = [
@@ -11,5 +12,6 @@ __all__ = [
     "IdentityCountCheckHook",
     "LUTCheckpointHook",
     "LossWeightScheduleHook",
+    "PersonSearchVisualizationHook",
     "TrainingSeedHook",
 ]
