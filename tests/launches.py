@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 from mmengine.config import Config
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -67,3 +68,15 @@ def launch(script, *args, cwd, timeout=120, **variables):
         text=True,
         timeout=timeout,
     )
+
+
+def assert_equal_predictions(one, other):
+    """Compares what prediction files hold, the order of images included; numbers to 1e-5."""
+    if isinstance(one, dict):
+        assert list(one) == list(other)
+        for key in one:
+            assert_equal_predictions(one[key], other[key])
+    elif isinstance(one, np.ndarray):
+        np.testing.assert_allclose(other, one, atol=1e-5)
+    else:
+        assert one == other

@@ -8,6 +8,7 @@ default_hooks = dict(
     sampler_seed=dict(type="DistSamplerSeedHook"),
     training_seed=dict(type="TrainingSeedHook"),
     lut_checkpoint=dict(type="LUTCheckpointHook"),
+    broadcast_buffers=dict(type="BroadcastBuffersHook"),
     visualization=dict(type="PersonSearchVisualizationHook"),
 )
 env_cfg = dict(

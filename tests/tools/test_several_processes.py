@@ -11,7 +11,7 @@ import dataset_writers
 import numpy as np
 import pytest
 import torch
-from launches import ROOT, environment, launch, write_config
+from launches import ROOT, assert_equal_predictions, environment, launch, write_config
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
@@ -120,17 +120,6 @@ def test_killed_and_resumed_by_another_number_of_processes(tmp_path):
         torch.testing.assert_close(three["optimizer"][part], one["optimizer"][part], atol=1e-5, rtol=0)
     assert three["meta"]["iter"] == one["meta"]["iter"] == 7
     assert one["optimizer"]["param_groups"][0]["lr"] == pytest.approx(0.01)
-
-
-def assert_equal_predictions(one, other):
-    if isinstance(one, dict):
-        assert list(one) == list(other)
-        for key in one:
-            assert_equal_predictions(one[key], other[key])
-    elif isinstance(one, np.ndarray):
-        np.testing.assert_allclose(other, one, atol=1e-5)
-    else:
-        assert one == other
 
 
 def test_tested_by_three_processes_as_by_one(tmp_path, monkeypatch):
