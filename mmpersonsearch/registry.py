@@ -7,11 +7,13 @@ Each is a child of MMDetection's registry of the same kind, so that configs find
 from mmengine.registry import Registry
 
 from mmpersonsearch.ops.mmcv_ops import prepare_mmcv_ops
+from mmpersonsearch.utils.openmmlab import name_packages_in_errors
 
 prepare_mmcv_ops()
 
 try:
-    from mmdet import registry as parent
+    with name_packages_in_errors():
+        from mmdet import registry as parent
 except ModuleNotFoundError as error:
     # Evaluation, rankings, memories and losses also serve where MMDetection or MMCV is not installed.
     if error.name not in ("mmdet", "mmcv"):

@@ -75,3 +75,11 @@ def test_members_are_found_without_importing_their_folder():
         "ResNetIBN",
         "Shared2FCBBoxHead",
     ], done.stderr
+
+
+def test_packages_that_do_not_fit_each_other_are_named(tmp_path):
+    (tmp_path / "mmdet").mkdir()
+    (tmp_path / "mmdet/__init__.py").write_text("assert False, 'MMCV==2.2.0 is used but incompatible'")
+    code = f"sys.path.insert(0, {str(tmp_path)!r}); import mmpersonsearch.registry"
+    message = run_without((), code).stderr
+    assert "ImportError: MMCV==2.2.0 is used but incompatible\nInstalled: " in message and "mmdet==3.3.0" in message

@@ -1,21 +1,11 @@
 #!/usr/bin/env bash
-# [GPUS=8] [GPUS_PER_NODE=8] [CPUS_PER_TASK=5] [SRUN_ARGS=...] \
+# [GPUS=8] [GPUS_PER_NODE=8] [CPUS_PER_TASK=5] [SRUN_ARGS=...] [MASTER_PORT=29500] [PYTHON=...] \
 #   tools/slurm_test.sh PARTITION JOB_NAME CONFIG CHECKPOINT [arguments of test.py]
+# Without GPUs: GPUS_PER_NODE=0 TASKS=4 [TASKS_PER_NODE=2], the number of processes and how many of them on a node.
 set -euo pipefail
 if [ $# -lt 4 ]; then
   echo "usage: $0 PARTITION JOB_NAME CONFIG CHECKPOINT [arguments of test.py]" >&2
   exit 2
 fi
-GPUS=${GPUS:-8}
-GPUS_PER_NODE=${GPUS_PER_NODE:-8}
-# SRUN_ARGS holds several arguments and is meant to be split.
-# shellcheck disable=SC2086
-exec srun -p "$1" \
-  --job-name="$2" \
-  --gres="gpu:$GPUS_PER_NODE" \
-  --ntasks="$GPUS" \
-  --ntasks-per-node="$GPUS_PER_NODE" \
-  --cpus-per-task="${CPUS_PER_TASK:-5}" \
-  --kill-on-bad-exit=1 \
-  ${SRUN_ARGS:-} \
-  python -u "$(dirname "$0")/test.py" "$3" "$4" --launcher slurm "${@:5}"
+. "$(dirname "$0")/launchers.sh"
+slurm_launch "$1" "$2" "$TOOLS/test.py" "$3" "$4" --launcher slurm "${@:5}"

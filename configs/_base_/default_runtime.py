@@ -8,12 +8,14 @@ default_hooks = dict(
     sampler_seed=dict(type="DistSamplerSeedHook"),
     training_seed=dict(type="TrainingSeedHook"),
     lut_checkpoint=dict(type="LUTCheckpointHook"),
-    visualization=dict(type="mmdet.DetVisualizationHook"),
+    broadcast_buffers=dict(type="BroadcastBuffersHook"),
+    visualization=dict(type="PersonSearchVisualizationHook"),
 )
 env_cfg = dict(
     cudnn_benchmark=False,
     mp_cfg=dict(mp_start_method="fork", opencv_num_threads=0),
-    dist_cfg=dict(backend="nccl"),
+    # In seconds: while the main process evaluates, the others wait. Backend: nccl on GPUs, gloo without.
+    dist_cfg=dict(timeout=1800),
 )
 vis_backends = [dict(type="LocalVisBackend")]
 visualizer = dict(type="PersonSearchLocalVisualizer", vis_backends=vis_backends, name="visualizer")

@@ -11,6 +11,7 @@ from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 
 import mmpersonsearch.registry  # noqa: F401
+from mmpersonsearch.engine.launch import join_processes
 from mmpersonsearch.evaluation.metrics.dump_predictions import DumpPredictions
 from mmpersonsearch.evaluation.metrics.person_search_metric import PersonSearchMetric
 from mmpersonsearch.evaluation.provenance import describe_model, describe_versions
@@ -50,6 +51,11 @@ def draw_detections(config: Config, folder: str) -> None:
     hook.test_out_dir = os.path.abspath(folder)
 
 
+def text_of_experiment(config: Config) -> str:
+    """The config's text without the folder of its results, for a digest that is the same wherever a test runs."""
+    return Config({key: value for key, value in config.items() if key != "work_dir"}).pretty_text
+
+
 def write_figures(metrics: dict[str, float], records: dict[str, Any], path: str) -> None:
     """Write the metrics as JSON, and behind them what they depend on."""
     content = {**{name: float(value) for name, value in metrics.items()}, **records}
@@ -63,10 +69,12 @@ def main(argv: list[str] | None = None) -> None:
     use_safe_checkpoint_loader()
     with exit_on_bad_input("mmpersonsearch test"):
         config = read_config(args.config, args.cfg_options, args.work_dir)
+        config_text = text_of_experiment(config)
         checkpoint = load_checkpoint_file(args.checkpoint)
         if args.show_dir:
             draw_detections(config, args.show_dir)
-    config.launcher = args.launcher
+        config.launcher = args.launcher
+        join_processes(config)
     config.load_from = os.path.expanduser(args.checkpoint)
     config.resume = False
 
@@ -76,7 +84,7 @@ def main(argv: list[str] | None = None) -> None:
     evaluators = runner.test_evaluator.metrics
     searches = [metric for metric in evaluators if isinstance(metric, PersonSearchMetric)]
     records = {
-        "model": describe_model(config.pretty_text, args.config, config.load_from),
+        "model": describe_model(config_text, args.config, config.load_from),
         "versions": describe_versions(),
     }
     if args.out:

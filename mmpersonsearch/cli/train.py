@@ -8,6 +8,7 @@ from mmengine.device import get_device
 from mmengine.runner import Runner
 
 import mmpersonsearch.registry  # noqa: F401
+from mmpersonsearch.engine.launch import join_processes
 from mmpersonsearch.utils.checkpoint import find_checkpoint, use_safe_checkpoint_loader
 
 from .command_line import exit_on_bad_input
@@ -58,4 +59,5 @@ def main(argv: list[str] | None = None) -> None:
             scale_learning_rate(config)
         if config.get("load_from"):
             config.load_from = find_checkpoint(config.load_from)
+        join_processes(config)
     Runner.from_cfg(config).train()

@@ -19,8 +19,8 @@ class RoIAlign(mmcv.ops.RoIAlign):
     """
 
     def forward(self, input: Tensor, rois: Tensor) -> Tensor:
-        """Map (B, C, H, W) maps and (n, 5) RoIs to (n, C, h, w)."""
-        if self.pool_mode != "avg" or self.use_torchvision or _use_compiled(input):
+        """Map (B, C, H, W) maps and (n, 5) RoIs to (n, C, h, w); compiled operators refuse n = 0, this does not."""
+        if len(rois) and (self.pool_mode != "avg" or self.use_torchvision or _use_compiled(input)):
             return super().forward(input, rois.type_as(input))
         return roi_align(input, rois, self.output_size, self.spatial_scale, self.sampling_ratio, self.aligned)
 
@@ -30,7 +30,7 @@ class RoIPool(mmcv.ops.RoIPool):
 
     def forward(self, input: Tensor, rois: Tensor) -> Tensor:
         """Map (B, C, H, W) maps and (n, 5) RoIs to (n, C, h, w)."""
-        if _use_compiled(input):
+        if len(rois) and _use_compiled(input):
             return super().forward(input, rois.type_as(input))
         return roi_pool(input, rois, self.output_size, self.spatial_scale)[0]
 

@@ -58,7 +58,7 @@ def gather_batch(feats: Tensor, person_ids: Tensor) -> tuple[Tensor, Tensor]:
 
 @torch.no_grad()
 def mean_over_ranks(number: Tensor) -> Tensor:
-    """Mean number of samples a rank, by which each rank divides the sum of its losses.
+    """Compute the mean number of samples a rank, by which each rank divides the sum of its losses.
 
     The mean of these quotients over the ranks, which is what DDP's gradients are of, is the mean over the samples of
     all. Each rank has to call this.
@@ -72,3 +72,19 @@ def mean_over_ranks(number: Tensor) -> Tensor:
     number = number.clone()
     all_reduce(number)
     return number.clamp(min=1) / get_world_size()
+
+
+def share_of_samples(number: int, device: torch.device) -> Tensor:
+    """Compute this rank's number of samples over the mean of all ranks.
+
+    A mean over this rank's samples is multiplied by it, so that the mean over the ranks is the mean over the samples of
+    all. Each rank has to call this.
+
+    Args:
+        number: Samples of this rank; may be 0.
+        device: The model's.
+
+    Returns:
+        Scalar; exactly 1 where all ranks have equally many.
+    """
+    return number / mean_over_ranks(torch.tensor(number, device=device))

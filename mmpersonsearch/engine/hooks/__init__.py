@@ -1,15 +1,19 @@
 """Hooks of MMEngine's training loop."""
 
+from .broadcast_buffers_hook import BroadcastBuffersHook
 from .frozen_teacher_hook import FrozenTeacherHook
 from .identity_count_check_hook import IdentityCountCheckHook
 from .loss_weight_schedule_hook import LossWeightScheduleHook
 from .lut_checkpoint_hook import LUTCheckpointHook
+from .person_search_visualization_hook import PersonSearchVisualizationHook
 from .training_seed_hook import TrainingSeedHook
 
 __all__ = [
+    "BroadcastBuffersHook",
     "FrozenTeacherHook",
     "IdentityCountCheckHook",
     "LUTCheckpointHook",
     "LossWeightScheduleHook",
+    "PersonSearchVisualizationHook",
     "TrainingSeedHook",
 ]

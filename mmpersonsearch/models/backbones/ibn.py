@@ -21,7 +21,7 @@ class IBN(nn.Module):
         self.BN = nn.BatchNorm2d(channels - self.half)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalise x of shape (N, channels, H, W)."""
+        """Normalise x of shape (N, channels, H, W); N may be 0, but not where ``BN`` is to take its statistics."""
         if not self.training:
             return self._scale_and_shift(x)
         # A synchronised batch norm, or one that is kept in eval mode, has statistics of another origin; maps of one
@@ -29,7 +29,12 @@ class IBN(nn.Module):
         if type(self.BN) is nn.BatchNorm2d and self.BN.training and x.size(2) * x.size(3) > 1:
             return self._normalise_in_one(x)
         instance, batch = x.split((self.half, x.size(1) - self.half), dim=1)
-        return torch.cat((self.IN(instance), self.BN(batch)), dim=1)
+        return torch.cat((self._normalise_instances(instance), self.BN(batch)), dim=1)
+
+    def _normalise_instances(self, x: Tensor) -> Tensor:
+        if len(x) == 0:  # which PyTorch's instance norm refuses
+            return x * self.IN.weight[:, None, None] + self.IN.bias[:, None, None]
+        return self.IN(x)
 
     def _normalise_in_one(self, x: Tensor) -> Tensor:
         # On channels_last maps PyTorch's instance norm reorders the data, and what is behind it runs on the other

@@ -11,6 +11,7 @@ from mmengine.logging import print_log
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from mmpersonsearch.models.batch_norms import batch_norms
 from mmpersonsearch.registry import MODELS
 from mmpersonsearch.utils.checkpoint import load_checkpoint_file
 from mmpersonsearch.utils.memory_format import for_convolutions
@@ -139,9 +140,8 @@ class ResNetIBN(BaseModule):
         """Set the mode; with ``norm_eval`` batch norms are always in that of testing."""
         super().train(mode)
         if self.norm_eval:
-            for module in self.modules():
-                if isinstance(module, nn.BatchNorm2d):
-                    module.eval()
+            for norm in batch_norms(self):
+                norm.eval()
         return self
 
     def init_weights(self) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from mmpersonsearch.models.frozen_teacher import TeacherOwner
 from mmpersonsearch.models.roi_heads.person_search_roi_head import SampledBoxes
 from mmpersonsearch.registry import MODELS
+from mmpersonsearch.utils.distributed import share_of_samples
 
 from .detector_teacher import DetectorTeacher
 from .person_search_detector import PersonSearchDetector
@@ -116,6 +117,8 @@ class DistilledPersonSearchDetector(TeacherOwner, PersonSearchDetector):
         teacher = _flatten(self.teacher.model.rpn_head, *self.teacher.predict_anchors(teacher_x))
         losses = self.distil("rpn", student, teacher, label_weights, bbox_targets, bbox_weights, avg_factor)
         losses.update(loss_rpn_cls=loss_cls, loss_rpn_bbox=loss_bbox)
+        share = share_of_samples(avg_factor, scores.device)
+        losses = {name: share * loss for name, loss in losses.items()}
         proposals = head.predict_by_feat([scores], [deltas], batch_img_metas=metas, cfg=self.train_cfg.rpn_proposal)
         return losses, proposals
 

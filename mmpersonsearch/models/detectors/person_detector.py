@@ -7,6 +7,7 @@ from mmdet.utils import InstanceList
 from torch import Tensor
 
 from mmpersonsearch.registry import MODELS
+from mmpersonsearch.utils.distributed import share_of_samples
 
 
 @MODELS.register_module()
@@ -43,9 +44,17 @@ class PersonDetector(TwoStageDetector):
     ) -> tuple[dict[str, list[Tensor]], InstanceList]:
         """Compute the RPN's losses, in float32 also under autocast, and its proposals in pixels of the input.
 
+        MMDetection divides by the number of this rank's sampled anchors, to which an image without persons adds one.
+        Where these differ, each rank's losses count by its share, as if all images were in one batch.
+
         Args:
             x: (B, C, H / s, W / s) maps, float32.
             batch_data_samples: One an image, with ``gt_instances``.
         """
         with torch.autocast(x[0].device.type, enabled=False):
-            return self.rpn_head.loss_and_predict(x, batch_data_samples, proposal_cfg=self.train_cfg.rpn_proposal)
+            losses, proposals = self.rpn_head.loss_and_predict(
+                x, batch_data_samples, proposal_cfg=self.train_cfg.rpn_proposal
+            )
+        sampled = self.rpn_head._raw_positive_infos["sampling_results"]
+        share = share_of_samples(sum(one.avg_factor for one in sampled), x[0].device)
+        return {name: [share * loss for loss in of_maps] for name, of_maps in losses.items()}, proposals

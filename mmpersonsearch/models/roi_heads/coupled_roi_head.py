@@ -8,9 +8,10 @@ from mmdet.utils import InstanceList
 from mmengine.structures import InstanceData
 from torch import Tensor
 
+from mmpersonsearch.models.batch_norms import kept_statistics
 from mmpersonsearch.registry import MODELS
 
-from .person_search_roi_head import BoxDistillation, PersonSearchRoIHead, zero_with_graph
+from .person_search_roi_head import BoxDistillation, PersonSearchRoIHead
 
 
 @MODELS.register_module()
@@ -22,9 +23,8 @@ class CoupledRoIHead(PersonSearchRoIHead):
 
     def extract_maps(self, x: tuple[Tensor, ...], rois: Tensor) -> Tensor:
         """Compute the (n, C, h, w) maps that both heads read, for (n, 5) RoIs; n may be 0."""
-        if len(rois) == 0:
-            return x[0].new_zeros(0, self.shared_head.out_channels, *self.bbox_head.roi_feat_size)
-        return self.shared_head(self.bbox_roi_extractor(x, rois))[-1]
+        with kept_statistics(self.shared_head, len(rois)):
+            return self.shared_head(self.bbox_roi_extractor(x, rois))[-1]
 
     def loss(
         self,
@@ -54,8 +54,6 @@ class CoupledRoIHead(PersonSearchRoIHead):
         )
         crops = self.crop(images, rois[is_person]) if self.reid_head.with_teacher else None
         losses.update(self.reid_head.loss(feat_maps[is_person], person_ids, crops))
-        if len(person_ids) == 0:
-            losses["loss_id"] = losses["loss_id"] + zero_with_graph(self.reid_head)
         return losses
 
     def predict(

@@ -9,9 +9,10 @@ from mmdet.utils import InstanceList
 from mmengine.structures import InstanceData
 from torch import Tensor
 
+from mmpersonsearch.models.batch_norms import kept_statistics
 from mmpersonsearch.registry import MODELS
 
-from .person_search_roi_head import BoxDistillation, PersonSearchRoIHead, zero_with_graph
+from .person_search_roi_head import BoxDistillation, PersonSearchRoIHead
 
 
 @MODELS.register_module()
@@ -110,11 +111,7 @@ class DisentangledRoIHead(PersonSearchRoIHead):
     def reid_loss(self, x: tuple[Tensor, ...], rois: Tensor, person_ids: Tensor, images: Tensor) -> dict[str, Tensor]:
         """Compute the Re-ID branch's losses of (K, 5) RoIs with (K,) identities; K may be 0."""
         feat_maps, crops = self.extract_reid_maps(x, rois, images)
-        losses = self.reid_head.loss(feat_maps, person_ids, crops)
-        if len(rois) == 0:
-            branch = [module for module in (self.part2, self.bridge, self.reid_head) if module is not None]
-            losses["loss_id"] = losses["loss_id"] + sum(zero_with_graph(module) for module in branch)
-        return losses
+        return self.reid_head.loss(feat_maps, person_ids, crops)
 
     def extract_reid_maps(self, x: tuple[Tensor, ...], rois: Tensor, images: Tensor) -> tuple[Tensor, Tensor | None]:
         """Run Part-2 on the base feature maps, with the bridge's added.
@@ -129,12 +126,12 @@ class DisentangledRoIHead(PersonSearchRoIHead):
         """
         needs_crops = self.bridge is not None or (self.training and self.reid_head.with_teacher)
         crops = self.crop(images, rois) if needs_crops else None
-        if len(rois) == 0:
-            return x[0].new_zeros(0, self.part2.out_channels, 1, 1), crops
         base = self.reid_roi_extractor(x, rois)
         if self.bridge is not None:
-            base = base + self.bridge(crops)
-        return self.part2(base)[-1], crops
+            with kept_statistics(self.bridge, len(rois)):
+                base = base + self.bridge(crops)
+        with kept_statistics(self.part2, len(rois)):
+            return self.part2(base)[-1], crops
 
     def predict(
         self,

@@ -4,7 +4,6 @@ from abc import ABCMeta, abstractmethod
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import torch
 from mmdet.models.roi_heads import StandardRoIHead
 from mmdet.models.task_modules.samplers import SamplingResult
 from mmdet.models.utils import unpack_gt_instances
@@ -12,14 +11,10 @@ from mmdet.structures import SampleList
 from mmdet.structures.bbox import scale_boxes
 from mmdet.utils import InstanceList
 from mmengine.structures import InstanceData
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmpersonsearch.registry import MODELS
-
-
-def zero_with_graph(module: nn.Module) -> Tensor:
-    """A zero that depends on every parameter of a module, so that DDP sees a gradient for each of them."""
-    return sum((p.sum() * 0 for p in module.parameters() if p.requires_grad), torch.zeros(()))
+from mmpersonsearch.utils.distributed import share_of_samples
 
 
 class SampledBoxes(NamedTuple):
@@ -100,6 +95,9 @@ class PersonSearchRoIHead(StandardRoIHead, metaclass=ABCMeta):
     ) -> dict[str, Tensor]:
         """Compute the box head's losses.
 
+        MMDetection divides by the number of this rank's sampled RoIs. Where ranks found unequally many, each rank's
+        losses count by its share, so that the mean over the ranks is the mean over the RoIs of all.
+
         Args:
             cls_score: (n, 2) of the sampled RoIs.
             bbox_pred: (n, 4) of the sampled RoIs.
@@ -111,7 +109,8 @@ class PersonSearchRoIHead(StandardRoIHead, metaclass=ABCMeta):
         losses = found["loss_bbox"]
         if distil_boxes is not None:
             losses.update(distil_boxes(SampledBoxes(rois, cls_score, bbox_pred, *found["bbox_targets"])))
-        return losses
+        share = share_of_samples(len(rois), rois.device)
+        return {name: share * value if name.startswith("loss") else value for name, value in losses.items()}
 
     @staticmethod
     def query_boxes(batch_data_samples: SampleList, like: Tensor) -> list[Tensor]:

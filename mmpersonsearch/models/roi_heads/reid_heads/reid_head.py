@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from mmpersonsearch.models.batch_norms import kept_statistics
 from mmpersonsearch.models.frozen_teacher import TeacherOwner
 from mmpersonsearch.models.reid import ReIDTeacher
 from mmpersonsearch.registry import MODELS
@@ -84,17 +85,14 @@ class ReIDHead(TeacherOwner, BaseModule, metaclass=ABCMeta):
         """Embed persons.
 
         Args:
-            feat_maps: (K, in_channels, h, w).
+            feat_maps: (K, in_channels, h, w); K may be 0.
 
         Returns:
             (K, feat_channels) float32 features, after BN where there is one, not L2-normalised.
         """
         pooled = self.reduction(self.pooling(feat_maps.float()).flatten(1)).float()
-        if self.training and len(pooled) == 1 and isinstance(self.bn, nn.BatchNorm1d):
-            # One sample has no variance; the running statistics stand in.
-            bn = self.bn
-            return F.batch_norm(pooled, bn.running_mean, bn.running_var, bn.weight, bn.bias, eps=bn.eps)
-        return self.bn(pooled)
+        with kept_statistics(self.bn, len(pooled), least=2):
+            return self.bn(pooled)
 
     def predict(self, feat_maps: Tensor) -> Tensor:
         """Embed persons for matching: (K, feat_channels) float32, L2-normalised."""
@@ -111,7 +109,7 @@ class ReIDHead(TeacherOwner, BaseModule, metaclass=ABCMeta):
         Returns:
             ``loss_id``, and ``loss_distill`` with a teacher (TDN's equation 3).
         """
-        feats = self(feat_maps) if len(feat_maps) else feat_maps.new_zeros(0, self.feat_channels)
+        feats = self(feat_maps)
         teacher_feats = self._teach(crops) if self.with_teacher else None
         return self.loss_by_feat(feats, person_ids, teacher_feats)
 

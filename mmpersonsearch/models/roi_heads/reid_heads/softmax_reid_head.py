@@ -5,6 +5,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from mmpersonsearch.registry import MODELS
+from mmpersonsearch.utils.distributed import mean_over_ranks
 
 from .reid_head import ReIDHead
 
@@ -14,7 +15,8 @@ class SoftmaxReIDHead(ReIDHead):
     """Re-ID head with a bias-free classifier on the BN feature (TDN, section III-A).
 
     Args:
-        loss_id: Config of the loss on (K, num_ids) scores of the labelled persons, e.g. cross entropy (L_ce).
+        loss_id: Config of the loss on (K, num_ids) scores of the labelled persons, e.g. cross entropy (L_ce). Under
+            distribution, the mean over the ranks is the mean over the labelled persons of all.
         kwargs: See :class:`ReIDHead`.
     """
 
@@ -27,4 +29,4 @@ class SoftmaxReIDHead(ReIDHead):
         """See :meth:`ReIDHead.loss_identity`."""
         labelled = person_ids >= 0
         scores = self.classifier(feats[labelled])
-        return self.loss_id(scores, person_ids[labelled], avg_factor=labelled.sum().clamp(min=1))
+        return self.loss_id(scores, person_ids[labelled], avg_factor=mean_over_ranks(labelled.sum()))

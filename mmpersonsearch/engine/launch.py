@@ -1,0 +1,136 @@
+"""Process group and model wrapper of several processes, on GPUs and without."""
+
+import os
+import socket
+import subprocess
+from datetime import timedelta
+
+import torch
+from mmengine.config import Config
+from mmengine.device import get_device
+from torch import distributed as dist
+
+# Rank, number of processes and rank on this machine; torchrun sets PyTorch's own names.
+VARIABLES = {
+    "pytorch": ("RANK", "WORLD_SIZE", "LOCAL_RANK"),
+    "slurm": ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID"),
+    "mpi": ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK"),
+}
+STARTED_BY = {"pytorch": "torchrun", "slurm": "srun", "mpi": "mpirun"}
+
+
+def join_processes(config: Config) -> None:
+    """Make this process ready to be one of several; call it before the runner is built.
+
+    With an accelerator, MMEngine makes the process group (``nccl`` on GPUs) and wraps the model. Without one, where it
+    would ask for a GPU, the group is made here, by ``gloo``, and ``model_wrapper_cfg`` names no device. In both cases
+    ``env_cfg.dist_cfg`` holds: ``backend``, ``timeout`` in seconds and, for Slurm, ``port``.
+
+    Args:
+        config: Its ``launcher`` says what started the processes; with ``none``, nothing is done. Without an
+            accelerator ``model_wrapper_cfg`` is changed in place.
+
+    Raises:
+        ValueError: The launcher's variables are missing; the port is taken; the config asks for what needs GPUs.
+    """
+    launcher = config.launcher
+    if launcher == "none":
+        return
+    dist_cfg = dict(config.get("env_cfg", {}).get("dist_cfg", {}))
+    _set_variables(launcher, dist_cfg)
+    _share_threads(launcher)
+    if get_device() == "cpu":
+        _check_needs_no_gpu(config, dist_cfg)
+        _use_wrapper_without_device(config)
+        dist.init_process_group(
+            dist_cfg.get("backend", "gloo"), timeout=timedelta(seconds=dist_cfg.get("timeout", 1800))
+        )
+
+
+def first_host(nodes: str) -> str:
+    """Name the first host of Slurm's node list, such as ``node[3-5,8]``.
+
+    Raises:
+        ValueError: The list has a range, and there is no ``scontrol`` that resolves it.
+    """
+    host = nodes.split(",")[0]
+    if "[" not in host:
+        return host
+    try:
+        done = subprocess.run(["scontrol", "show", "hostnames", nodes], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise ValueError(
+            f"--launcher slurm: scontrol does not resolve the node list {nodes} ({error}), "
+            "set MASTER_ADDR to the first node's address"
+        ) from error
+    return done.stdout.split()[0]
+
+
+def _set_variables(launcher: str, dist_cfg: dict) -> None:
+    # What PyTorch's "env://" reads. MMEngine sets the same for Slurm, and leaves MASTER_ADDR if it is there.
+    for name, source in zip(VARIABLES["pytorch"], VARIABLES[launcher]):
+        if source not in os.environ:
+            raise ValueError(
+                f"--launcher {launcher}: the environment has no {source}, start the processes by {STARTED_BY[launcher]}"
+            )
+        os.environ[name] = os.environ[source]
+    if launcher == "pytorch":
+        return
+    if launcher == "slurm":
+        if "port" in dist_cfg:
+            os.environ["MASTER_PORT"] = str(dist_cfg["port"])
+        if "MASTER_ADDR" not in os.environ:
+            os.environ["MASTER_ADDR"] = first_host(
+                os.environ.get("SLURM_STEP_NODELIST") or os.environ.get("SLURM_NODELIST", "localhost")
+            )
+    elif "MASTER_ADDR" not in os.environ:
+        raise ValueError("--launcher mpi: the environment has no MASTER_ADDR, set it to the address of rank 0's node")
+    os.environ.setdefault("MASTER_PORT", "29500")
+    if os.environ["RANK"] == "0":
+        _check_port(int(os.environ["MASTER_PORT"]))
+
+
+def _check_port(port: int) -> None:
+    try:
+        socket.create_server(("", port)).close()
+    except OSError as error:
+        raise ValueError(
+            f"port {port} of {socket.gethostname()} cannot be used ({error.strerror}), set MASTER_PORT to a free one"
+        ) from error
+
+
+def _share_threads(launcher: str) -> None:
+    # MMEngine would leave all cores to each process, and torchrun one, unless OMP_NUM_THREADS is set.
+    if "OMP_NUM_THREADS" in os.environ:
+        return
+    cores = len(os.sched_getaffinity(0))
+    if launcher == "slurm":
+        threads = int(os.environ.get("SLURM_CPUS_PER_TASK", 1))  # the cores seen may be those of all tasks
+    else:
+        local = {"pytorch": "LOCAL_WORLD_SIZE", "mpi": "OMPI_COMM_WORLD_LOCAL_SIZE"}[launcher]
+        threads = max(1, cores // int(os.environ.get(local, cores)))
+    os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(threads)
+    torch.set_num_threads(threads)
+
+
+def _check_needs_no_gpu(config: Config, dist_cfg: dict) -> None:
+    if dist_cfg.get("backend") == "nccl":
+        raise ValueError(
+            "env_cfg.dist_cfg.backend is 'nccl', which needs GPUs, and PyTorch finds none: leave it out, or "
+            "--cfg-options env_cfg.dist_cfg.backend=gloo"
+        )
+    if config.get("sync_bn"):
+        raise ValueError(
+            f"sync_bn is {config.sync_bn!r}: synchronised batch norm needs GPUs, and PyTorch finds none: leave it out"
+        )
+
+
+def _use_wrapper_without_device(config: Config) -> None:
+    # The runner names LOCAL_RANK's GPU unless device_ids is there; the other values are its defaults.
+    if config.get("model_wrapper_cfg") is None:
+        config.model_wrapper_cfg = dict(
+            type="MMDistributedDataParallel",
+            broadcast_buffers=False,
+            find_unused_parameters=config.get("find_unused_parameters", False),
+        )
+    config.model_wrapper_cfg.setdefault("device_ids", None)
