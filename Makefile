@@ -13,7 +13,7 @@ help: ## list these commands
 setup: ## virtual environment .venv with pinned packages (1 to 3 minutes once); OPS=compiled compiles MMCV's operators
 	@tools/setup.sh
 
-demo: setup ## train and test on the synthetic set, results in work_dirs/demo (6 to 12 minutes; resumes where it stopped)
+demo: setup ## train and test on the synthetic set, results in work_dirs/demo (it says how long it takes; resumes where it stopped)
 	@$(PY) tools/demo.py
 
 # A process takes about 2 GiB.

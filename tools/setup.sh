@@ -141,8 +141,10 @@ set_up() {
   if [ "$1" = compiled ]; then compile_ops; else remove_compiled_ops; fi
   say "[4/4] First import"
   # Python compiles what is imported, which is quicker than to have pip compile all 14,000 modules.
-  env -u PYTHONDONTWRITEBYTECODE "$PY" -c "$FIRST_IMPORT" ||
-    die "The installed packages do not import, see the error above. Remove $VENV and run make again."
+  local output
+  output=$(env -u PYTHONDONTWRITEBYTECODE "$PY" -c "$FIRST_IMPORT" 2>&1) ||
+    die "$output
+The installed packages do not import, see the error above. Remove $VENV and run make again."
   fingerprint "$1" >"$STAMP"
   say "Set-up is complete ($SECONDS seconds)"
 }
