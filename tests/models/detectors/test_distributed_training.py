@@ -14,7 +14,7 @@ SIZE = (96, 128)
 def train_on_rank(rank, variant, path):
     """Three steps; in the second, one of the two ranks has no person at all."""
     model = (build_distilled() if variant == "kd-det" else build_model(variant)).train()
-    wrapped = MMDistributedDataParallel(model)
+    wrapped = MMDistributedDataParallel(model, broadcast_buffers=False)  # as the runner does
     optimizer = torch.optim.SGD(wrapped.parameters(), 0.01)
     for step in range(3):
         persons = [2, 1] if (step, rank) != (1, 1) else [0, 0]
