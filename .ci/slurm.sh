@@ -12,7 +12,7 @@ die() { printf 'Slurm is not started: %s\n' "$*" >&2; exit 1; }
 install_packages() {
   command -v slurmctld slurmd srun munged >/dev/null && return
   command -v apt-get >/dev/null || die "neither slurmctld, slurmd, srun and munged nor apt-get are here"
-  { apt-get -q update && DEBIAN_FRONTEND=noninteractive timeout 300 \
+  { timeout 120 apt-get -q update && DEBIAN_FRONTEND=noninteractive timeout 300 \
     apt-get -q install -y --no-install-recommends slurm-wlm munge; } >"$folder/install.log" 2>&1 ||
     die "apt-get install slurm-wlm munge failed: $(tail -n 1 "$folder/install.log")"
 }

@@ -233,7 +233,8 @@ def test_setup_is_done_anew_where_it_was_interrupted_or_operators_changed(enviro
 @pytest.mark.parametrize(("failing", "status"), [("none", 0), ("lint", 1), ("test", 1)])
 def test_ci_fails_where_lint_or_tests_fail_and_ends_with_the_tests(tmp_path, failing, status):
     stand_in(tmp_path / "make", f'echo "ran $1"; [ "$1" != {failing} ]')
-    env = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "CI": "true"}
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    env = {**os.environ, "PATH": path, "CI": "true", "MMPERSONSEARCH_SLURM_PARTITION": "given"}
     done = subprocess.run([str(ROOT / ".ci/run")], env=env, capture_output=True, text=True)
     assert done.returncode == status
     assert "ran lint" in done.stdout

@@ -6,5 +6,6 @@ if [ $# -lt 3 ]; then
   echo "usage: $0 CONFIG CHECKPOINT GPUS [arguments of test.py]" >&2
   exit 2
 fi
+# shellcheck source=/dev/null
 . "$(dirname "$0")/launchers.sh"
 torch_launch "$3" "$TOOLS/test.py" "$1" "$2" --launcher pytorch "${@:4}"

@@ -6,5 +6,6 @@ if [ $# -lt 2 ]; then
   echo "usage: $0 CONFIG GPUS [arguments of train.py]" >&2
   exit 2
 fi
+# shellcheck source=/dev/null
 . "$(dirname "$0")/launchers.sh"
 torch_launch "$2" "$TOOLS/train.py" "$1" --launcher pytorch "${@:3}"

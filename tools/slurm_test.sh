@@ -7,5 +7,6 @@ if [ $# -lt 4 ]; then
   echo "usage: $0 PARTITION JOB_NAME CONFIG CHECKPOINT [arguments of test.py]" >&2
   exit 2
 fi
+# shellcheck source=/dev/null
 . "$(dirname "$0")/launchers.sh"
 slurm_launch "$1" "$2" "$TOOLS/test.py" "$3" "$4" --launcher slurm "${@:5}"

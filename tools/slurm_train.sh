@@ -7,5 +7,6 @@ if [ $# -lt 4 ]; then
   echo "usage: $0 PARTITION JOB_NAME CONFIG WORK_DIR [arguments of train.py]" >&2
   exit 2
 fi
+# shellcheck source=/dev/null
 . "$(dirname "$0")/launchers.sh"
 slurm_launch "$1" "$2" "$TOOLS/train.py" "$3" --work-dir="$4" --launcher slurm "${@:5}"

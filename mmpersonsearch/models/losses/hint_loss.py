@@ -1,9 +1,11 @@
 """Hints: the student's map is to be a linear image of the teacher's."""
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmpersonsearch.registry import MODELS
+from mmpersonsearch.utils.distributed import mean_over_ranks
 
 
 @MODELS.register_module()
@@ -34,7 +36,8 @@ class HintLoss(nn.Module):
             teacher_feat: (B, teacher_channels, H, W); no gradient flows to it.
 
         Returns:
-            Scalar; 0 with a graph where B is 0.
+            Scalar; 0 with a graph where B is 0. Under distribution, the mean over the ranks is that over the elements
+            of all.
 
         Raises:
             ValueError: The maps differ in B, H or W, or the teacher's has another number of channels.
@@ -46,4 +49,4 @@ class HintLoss(nn.Module):
                 f"{tuple(teacher_feat.shape)}; both must have the same stride and see the same images"
             )
         error = F.mse_loss(adapted, teacher_feat.detach(), reduction="sum")
-        return self.loss_weight * error / max(teacher_feat.numel(), 1)
+        return self.loss_weight * error / mean_over_ranks(torch.tensor(teacher_feat.numel(), device=error.device))

@@ -1,6 +1,8 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from mmengine.model import convert_sync_batchnorm
+from torch import nn
 
 from mmpersonsearch.models.backbones import ResNetIBN
 from mmpersonsearch.models.reid import KnowledgeTransferBridge
@@ -176,6 +178,16 @@ def test_batch_norms_may_keep_their_statistics_in_training(norm_eval):
     assert net.layer1[0].bn1.BN.weight.grad.abs().sum() > 0  # scales learn all the same
     if norm_eval:
         assert torch.allclose(out, net.eval()(images)[-1], rtol=1e-3, atol=1e-3)
+
+
+def test_synchronised_batch_norms_keep_their_statistics_too():
+    """A model is converted after it was built, as MMEngine's runner does with ``sync_bn``."""
+    net = convert_sync_batchnorm(ResNetIBN(18, stages=(1, 2), norm_eval=True), "torch").train()
+    norms = [module for module in net.modules() if isinstance(module, nn.SyncBatchNorm)]
+    assert len(norms) == 10 and isinstance(net.layer1[0].bn1.BN, nn.SyncBatchNorm)
+    assert net.layer1.training and not any(norm.training for norm in norms)
+    images = torch.randn(2, 3, 64, 32)
+    assert torch.allclose(net(images)[-1], net.eval()(images)[-1], rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize("depth", [18, 50])

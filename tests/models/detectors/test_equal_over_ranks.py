@@ -1,4 +1,4 @@
-"""One process with a batch of 6 images, two with 3 each, three with 2 each: the same losses, weights and memories.
+"""One process with a batch of 6 images, and two and three that share them: the same losses, weights and memories.
 
 What cannot be equal is taken out, as docs/several_processes.md says: batch norms keep their statistics or have those of
 the joint batch, and the sampling of RoIs and anchors depends on the image alone. All but MMDetection's RPN loss is
@@ -25,7 +25,9 @@ from mmpersonsearch.registry import MODELS
 
 STEPS, SIZE = 10, (72, 104)
 # Persons in the 6 images of a step; in some steps a rank of two or of three has none.
-PERSONS = [(2, 1, 0, 3, 1, 2), (1, 2, 2, 0, 0, 0), (3, 0, 0, 0, 2, 1), (0, 0, 0, 0, 0, 0), (1, 1, 1, 1, 1, 1)]
+PERSONS = [(2, 1, 0, 3, 1, 2), (1, 2, 2, 0, 0, 0), (3, 0, 0, 0, 2, 1), (0, 0, 0, 0, 0, 0), (0, 0, 2, 1, 1, 1)]
+# Where the ranks' images begin and end in every other step, as a sampler may give them out at the end of an epoch.
+UNEVEN = {1: (0, 6), 2: (0, 2, 6), 3: (0, 1, 3, 6)}
 DETECTORS = {
     "oim": "oim/oim_r18_synth.py",
     "oim-star": "tdn/tdn_r18ibn_synth_oim-star.py",
@@ -137,7 +139,7 @@ def to_float(values):
 
 
 def share_of(rank, world_size):
-    """The images of a rank."""
+    """A rank's images, equally many where the number of ranks divides 6."""
     return slice(rank * 6 // world_size, (rank + 1) * 6 // world_size)
 
 
@@ -165,7 +167,7 @@ def train_on_rank(rank, world_size, name, path, synchronised=False):
     losses = []
     for step in range(STEPS):
         images, samples = draw_images(step)
-        mine = share_of(rank, world_size)
+        mine = slice(*UNEVEN[world_size][rank : rank + 2]) if step % 2 else share_of(rank, world_size)
         torch.manual_seed(100 * rank + step)  # ranks draw differently
         with optimizer.optim_context(wrapped):
             found = wrapped(images[mine], samples[mine], mode="loss")
@@ -182,8 +184,10 @@ def run(function, world_size, name, path, *args):
 
 
 def assert_equal(name, found, expected, tolerance=1e-5):
-    difference = abs(found - expected) if isinstance(found, float) else (found - expected).abs().max()
-    assert difference <= tolerance, f"{name} differs by {float(difference):.1e}"
+    """Absolutely below 1, relatively above: the RPN's loss has MMDetection's single precision."""
+    found, expected = torch.as_tensor(found).double(), torch.as_tensor(expected).double()
+    difference = ((found - expected).abs() / expected.abs().clamp(min=1)).max().item()
+    assert difference <= tolerance, f"{name} differs by {difference:.1e}"
 
 
 @pytest.mark.parametrize("name", DETECTORS)
@@ -244,4 +248,4 @@ def test_testing(name, tmp_path):
             for kind in ("pred_instances", "query_instances"):
                 for key, value in other[kind].items():
                     if len(value):
-                        assert_equal(key, one[kind][key].double(), value.double())
+                        assert_equal(key, one[kind][key], value)

@@ -5,6 +5,7 @@ from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor as MMDetSin
 from mmengine.registry import DefaultScope
 
 from mmpersonsearch.models.roi_heads import SingleRoIExtractor
+from mmpersonsearch.ops import roi_layers
 from mmpersonsearch.registry import MODELS
 
 LAYERS = [
@@ -74,3 +75,15 @@ def test_other_layers_are_mmcvs():
 def test_the_layers_are_kinds_of_mmcvs():
     for roi_layer in LAYERS:
         assert isinstance(build_both(roi_layer)[0].roi_layers[0], getattr(mmcv.ops, roi_layer["type"]))
+
+
+@pytest.mark.parametrize("kind", ["RoIAlign", "RoIPool"])
+def test_no_rois_are_none_of_the_compiled_operators(kind, monkeypatch):
+    """A GPU refuses to run a kernel on nothing; the map gets a gradient all the same."""
+    monkeypatch.setattr(roi_layers, "_use_compiled", lambda maps: True)
+    monkeypatch.setattr(getattr(mmcv.ops, kind), "forward", lambda *_: pytest.fail("compiled"))
+    maps = torch.randn(2, 5, 6, 7, requires_grad=True)
+    found = getattr(roi_layers, kind)((4, 3))(maps, torch.zeros(0, 5))
+    assert found.shape == (0, 5, 4, 3)
+    found.sum().backward()
+    assert torch.equal(maps.grad, torch.zeros_like(maps))
