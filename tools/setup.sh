@@ -122,7 +122,7 @@ compile_ops() {
 in_place() {
   [ "$(cat "$STAMP" 2>/dev/null)" = "$(fingerprint "$1")" ] || return 1
   mmcv_is_installed || return 1
-  if [ "$1" = compiled ]; then compiled_ops_load 2>/dev/null; else ! mmcv_has_compiled_ops; fi
+  if [ "$1" = compiled ]; then compiled_ops_load 2>/dev/null; elif mmcv_has_compiled_ops; then return 1; fi
 }
 
 set_up() {
