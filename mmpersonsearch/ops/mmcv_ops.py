@@ -25,7 +25,7 @@ def prepare_mmcv_ops() -> None:
         ext = importlib.import_module(EXT)
     except ImportError as error:
         if isinstance(error, ModuleNotFoundError):
-            if error.name == "mmcv":
+            if error.name in ("mmcv", EXT):
                 return
             raise
         sys.modules[EXT] = stand_in

@@ -9,7 +9,7 @@ from mmpersonsearch.utils.config_files import list_configs
     [
         ([], 200),
         (["two_step"], 0),
-        (["bot_r18ibn"], 1),
+        (["bot_r50ibn_synth"], 1),
         (["fdps_r50_prw_boim"], 3),
         (["fdps_r50_prw_boim*"], 3),
         (["fdps_*_prw"], 1),
