@@ -20,10 +20,10 @@ from rich.table import Table
 from mmpersonsearch.evaluation import PersonSearchMetric
 from mmpersonsearch.evaluation.predictions import read_predictions
 from mmpersonsearch.evaluation.provenance import describe_versions
+from mmpersonsearch.evaluation.results import check_protocols, read_result
 from mmpersonsearch.registry import METRICS
 from mmpersonsearch.utils.files import write_whole
 
-from .results import check_protocols, read_result
 from .run_config import build_test_dataset, find_search_metric, read_config
 
 

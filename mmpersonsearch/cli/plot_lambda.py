@@ -18,11 +18,11 @@ from collections.abc import Sequence
 from statistics import mean, stdev
 from typing import Any
 
+from mmpersonsearch.evaluation.results import check_protocols, read_figures, read_result
 from mmpersonsearch.visualization import plot_loss_weights
 
 from .command_line import exit_on_bad_input
 from .figures import write_figure
-from .results import check_protocols, read_figures, read_result
 
 KEYS = {"detection AP": "detection/ap", "search mAP": "person_search/mAP"}
 

@@ -7,8 +7,8 @@ import numpy as np
 from mmengine.config import DictAction
 
 from mmpersonsearch.evaluation import BaseRanking, PersonSearchMetric, SearchResult, evaluate_search, rank_gallery
-from mmpersonsearch.evaluation.functional.ranking_list import worst_queries
 from mmpersonsearch.evaluation.predictions import Predictions, read_predictions
+from mmpersonsearch.evaluation.ranking_list import worst_queries
 from mmpersonsearch.registry import METRICS
 from mmpersonsearch.structures import SearchProtocol
 from mmpersonsearch.visualization import draw_ranking, draw_ranking_scenes, query_titles

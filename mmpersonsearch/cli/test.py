@@ -13,11 +13,11 @@ from mmengine.runner import Runner
 import mmpersonsearch.registry  # noqa: F401
 from mmpersonsearch.engine.launch import join_processes
 from mmpersonsearch.evaluation.metrics.dump_predictions import DumpPredictions
-from mmpersonsearch.evaluation.metrics.person_search_metric import PersonSearchMetric
+from mmpersonsearch.evaluation.metrics.person_search import PersonSearchMetric
+from mmpersonsearch.evaluation.metrics.ranking_pictures import RankingPictures
 from mmpersonsearch.evaluation.provenance import describe_model, describe_versions
 from mmpersonsearch.utils.checkpoint import check_fits, load_checkpoint_file, use_safe_checkpoint_loader
 from mmpersonsearch.utils.files import write_whole
-from mmpersonsearch.visualization.ranking_pictures_metric import RankingPictures
 
 from .command_line import exit_on_bad_input
 from .run_config import read_config

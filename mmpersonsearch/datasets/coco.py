@@ -12,9 +12,9 @@ import numpy as np
 from mmpersonsearch.registry import DATASETS
 from mmpersonsearch.structures import Query, SceneImage
 
-from .boxes import has_area
-from .checks import check_file, check_unique
 from .person_search_dataset import PersonSearchDataset
+from .readers.boxes import has_area
+from .readers.checks import check_file, check_unique
 
 
 @DATASETS.register_module()

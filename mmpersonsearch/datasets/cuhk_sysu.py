@@ -12,11 +12,11 @@ import numpy as np
 from mmpersonsearch.registry import DATASETS
 from mmpersonsearch.structures import Query, SceneImage
 
-from .boxes import read_xywh
-from .checks import check_file, check_unique
-from .cuhk_galleries import GalleryRecord, read_galleries
-from .mat_files import load_names, load_variable
 from .person_search_dataset import PersonSearchDataset
+from .readers.boxes import read_xywh
+from .readers.checks import check_file, check_unique
+from .readers.cuhk_galleries import GalleryRecord, read_galleries
+from .readers.mat_files import load_names, load_variable
 
 # One person box as it is in the files, by which identities are found again: image name, x, y, w, h.
 _Place = tuple[str, int, int, int, int]

@@ -16,7 +16,7 @@ from mmpersonsearch.registry import TRANSFORMS
 from mmpersonsearch.structures import Query, SceneImage, SearchProtocol
 from mmpersonsearch.utils.files import digest_files
 
-from .boxes import has_area
+from .readers.boxes import has_area
 
 Galleries = str | dict[int, list[tuple[np.ndarray, np.ndarray]]]
 

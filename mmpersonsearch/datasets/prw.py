@@ -11,10 +11,10 @@ import numpy as np
 from mmpersonsearch.registry import DATASETS
 from mmpersonsearch.structures import Query, SceneImage
 
-from .boxes import has_area, read_xywh
-from .checks import check_file, check_unique
-from .mat_files import load_names, load_variable
 from .person_search_dataset import PersonSearchDataset
+from .readers.boxes import has_area, read_xywh
+from .readers.checks import check_file, check_unique
+from .readers.mat_files import load_names, load_variable
 
 # Older versions of the data set use the other names.
 _BOX_KEYS = ("box_new", "anno_file", "anno_previous")

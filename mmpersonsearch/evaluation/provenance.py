@@ -7,10 +7,10 @@ import importlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mmpersonsearch.evaluation.search import SearchResult
 from mmpersonsearch.structures import SearchProtocol
 from mmpersonsearch.utils.files import digest_files
 
-from .functional import SearchResult
 from .rankings import BaseRanking
 
 # A right match of the search; w and h are the true box's sides in pixels.

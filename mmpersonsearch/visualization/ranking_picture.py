@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from mmpersonsearch.evaluation.functional import RankingList, SearchResult
+from mmpersonsearch.evaluation.ranking_list import RankingList
+from mmpersonsearch.evaluation.search import SearchResult
 from mmpersonsearch.structures import SceneImage, SearchProtocol
 
 from .page import OTHER, QUERY, RIGHT, WRONG, Color, Page, crop_box, draw_boxes, fit

@@ -14,7 +14,7 @@ from torch import nn
 
 from mmpersonsearch.cli import convert_reid as tool
 from mmpersonsearch.cli.run_config import read_config
-from mmpersonsearch.models.reid import ReIDTeacher
+from mmpersonsearch.models.teachers import ReIDTeacher
 from mmpersonsearch.utils.checkpoint import load_checkpoint_file
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -8,7 +8,7 @@ from dataset_writers import CUHK_IMAGES, CUHK_QUERIES, write_cuhk
 from scipy.io import loadmat, savemat
 
 from mmpersonsearch.datasets import CUHKSYSUDataset
-from mmpersonsearch.datasets.cuhk_galleries import read_galleries
+from mmpersonsearch.datasets.readers.cuhk_galleries import read_galleries
 
 
 def entries(dataset):

@@ -5,8 +5,8 @@ from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
-from mmpersonsearch.models.frozen_teacher import FrozenTeacher
-from mmpersonsearch.models.same_pixels import check_same_pixels
+from mmpersonsearch.models.teachers.frozen_teacher import FrozenTeacher
+from mmpersonsearch.models.teachers.same_pixels import check_same_pixels
 from mmpersonsearch.registry import HOOKS
 
 

@@ -1,6 +1,6 @@
 """Metrics for MMEngine's runner."""
 
-from .detection_metric import DetectionMetric
-from .person_search_metric import PersonSearchMetric
+from .detection import DetectionMetric
+from .person_search import PersonSearchMetric
 
 __all__ = ["DetectionMetric", "PersonSearchMetric"]

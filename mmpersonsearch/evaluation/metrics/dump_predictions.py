@@ -5,7 +5,7 @@ from typing import Any
 from mmengine.logging import print_log
 
 from ..predictions import write_predictions
-from .person_search_metric import PersonSearchMetric
+from .person_search import PersonSearchMetric
 
 
 class DumpPredictions(PersonSearchMetric):

@@ -11,12 +11,12 @@ from mmdet.structures import SampleList
 from mmdet.utils import InstanceList
 from torch import Tensor, nn
 
-from mmpersonsearch.models.frozen_teacher import TeacherOwner
 from mmpersonsearch.models.roi_heads.person_search_roi_head import SampledBoxes
+from mmpersonsearch.models.teachers.detector_teacher import DetectorTeacher
+from mmpersonsearch.models.teachers.frozen_teacher import TeacherOwner
 from mmpersonsearch.registry import MODELS
 from mmpersonsearch.utils.distributed import share_of_samples
 
-from .detector_teacher import DetectorTeacher
 from .person_search_detector import PersonSearchDetector
 
 

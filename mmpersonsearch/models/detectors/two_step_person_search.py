@@ -10,7 +10,7 @@ from mmdet.structures.bbox import bbox2roi
 from torch import Tensor
 
 from mmpersonsearch.models.roi_heads import PersonSearchRoIHead
-from mmpersonsearch.models.same_pixels import check_same_pixels
+from mmpersonsearch.models.teachers.same_pixels import check_same_pixels
 from mmpersonsearch.registry import MODELS
 
 

@@ -4,8 +4,7 @@ import torch.nn.functional as F
 from mmengine.model import convert_sync_batchnorm
 from torch import nn
 
-from mmpersonsearch.models.backbones import ResNetIBN
-from mmpersonsearch.models.reid import KnowledgeTransferBridge
+from mmpersonsearch.models.backbones import KnowledgeTransferBridge, ResNetIBN
 
 torchvision = pytest.importorskip("torchvision")  # behind our package, which makes it importable
 

@@ -7,8 +7,8 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from mmpersonsearch.models.batch_norms import kept_statistics
-from mmpersonsearch.models.frozen_teacher import TeacherOwner
-from mmpersonsearch.models.reid import ReIDTeacher
+from mmpersonsearch.models.teachers import ReIDTeacher
+from mmpersonsearch.models.teachers.frozen_teacher import TeacherOwner
 from mmpersonsearch.registry import MODELS
 
 

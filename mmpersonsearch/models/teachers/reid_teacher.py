@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mmpersonsearch.models.frozen_teacher import FrozenTeacher
+from mmpersonsearch.models.teachers.frozen_teacher import FrozenTeacher
 
 
 class ReIDTeacher(FrozenTeacher):

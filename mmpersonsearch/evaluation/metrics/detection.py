@@ -9,11 +9,11 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 from mmengine.structures import InstanceData
 
+from mmpersonsearch.evaluation.detection import evaluate_detections
 from mmpersonsearch.registry import METRICS
 from mmpersonsearch.structures import SearchProtocol
 
-from ..functional import evaluate_detections
-from .image_results import get_field, get_protocol, in_protocol_order
+from .search_results import get_field, get_protocol, in_protocol_order
 
 _FIELDS = ("bboxes", "scores")
 

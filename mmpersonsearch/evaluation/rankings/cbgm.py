@@ -9,11 +9,11 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
+from mmpersonsearch.evaluation.index.search_index import SearchIndex
 from mmpersonsearch.registry import RANKINGS
 
-from ..functional.search_index import SearchIndex
-from .base_ranking import BaseRanking, QueryChunk
-from .ranking_with_context_persons import context_persons
+from .base import BaseRanking, QueryChunk
+from .rcp import context_persons
 
 # Numbers gathered at a time, embeddings above all: 4 or 8 bytes each, and about as many again in the product.
 _MAX_NUMBERS = 8_000_000

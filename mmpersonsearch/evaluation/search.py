@@ -13,10 +13,10 @@ from torch import Tensor
 
 from mmpersonsearch.structures import SearchProtocol
 
-from ..rankings.base_ranking import BaseRanking, QueryChunk
-from .galleries import Gallery, build_gallery
-from .ragged import ragged_ranges, segment_last_argmax
-from .search_index import SearchIndex, build_search_index
+from .index.gallery import Gallery, build_gallery
+from .index.ragged import ragged_ranges, segment_last_argmax
+from .index.search_index import SearchIndex, build_search_index
+from .rankings.base import BaseRanking, QueryChunk
 
 # Similarities held at a time; with the copies that are made of them about 40 bytes each.
 _MAX_SIMILARITIES = 4_000_000

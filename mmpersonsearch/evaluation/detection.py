@@ -10,7 +10,7 @@ import torch
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-from .ragged import blocks_by_total, paired_iou, ragged_ranges, segment_first_argmax
+from .index.ragged import blocks_by_total, paired_iou, ragged_ranges, segment_first_argmax
 
 # Pairs of a true box and a detection compared at a time: about 200 bytes each.
 _MAX_COMPARISONS = 2_000_000

@@ -10,7 +10,7 @@ from mmengine.registry import DefaultScope
 from mmengine.structures import BaseDataElement, InstanceData
 
 from mmpersonsearch.evaluation import PersonSearchMetric, RankingWithContextPersons
-from mmpersonsearch.evaluation.metrics import person_search_metric as metric_module
+from mmpersonsearch.evaluation.metrics import person_search as metric_module
 
 pytestmark = pytest.mark.filterwarnings("ignore:queries left out")
 RCP = dict(type="RankingWithContextPersons")

@@ -12,11 +12,11 @@ from torch import Tensor
 
 from mmpersonsearch.structures import SearchProtocol
 
-from ..rankings.base_ranking import BaseRanking, QueryChunk
 from .detection import match_detections
-from .galleries import Gallery, build_gallery
+from .index.gallery import Gallery, build_gallery
+from .index.search_index import SearchIndex, build_search_index
+from .rankings.base import BaseRanking, QueryChunk
 from .search import iterate_chunks, match_precisions, report_left_out
-from .search_index import SearchIndex, build_search_index
 
 _NUM_STEPS = 100
 

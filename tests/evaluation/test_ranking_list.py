@@ -3,7 +3,7 @@ import pytest
 from evaluation_reference import draw_case, galleries_of, iou, kept, slow_factors
 
 from mmpersonsearch.evaluation import RankingWithContextPersons, SearchResult, evaluate_search, rank_gallery
-from mmpersonsearch.evaluation.functional.ranking_list import worst_queries
+from mmpersonsearch.evaluation.ranking_list import worst_queries
 
 pytestmark = pytest.mark.filterwarnings("ignore:queries left out")
 

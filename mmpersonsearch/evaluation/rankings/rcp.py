@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from mmpersonsearch.evaluation.index.ragged import paired_iou, ragged_ranges, segment_first_argmax
+from mmpersonsearch.evaluation.index.search_index import SearchIndex
 from mmpersonsearch.registry import RANKINGS
 
-from ..functional.ragged import paired_iou, ragged_ranges, segment_first_argmax
-from ..functional.search_index import SearchIndex
-from .base_ranking import BaseRanking, QueryChunk
+from .base import BaseRanking, QueryChunk
 
 # Similarities of context persons to detections held at a time: 4 or 8 bytes each.
 _MAX_SIMILARITIES = 8_000_000

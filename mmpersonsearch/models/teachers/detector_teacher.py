@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from mmpersonsearch.models.frozen_teacher import FrozenTeacher
+from mmpersonsearch.models.teachers.frozen_teacher import FrozenTeacher
 
 
 class DetectorTeacher(FrozenTeacher):

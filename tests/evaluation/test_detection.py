@@ -4,8 +4,8 @@ import torch
 from evaluation_reference import draw_case, slow_detections
 from mmengine.structures import InstanceData
 
+from mmpersonsearch.evaluation import detection as detection_module
 from mmpersonsearch.evaluation import evaluate_detections
-from mmpersonsearch.evaluation.functional import detection as detection_module
 
 
 def instances(boxes, scores):

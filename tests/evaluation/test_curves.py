@@ -13,7 +13,7 @@ from mmpersonsearch.evaluation import (
     evaluate_search,
     search_curve,
 )
-from mmpersonsearch.evaluation.functional import search as search_module
+from mmpersonsearch.evaluation import search as search_module
 from mmpersonsearch.structures import Query, SceneImage, SearchProtocol
 
 pytestmark = pytest.mark.filterwarnings("ignore:queries left out")

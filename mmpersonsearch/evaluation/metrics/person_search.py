@@ -11,14 +11,14 @@ from mmengine.logging import print_log
 from mmengine.structures import InstanceData
 from torch import Tensor
 
+from mmpersonsearch.evaluation.search import SearchResult, evaluate_searches
 from mmpersonsearch.registry import METRICS, RANKINGS
 from mmpersonsearch.structures import SearchProtocol
 
-from ..functional import SearchResult, evaluate_searches
 from ..provenance import describe_protocol
 from ..rankings import BaseRanking
-from .detection_metric import describe_detection, detection_figures
-from .image_results import get_field, get_protocol, in_protocol_order, name_some
+from .detection import describe_detection, detection_figures
+from .search_results import get_field, get_protocol, in_protocol_order, name_some
 
 _FIELDS = ("bboxes", "scores", "reid_feats")
 

@@ -5,9 +5,9 @@ from evaluation_reference import draw_case, judge_or_none, slow_factors
 from mmengine.structures import InstanceData
 
 from mmpersonsearch.evaluation import RankingWithContextPersons, evaluate_search, evaluate_searches
-from mmpersonsearch.evaluation.functional import search as search_module
-from mmpersonsearch.evaluation.functional.galleries import build_gallery
-from mmpersonsearch.evaluation.functional.search_index import build_search_index
+from mmpersonsearch.evaluation import search as search_module
+from mmpersonsearch.evaluation.index.gallery import build_gallery
+from mmpersonsearch.evaluation.index.search_index import build_search_index
 from mmpersonsearch.evaluation.rankings import QueryChunk, context_persons
 from mmpersonsearch.evaluation.rankings import ranking_with_context_persons as rcp_module
 from mmpersonsearch.registry import RANKINGS

@@ -10,11 +10,10 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from mmpersonsearch.evaluation import BaseRanking, evaluate_search, rank_gallery
-from mmpersonsearch.evaluation.functional.ranking_list import worst_queries
-from mmpersonsearch.evaluation.metrics.person_search_metric import PersonSearchMetric
-
-from .page import open_scene
-from .ranking_picture import draw_ranking, draw_ranking_scenes, query_titles
+from mmpersonsearch.evaluation.metrics.person_search import PersonSearchMetric
+from mmpersonsearch.evaluation.ranking_list import worst_queries
+from mmpersonsearch.visualization.page import open_scene
+from mmpersonsearch.visualization.ranking_picture import draw_ranking, draw_ranking_scenes, query_titles
 
 
 class RankingPictures(PersonSearchMetric):

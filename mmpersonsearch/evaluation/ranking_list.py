@@ -12,11 +12,11 @@ from torch import Tensor
 
 from mmpersonsearch.structures import SearchProtocol
 
-from ..rankings.base_ranking import BaseRanking, QueryChunk
-from .galleries import Gallery, build_gallery
-from .ragged import ragged_ranges, segment_last_argmax
+from .index.gallery import Gallery, build_gallery
+from .index.ragged import ragged_ranges, segment_last_argmax
+from .index.search_index import SearchIndex, build_search_index
+from .rankings.base import BaseRanking, QueryChunk
 from .search import SearchResult, iterate_chunks
-from .search_index import SearchIndex, build_search_index
 
 
 @dataclass

@@ -5,9 +5,9 @@ from mmengine.structures import InstanceData
 from PIL import Image
 
 from mmpersonsearch.evaluation import evaluate_search
+from mmpersonsearch.evaluation.metrics import ranking_pictures
+from mmpersonsearch.evaluation.metrics.ranking_pictures import RankingPictures
 from mmpersonsearch.structures import Query, SceneImage, SearchProtocol
-from mmpersonsearch.visualization import ranking_pictures_metric
-from mmpersonsearch.visualization.ranking_pictures_metric import RankingPictures
 
 BOX = (10, 10, 40, 80)
 
@@ -41,13 +41,13 @@ def test_worst_queries_are_drawn_as_crops_and_as_scenes(tested, tmp_path, monkey
     protocol, samples = tested
     drawn = []
     for name in ("draw_ranking", "draw_ranking_scenes"):
-        function = getattr(ranking_pictures_metric, name)
+        function = getattr(ranking_pictures, name)
 
         def spy(protocol, rankings, *args, function=function, **kwargs):
             drawn.append((rankings, kwargs["row_titles"]))
             return function(protocol, rankings, *args, **kwargs)
 
-        monkeypatch.setattr(ranking_pictures_metric, name, spy)
+        monkeypatch.setattr(ranking_pictures, name, spy)
     metric = RankingPictures(tmp_path / "show", lambda img_id: str(tmp_path / img_id), num_queries=3, k=2)
     metric.dataset_meta = dict(search_protocol=protocol)
     metric.process({}, samples[:4])

@@ -2,8 +2,9 @@
 
 from torch import Tensor
 
-from mmpersonsearch.models.backbones import ResNetIBN
 from mmpersonsearch.registry import MODELS
+
+from .resnet_ibn import ResNetIBN
 
 
 @MODELS.register_module()

@@ -7,8 +7,8 @@ from evaluation_reference import draw_case, judge_or_none
 from mmengine.structures import InstanceData
 
 from mmpersonsearch.evaluation import evaluate_search, evaluate_searches
-from mmpersonsearch.evaluation.functional import galleries as galleries_module
-from mmpersonsearch.evaluation.functional import search as search_module
+from mmpersonsearch.evaluation import search as search_module
+from mmpersonsearch.evaluation.index import gallery as galleries_module
 from mmpersonsearch.structures import Query, SceneImage, SearchProtocol
 
 pytestmark = pytest.mark.filterwarnings("ignore:queries left out")

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from ..functional.galleries import Gallery
-    from ..functional.search_index import SearchIndex
+    from mmpersonsearch.evaluation.index.gallery import Gallery
+    from mmpersonsearch.evaluation.index.search_index import SearchIndex
 
 
 @dataclass

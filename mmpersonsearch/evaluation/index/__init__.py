@@ -1,0 +1,1 @@
+"""Index of detections, queries and galleries as flat arrays."""

@@ -1,1 +1,0 @@
-"""Makes ``evaluation_reference`` importable from the folders below."""
