@@ -17,7 +17,7 @@ from mmpersonsearch.evaluation import search as search_module
 from mmpersonsearch.evaluation.index.gallery import build_gallery
 from mmpersonsearch.evaluation.index.search_index import build_search_index
 from mmpersonsearch.evaluation.rankings import QueryChunk
-from mmpersonsearch.evaluation.rankings import context_bipartite_graph_matching as cbgm_module
+from mmpersonsearch.evaluation.rankings import cbgm as cbgm_module
 from mmpersonsearch.registry import RANKINGS
 from mmpersonsearch.structures import Query, SceneImage, SearchProtocol
 

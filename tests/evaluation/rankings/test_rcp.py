@@ -9,7 +9,7 @@ from mmpersonsearch.evaluation import search as search_module
 from mmpersonsearch.evaluation.index.gallery import build_gallery
 from mmpersonsearch.evaluation.index.search_index import build_search_index
 from mmpersonsearch.evaluation.rankings import QueryChunk, context_persons
-from mmpersonsearch.evaluation.rankings import ranking_with_context_persons as rcp_module
+from mmpersonsearch.evaluation.rankings import rcp as rcp_module
 from mmpersonsearch.registry import RANKINGS
 from mmpersonsearch.structures import Query, SceneImage, SearchProtocol
 
