@@ -11,8 +11,7 @@ from mmpersonsearch.evaluation.predictions import Predictions, read_predictions
 from mmpersonsearch.evaluation.ranking_list import worst_queries
 from mmpersonsearch.registry import METRICS
 from mmpersonsearch.structures import SearchProtocol
-from mmpersonsearch.visualization import draw_ranking, draw_ranking_scenes, query_titles
-from mmpersonsearch.visualization.page import open_scene
+from mmpersonsearch.visualization import draw_ranking, open_scene, query_titles
 
 from .command_line import exit_on_bad_input, positive
 from .run_config import build_test_dataset, find_search_metric, read_config
@@ -63,13 +62,14 @@ def draw(args: argparse.Namespace) -> int:
     rankings = rank_gallery(protocol, found.detections, found.query_feats, query_inds, k=args.topk, **searched)
     title = [Path(args.config).stem, args.ranking, *([] if gallery is None else [f"gallery of {gallery}"])]
     title += ["lowest average precision first"] if args.worst_first else []
-    (draw_ranking_scenes if args.scenes else draw_ranking)(
+    draw_ranking(
         protocol,
         rankings,
         lambda img_id: open_scene(dataset.img_path(img_id)),
         args.out,
         title=", ".join(title),
         row_titles=query_titles(protocol, query_inds, result),
+        scenes=args.scenes,
     )
     return len(query_inds)
 

@@ -12,11 +12,11 @@ def place_labels(
     taken: list[np.ndarray],
     below: bool = False,
 ) -> np.ndarray:
-    """Find a place at each box for its label.
+    """Find a place at each box for its label, so that none covers another.
 
     Tried are, in this order, over and under the line of the box's upper edge, first at its left and then at its
     right; the same at its lower edge; then places further off by a label's height. The first place where the label
-    covers no other one is taken; where there is none, the one where it covers least.
+    covers least of the others is taken.
 
     Args:
         bboxes: (n, 4) xyxy in pixels.

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import mmcv
 import numpy as np
 import torch
 from matplotlib.textpath import TextPath
 from mmdet.structures import DetDataSample
 from mmdet.visualization import DetLocalVisualizer
-from mmengine.dist import master_only
 from mmengine.structures import InstanceData
 from torch import Tensor
 
@@ -23,10 +21,10 @@ Color = tuple[int, int, int]
 
 @VISUALIZERS.register_module()
 class PersonSearchLocalVisualizer(DetLocalVisualizer):
-    """Draws detections with their scores, and the boxes of queries in another colour.
+    """Draws detections with their scores, and the boxes of queries in another color.
 
     Serves MMDetection's ``DetVisualizationHook``. With ground truth the picture has two halves: left the annotated
-    persons, labelled ones with their identities and unlabelled ones dashed, right the detections. The colours differ
+    persons, labelled ones with their identities and unlabelled ones dashed, right the detections. The colors differ
     in brightness too.
 
     Args:
@@ -49,7 +47,6 @@ class PersonSearchLocalVisualizer(DetLocalVisualizer):
         self.query_color = query_color
         self.gt_color = gt_color
 
-    @master_only
     def add_datasample(
         self,
         name: str,
@@ -57,11 +54,7 @@ class PersonSearchLocalVisualizer(DetLocalVisualizer):
         data_sample: DetDataSample | None = None,
         draw_gt: bool = True,
         draw_pred: bool = True,
-        show: bool = False,
-        wait_time: float = 0,
-        out_file: str | None = None,
-        pred_score_thr: float = 0.3,
-        step: int = 0,
+        **kwargs: object,
     ) -> None:
         """Draw one image and show it, write it to a file, or hand it to the backends.
 
@@ -72,47 +65,30 @@ class PersonSearchLocalVisualizer(DetLocalVisualizer):
                 ``query_instances`` (``bboxes``, ``query_ids``), each where present, all in pixels of ``image``.
             draw_gt: Whether to draw ``gt_instances``.
             draw_pred: Whether to draw ``pred_instances``.
-            show: Open a window.
-            wait_time: Seconds to wait in ``show``.
-            out_file: File to write; None hands the picture to the backends.
-            pred_score_thr: Least score of the detections drawn.
-            step: Step for the backends.
+            kwargs: :meth:`mmdet.visualization.DetLocalVisualizer.add_datasample`'s, such as ``out_file`` and
+                ``pred_score_thr``.
         """
-        image = image.clip(0, 255).astype(np.uint8)
         sample = DetDataSample() if data_sample is None else data_sample.cpu()
-        halves = []
-        if draw_gt and "gt_instances" in sample:
-            taken = []
-            halves.append((self._draw_truth(image, sample.gt_instances, taken), taken))
-        if draw_pred and "pred_instances" in sample:
-            taken, found = [], sample.pred_instances
-            halves.append((self._draw_found(image, found[found.scores >= pred_score_thr], taken), taken))
-        halves = halves or [(image, [])]
-        if "query_instances" in sample:
-            halves = [(self._draw_queries(half, sample.query_instances, taken), taken) for half, taken in halves]
-        drawn = np.concatenate([half for half, _ in halves], axis=1)
+        self._queries = sample.get("query_instances")
+        draw_gt, draw_pred = draw_gt and "gt_instances" in sample, draw_pred and "pred_instances" in sample
+        super().add_datasample(name, image, sample, draw_gt, draw_pred, **kwargs)
 
-        self.set_image(drawn)
-        if show:
-            self.show(drawn, win_name=name, wait_time=wait_time)
-        if out_file is None:
-            self.add_image(name, drawn, step)
+    def _draw_instances(
+        self, image: np.ndarray, instances: InstanceData, classes: object, palette: object
+    ) -> np.ndarray:
+        """Annotated persons or detections, which have scores, and then the queries."""
+        taken: list[np.ndarray] = []
+        if "scores" in instances:
+            texts = [f"{100 * score:.0f}" for score in instances.scores.tolist()]
+            image = self._draw_boxes(image, instances.bboxes, texts, self.bbox_color, taken)
         else:
-            mmcv.imwrite(drawn[..., ::-1], out_file)
-
-    def _draw_truth(self, image: np.ndarray, truth: InstanceData, taken: list[np.ndarray]) -> np.ndarray:
-        ids = truth.person_ids.tolist() if "person_ids" in truth else [-1] * len(truth.bboxes)
-        texts = [f"id {i}" if i >= 0 else "" for i in ids]
-        styles = ["-" if i >= 0 else "--" for i in ids]
-        return self._draw_boxes(image, truth.bboxes, texts, self.gt_color, taken, line_styles=styles)
-
-    def _draw_found(self, image: np.ndarray, found: InstanceData, taken: list[np.ndarray]) -> np.ndarray:
-        texts = [f"{100 * score:.0f}" for score in found.scores.tolist()]
-        return self._draw_boxes(image, found.bboxes, texts, self.bbox_color, taken)
-
-    def _draw_queries(self, image: np.ndarray, queries: InstanceData, taken: list[np.ndarray]) -> np.ndarray:
-        texts = [f"query {i}" for i in queries.query_ids.tolist()]
-        return self._draw_boxes(image, queries.bboxes, texts, self.query_color, taken, below=True)
+            ids = instances.get("person_ids", torch.full((len(instances.bboxes),), -1)).tolist()
+            texts, styles = [f"id {i}" if i >= 0 else "" for i in ids], ["-" if i >= 0 else "--" for i in ids]
+            image = self._draw_boxes(image, instances.bboxes, texts, self.gt_color, taken, line_styles=styles)
+        if self._queries is None:
+            return image
+        texts = [f"query {i}" for i in self._queries.query_ids.tolist()]
+        return self._draw_boxes(image, self._queries.bboxes, texts, self.query_color, taken, below=True)
 
     def _draw_boxes(
         self,

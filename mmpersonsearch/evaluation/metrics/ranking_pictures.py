@@ -12,8 +12,7 @@ from torch import Tensor
 from mmpersonsearch.evaluation import BaseRanking, evaluate_search, rank_gallery
 from mmpersonsearch.evaluation.metrics.person_search import PersonSearchMetric
 from mmpersonsearch.evaluation.ranking_list import worst_queries
-from mmpersonsearch.visualization.page import open_scene
-from mmpersonsearch.visualization.ranking_picture import draw_ranking, draw_ranking_scenes, query_titles
+from mmpersonsearch.visualization.ranking_picture import draw_ranking, open_scene, query_titles
 
 
 class RankingPictures(PersonSearchMetric):
@@ -61,14 +60,15 @@ class RankingPictures(PersonSearchMetric):
         result = evaluate_search(protocol, detections, query_feats, **searched)
         inds = worst_queries(result, self.num_queries)
         lists = rank_gallery(protocol, detections, query_feats, inds, k=self.k, **searched)
-        for draw, name in ((draw_ranking, "ranking_crops.png"), (draw_ranking_scenes, "ranking_scenes.png")):
-            draw(
+        for name in ("crops", "scenes"):
+            draw_ranking(
                 protocol,
                 lists,
                 lambda img_id: open_scene(self.img_path(img_id)),
-                self.folder / name,
+                self.folder / f"ranking_{name}.png",
                 title="Lowest average precision first",
                 row_titles=query_titles(protocol, inds, result),
+                scenes=name == "scenes",
             )
         print_log(f"Best matches of the {len(inds)} worst queries: {self.folder}/ranking_*.png", "current")
         return {}

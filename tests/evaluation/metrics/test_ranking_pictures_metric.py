@@ -40,14 +40,13 @@ def tested(tmp_path):
 def test_worst_queries_are_drawn_as_crops_and_as_scenes(tested, tmp_path, monkeypatch):
     protocol, samples = tested
     drawn = []
-    for name in ("draw_ranking", "draw_ranking_scenes"):
-        function = getattr(ranking_pictures, name)
+    function = ranking_pictures.draw_ranking
 
-        def spy(protocol, rankings, *args, function=function, **kwargs):
-            drawn.append((rankings, kwargs["row_titles"]))
-            return function(protocol, rankings, *args, **kwargs)
+    def spy(protocol, rankings, *args, **kwargs):
+        drawn.append((rankings, kwargs["row_titles"]))
+        return function(protocol, rankings, *args, **kwargs)
 
-        monkeypatch.setattr(ranking_pictures, name, spy)
+    monkeypatch.setattr(ranking_pictures, "draw_ranking", spy)
     metric = RankingPictures(tmp_path / "show", lambda img_id: str(tmp_path / img_id), num_queries=3, k=2)
     metric.dataset_meta = dict(search_protocol=protocol)
     metric.process({}, samples[:4])
