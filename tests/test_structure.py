@@ -88,7 +88,9 @@ def test_no_import_is_for_type_checkers_alone():
 
 def test_no_file_of_code_is_long():
     folders = ("mmpersonsearch", "tools", "configs", "projects")
-    lengths = {path: len(path.read_text().splitlines()) for folder in folders for path in ROOT.glob(f"{folder}/**/*.py")}
+    lengths = {
+        path: len(path.read_text().splitlines()) for folder in folders for path in ROOT.glob(f"{folder}/**/*.py")
+    }
     assert {str(path.relative_to(ROOT)): n for path, n in lengths.items() if n > 300} == {}
 
 
