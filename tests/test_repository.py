@@ -23,6 +23,8 @@ def tracked_files():
 def test_no_large_or_compiled_files():
     for path in tracked_files():
         assert path.stat().st_size < 500_000, path
+        if ROOT / "tests/fixtures" in path.parents:  # small files of earlier versions
+            continue
         assert path.suffix not in {".pth", ".pkl", ".so", ".o", ".pyc", ".mat", ".jpg", ".ipynb"}, path
 
 
