@@ -6,7 +6,7 @@ from typing import Any
 from torch import nn
 
 from mmpersonsearch.registry import MODELS
-from mmpersonsearch.utils.checkpoint import fill, load_checkpoint_file
+from mmpersonsearch.utils.checkpoint import load_checkpoint_file, load_strictly
 
 
 class FrozenTeacher:
@@ -33,7 +33,7 @@ class FrozenTeacher:
             FileNotFoundError: The file is missing.
             ValueError: Keys are missing, unexpected or of another shape; the message names them.
         """
-        fill(self.model, load_checkpoint_file(path), path, allow_unexpected=False)
+        load_strictly(self.model, load_checkpoint_file(path), path)
         self.loaded = True
 
     def check_loaded(self) -> None:
