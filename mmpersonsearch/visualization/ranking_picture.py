@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from mmpersonsearch.evaluation.ranking_list import RankingList
-from mmpersonsearch.evaluation.search import SearchResult
-from mmpersonsearch.structures import SceneImage, SearchProtocol
+from mmpersonsearch.structures import RankingList, SceneImage, SearchProtocol
 
 from .page import OTHER, QUERY, RIGHT, WRONG, Color, Page, crop_box, draw_boxes, fit
 
@@ -83,16 +81,17 @@ def draw_ranking_scenes(
     return _draw_rows(_Scenes(), protocol, rankings, load_image, out_file, title, row_titles, cell_size)
 
 
-def query_titles(protocol: SearchProtocol, query_inds: Sequence[int], result: SearchResult | None = None) -> list[str]:
-    """Identity and camera of queries and, from their evaluation, average precision, such as titles of rows need."""
-    aps = {} if result is None else dict(zip(result.query_inds.tolist(), result.aps.tolist()))
+def query_titles(
+    protocol: SearchProtocol, query_inds: Sequence[int], aps: Mapping[int, float] | None = None
+) -> list[str]:
+    """Say identity, camera and, where they are given, average precision of queries, as titles of rows."""
     titles = []
     for query_ind in query_inds:
         query = protocol.queries[query_ind]
         camera = protocol.images[protocol.image_index[query.img_id]].camera_id
         parts = [f"query {query_ind}", f"{protocol.class_name} {query.person_id}"]
         parts += [] if camera is None else [f"camera {camera}"]
-        if result is not None:
+        if aps is not None:
             parts.append(f"AP {100 * aps[query_ind]:.1f}%" if query_ind in aps else "in no gallery image")
         titles.append(", ".join(parts))
     return titles
@@ -141,7 +140,7 @@ class _Scenes(_View):
         scene = fit(image, size)
         scale = _scale(image, scene)
         draw_boxes(scene, ranking.other_bboxes[rank] * scale, OTHER, width=1)
-        if not ranking.right[rank] and np.isfinite(ranking.true_bboxes[rank]).all():
+        if not ranking.right[rank] and ranking.true_bboxes[rank] is not None:
             draw_boxes(scene, ranking.true_bboxes[rank][None] * scale, RIGHT, dashed=True)
         draw_boxes(scene, ranking.bboxes[rank][None] * scale, RIGHT if ranking.right[rank] else WRONG)
         return scene
