@@ -16,7 +16,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-import mmpersonsearch.registry  # noqa: F401  (it makes mmcv.ops importable)
+import mmpersonsearch.models  # noqa: F401  (it makes mmcv.ops importable)
 
 from .command_line import make_parser, positive, write_json
 from .measure import median_ms, print_measurements

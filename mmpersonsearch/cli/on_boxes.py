@@ -24,7 +24,7 @@ from rich.progress import track
 from torch import nn
 
 from mmpersonsearch.apis import build_model
-from mmpersonsearch.evaluation import PersonSearchMetric
+from mmpersonsearch.evaluation.metrics import PersonSearchMetric
 from mmpersonsearch.evaluation.predictions import read_predictions
 from mmpersonsearch.evaluation.provenance import describe_model, describe_versions
 from mmpersonsearch.registry import METRICS

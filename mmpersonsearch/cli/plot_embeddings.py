@@ -25,7 +25,7 @@ from mmdet.structures.bbox import bbox_overlaps
 from sklearn.manifold import TSNE
 from torch import Tensor
 
-from mmpersonsearch.evaluation import PersonSearchMetric
+from mmpersonsearch.evaluation.metrics import PersonSearchMetric
 from mmpersonsearch.evaluation.predictions import Predictions, read_predictions
 from mmpersonsearch.models.memories.lut_checkpoint import find_lut
 from mmpersonsearch.registry import METRICS

@@ -18,13 +18,13 @@ from matplotlib.figure import Figure
 from mmengine.config import Config
 
 from mmpersonsearch.evaluation import (
-    PersonSearchMetric,
     RankingWithContextPersons,
     SearchResult,
     detection_curve,
     evaluate_searches,
     search_curve,
 )
+from mmpersonsearch.evaluation.metrics import PersonSearchMetric
 from mmpersonsearch.evaluation.predictions import Predictions, read_predictions
 from mmpersonsearch.registry import METRICS
 from mmpersonsearch.utils.errors import InputError

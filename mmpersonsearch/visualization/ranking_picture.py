@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from PIL import Image, ImageOps
 
-from mmpersonsearch.evaluation.ranking_list import RankingList
-from mmpersonsearch.evaluation.search import SearchResult
-from mmpersonsearch.structures import SceneImage, SearchProtocol
+from mmpersonsearch.structures import RankingList, SceneImage, SearchProtocol
 from mmpersonsearch.utils.errors import InputError
 
 LoadImage = Callable[[str | int], Image.Image | np.ndarray]
@@ -82,16 +80,17 @@ def draw_ranking(
     return figure
 
 
-def query_titles(protocol: SearchProtocol, query_inds: Sequence[int], result: SearchResult | None = None) -> list[str]:
-    """Identity and camera of queries and, from their evaluation, average precision, such as titles of rows need."""
-    aps = {} if result is None else dict(zip(result.query_inds.tolist(), result.aps.tolist()))
+def query_titles(
+    protocol: SearchProtocol, query_inds: Sequence[int], aps: Mapping[int, float] | None = None
+) -> list[str]:
+    """Say identity, camera and, where they are given, average precision of queries, as titles of rows."""
     titles = []
     for query_ind in query_inds:
         query = protocol.queries[query_ind]
         camera = protocol.images[protocol.image_index[query.img_id]].camera_id
         parts = [f"query {query_ind}", f"{protocol.class_name} {query.person_id}"]
         parts += [] if camera is None else [f"camera {camera}"]
-        if result is not None:
+        if aps is not None:
             parts.append(f"AP {100 * aps[query_ind]:.1f}%" if query_ind in aps else "in no gallery image")
         titles.append(", ".join(parts))
     return titles
@@ -168,7 +167,7 @@ class _Cells:
     def draw_match(self, axes: Axes, ranking: RankingList, rank: int) -> None:
         mark, color = ("✓", RIGHT) if ranking.right[rank] else ("✗", WRONG)
         boxes = [(bbox, OTHER, 0.8, "-") for bbox in ranking.other_bboxes[rank]]
-        if not ranking.right[rank] and np.isfinite(ranking.true_bboxes[rank]).all():
+        if not ranking.right[rank] and ranking.true_bboxes[rank] is not None:
             boxes.append((ranking.true_bboxes[rank], RIGHT, 2, "--"))
         scene, text = self.protocol.images[ranking.image_inds[rank]], f"{mark} {ranking.similarities[rank]:.3f}"
         self._draw(axes, scene, ranking.bboxes[rank], color, f"{rank + 1}  {text}", boxes)

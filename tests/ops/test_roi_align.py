@@ -5,7 +5,7 @@ import roi_references
 import torch
 from torch.autograd import gradcheck
 
-import mmpersonsearch.registry  # noqa: F401  (before mmcv.ops is used)
+import mmpersonsearch.models  # noqa: F401  (before mmcv.ops is used)
 from mmpersonsearch.ops.roi_align import roi_align
 from mmpersonsearch.ops.roi_layers import RoIAlign
 

@@ -147,7 +147,7 @@ def test_titles_tell_person_camera_and_average_precision():
     # The person of query 1 is in no other image.
     assert result.query_inds.tolist() == [0]
     # Query 0: c (wrong) before b and d (right): precisions 1/2 and 2/3.
-    assert query_titles(protocol, [1, 0], result) == [
+    assert query_titles(protocol, [1, 0], result.ap_by_query()) == [
         "query 1, person 3, camera 1, in no gallery image",
         "query 0, person 0, camera 1, AP 58.3%",
     ]
