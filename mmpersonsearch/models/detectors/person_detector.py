@@ -1,6 +1,5 @@
 """A detector of persons alone."""
 
-import torch
 from mmdet.models.detectors import TwoStageDetector
 from mmdet.structures import SampleList
 from mmdet.utils import InstanceList
@@ -8,6 +7,7 @@ from torch import Tensor
 
 from mmpersonsearch.registry import MODELS
 from mmpersonsearch.utils.distributed import share_of_samples
+from mmpersonsearch.utils.precision import float32
 
 
 @MODELS.register_module()
@@ -35,10 +35,11 @@ class PersonDetector(TwoStageDetector):
         """
         x = self.extract_feat(batch_inputs)
         losses, proposals = self.loss_rpn(x, batch_data_samples)
-        with torch.autocast(batch_inputs.device.type, enabled=False):
+        with float32():
             losses.update(self.roi_head.loss(x, proposals, batch_data_samples))
         return losses
 
+    @float32()
     def loss_rpn(
         self, x: tuple[Tensor, ...], batch_data_samples: SampleList
     ) -> tuple[dict[str, list[Tensor]], InstanceList]:
@@ -51,10 +52,9 @@ class PersonDetector(TwoStageDetector):
             x: (B, C, H / s, W / s) maps, float32.
             batch_data_samples: One an image, with ``gt_instances``.
         """
-        with torch.autocast(x[0].device.type, enabled=False):
-            losses, proposals = self.rpn_head.loss_and_predict(
-                x, batch_data_samples, proposal_cfg=self.train_cfg.rpn_proposal
-            )
+        losses, proposals = self.rpn_head.loss_and_predict(
+            x, batch_data_samples, proposal_cfg=self.train_cfg.rpn_proposal
+        )
         sampled = self.rpn_head._raw_positive_infos["sampling_results"]
         share = share_of_samples(sum(one.avg_factor for one in sampled), x[0].device)
         return {name: [share * loss for loss in of_maps] for name, of_maps in losses.items()}, proposals

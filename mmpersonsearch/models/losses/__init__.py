@@ -10,7 +10,6 @@ from .hint_loss import HintLoss
 from .oim_loss import OIMLoss
 from .olp_loss import OLPLoss
 from .priority_classes import priority_cross_entropy, select_priority_classes
-from .soft_cross_entropy_loss import SoftCrossEntropyLoss, soft_cross_entropy
 from .teacher_bounded_regression_loss import TeacherBoundedRegressionLoss, teacher_bounded_regression
 from .weighted_regularized_triplet_loss import WeightedRegularizedTripletLoss, weighted_regularized_triplet
 
@@ -24,7 +23,6 @@ __all__ = [
     "HintLoss",
     "OIMLoss",
     "OLPLoss",
-    "SoftCrossEntropyLoss",
     "TeacherBoundedRegressionLoss",
     "WeightedRegularizedTripletLoss",
     "center_density",
@@ -32,7 +30,6 @@ __all__ = [
     "negative_category_loss",
     "priority_cross_entropy",
     "select_priority_classes",
-    "soft_cross_entropy",
     "teacher_bounded_regression",
     "weighted_regularized_triplet",
 ]

@@ -1,14 +1,13 @@
 """Class centre guided hard example priority loss (DC-I-Net)."""
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmpersonsearch.models.memories import ClassCenters
 from mmpersonsearch.registry import MODELS
 from mmpersonsearch.utils.distributed import mean_over_ranks
+from mmpersonsearch.utils.precision import at_least_like, float32
 
-from .precision import at_least_like
 from .priority_classes import priority_cross_entropy
 
 
@@ -43,6 +42,7 @@ class C2HEPLoss(nn.Module):
         self.loss_weight = loss_weight
         self.centers = ClassCenters(num_ids, feat_channels, momentum)
 
+    @float32()
     def forward(self, feats: Tensor, person_ids: Tensor, pool: Tensor) -> Tensor:
         """Compute the loss and, in training mode, update the centres.
 
@@ -56,9 +56,8 @@ class C2HEPLoss(nn.Module):
         """
         labelled = person_ids >= 0
         feats = at_least_like(feats, self.centers.features)
-        with torch.autocast(feats.device.type, enabled=False):
-            scores = self.scale * feats[labelled] @ F.normalize(self.centers.features[pool]).to(feats).t()
-            loss = priority_cross_entropy(scores, person_ids[labelled], pool) / mean_over_ranks(labelled.sum())
+        scores = self.scale * feats[labelled] @ F.normalize(self.centers.features[pool]).to(feats).t()
+        loss = priority_cross_entropy(scores, person_ids[labelled], pool) / mean_over_ranks(labelled.sum())
         if self.training:
             self.centers.update(feats, person_ids)
         return self.loss_weight * loss

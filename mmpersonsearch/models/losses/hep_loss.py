@@ -1,13 +1,12 @@
 """Hard example priority loss (I-Net)."""
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmpersonsearch.registry import MODELS
 from mmpersonsearch.utils.distributed import mean_over_ranks
+from mmpersonsearch.utils.precision import at_least_like, float32
 
-from .precision import at_least_like
 from .priority_classes import priority_cross_entropy
 
 
@@ -33,6 +32,7 @@ class HEPLoss(nn.Module):
         self.loss_weight = loss_weight
         self.classifier = nn.Linear(feat_channels, self.num_pool_classes)
 
+    @float32()
     def forward(self, feats: Tensor, person_ids: Tensor, pool: Tensor) -> Tensor:
         """Compute the loss.
 
@@ -46,9 +46,8 @@ class HEPLoss(nn.Module):
             over the ranks is the joint batch's (see :func:`mean_over_ranks`).
         """
         labelled = person_ids >= 0
-        with torch.autocast(feats.device.type, enabled=False):
-            feats = at_least_like(feats[labelled], self.classifier.weight)
-            weight, bias = self.classifier.weight[pool].to(feats), self.classifier.bias[pool].to(feats)
-            scores = F.linear(feats, weight, bias)
-            loss = priority_cross_entropy(scores, person_ids[labelled], pool) / mean_over_ranks(labelled.sum())
+        feats = at_least_like(feats[labelled], self.classifier.weight)
+        weight, bias = self.classifier.weight[pool].to(feats), self.classifier.bias[pool].to(feats)
+        scores = F.linear(feats, weight, bias)
+        loss = priority_cross_entropy(scores, person_ids[labelled], pool) / mean_over_ranks(labelled.sum())
         return self.loss_weight * loss
