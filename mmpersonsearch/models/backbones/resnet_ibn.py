@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from mmpersonsearch.models.batch_norms import batch_norms
 from mmpersonsearch.registry import MODELS
-from mmpersonsearch.utils.checkpoint import load_checkpoint_file
+from mmpersonsearch.utils.checkpoint import fill, load_checkpoint_file
 
 from .ibn import IBN
 
@@ -168,18 +168,11 @@ class ResNetIBN(BaseModule):
                 nn.init.zeros_((module.norm3 if isinstance(module, Bottleneck) else module.norm2).weight)
 
     def _load_pretrained(self, path: str, prefix: str) -> None:
-        weights = load_checkpoint_file(path)
-        weights = weights.get("state_dict", weights)
+        checkpoint = load_checkpoint_file(path)
+        weights = checkpoint.get("state_dict", checkpoint)
         weights = {key.removeprefix("module.").removeprefix(prefix): value for key, value in weights.items()}
-        own = self.state_dict()
-        wanted = [key for key in own if self._is_pretrained(key)]
-        missing = [key for key in wanted if key not in weights or weights[key].shape != own[key].shape]
-        if missing:
-            raise ValueError(
-                f"pretrained weights {path}: {len(missing)} parameters of ResNetIBN stages {self.stages} are missing "
-                f"or of another shape: {', '.join(missing[:5])}{', ...' if len(missing) > 5 else ''}"
-            )
-        self.load_state_dict({key: weights[key] for key in wanted}, strict=False)
+        own = {key: value for key, value in self.state_dict().items() if not self._is_pretrained(key)}
+        fill(self, {**weights, **own}, path)
         print_log(f"Stages {self.stages} of ResNetIBN loaded from {path}", logger="current")
 
     def _is_pretrained(self, key: str) -> bool:

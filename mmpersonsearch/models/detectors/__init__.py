@@ -1,8 +1,7 @@
 """Person-search models as detectors."""
 
 from .distilled_person_search_detector import DistilledPersonSearchDetector
-from .person_detector import PersonDetector
-from .person_search_detector import PersonSearchDetector, PersonSearchModel, query_boxes
+from .person_search_detector import PersonDetector, PersonSearchDetector, PersonSearchModel, query_boxes
 from .two_step_person_search import TwoStepPersonSearch
 
 __all__ = [

@@ -2,10 +2,9 @@
 
 from .balanced_oim_loss import BalancedOIMLoss, center_density, negative_category_loss
 from .batch_hard_triplet_loss import BatchHardTripletLoss
-from .c2hep_loss import C2HEPLoss
 from .contrastive_loss import ContrastiveLoss
 from .feature_distillation_loss import FeatureDistillationLoss, feature_distillation
-from .hep_loss import HEPLoss
+from .hep_losses import C2HEPLoss, HEPLoss
 from .hint_loss import HintLoss
 from .oim_loss import OIMLoss
 from .olp_loss import OLPLoss
