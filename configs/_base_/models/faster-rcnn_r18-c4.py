@@ -7,7 +7,7 @@ model = dict(
         _delete_=True,
         type="mmdet.StandardRoIHead",
         bbox_roi_extractor=_base_.model.roi_head.bbox_roi_extractor,
-        shared_head=dict(_base_.model.roi_head.shared_head, type="SharedResNetIBN"),
+        shared_head=_base_.model.roi_head.shared_head,
         bbox_head=_base_.model.roi_head.bbox_head,
     ),
 )

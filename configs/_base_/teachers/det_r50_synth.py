@@ -5,5 +5,5 @@ from mmengine import Config
 _base_ = "./kd_det.py"
 
 detector_teacher = Config.fromfile("{{ fileDirname }}/../../oim/faster-rcnn_r50-c4_synth.py").model
-kd_det = dict(loss_soft=dict(loss_weight=100.0))
+kd_det = dict(loss_soft=dict(loss_weight=2.0))
 del Config  # the names of a config are its keys

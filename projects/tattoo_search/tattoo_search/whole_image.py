@@ -10,8 +10,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import torch
 from mmdet.structures import SampleList
+from mmdet.structures.bbox import scale_boxes
+from mmdet.utils import InstanceList
 from mmengine.structures import InstanceData
 from torch import Tensor
 
@@ -69,42 +70,14 @@ class WholeImageSearch(PersonSearchDetector):
     checkpoint is tested with and without its detector. RPN and box head do not run in testing.
     """
 
-    def predict(self, batch_inputs: Tensor, batch_data_samples: SampleList, rescale: bool = True) -> SampleList:
-        """Embed the images.
-
-        Args:
-            batch_inputs: (B, 3, H, W) normalised images.
-            batch_data_samples: One an image.
-            rescale: Whether boxes are in pixels of the original image.
-
-        Returns:
-            The data samples with ``pred_instances`` of one box and, where an image has queries,
-            ``query_instances.reid_feats`` (Q, D), all of them the image's embedding.
-        """
-        x = self.extract_feat(batch_inputs)
-        samples = [sample.new() for sample in batch_data_samples]
-        for sample in samples:
-            # RoI heads embed whatever box they are given as a query; with no proposals they detect nothing.
-            sample.query_instances = InstanceData(bboxes=_image_box(sample.ori_shape, x[0]))
-        no_proposals = [InstanceData(bboxes=x[0].new_zeros(0, 4)) for _ in samples]
-        self.roi_head.predict(x, no_proposals, samples, batch_inputs)
-        results = []
-        for sample, given in zip(samples, batch_data_samples):
-            feats = sample.query_instances.reid_feats
-            results.append(
-                InstanceData(
-                    bboxes=_image_box(sample.ori_shape if rescale else sample.img_shape, x[0]),
-                    scores=feats.new_ones(1),
-                    labels=torch.zeros(1, dtype=torch.int64, device=feats.device),
-                    reid_feats=feats,
-                )
-            )
-            if "query_instances" in given:
-                given.query_instances.reid_feats = feats.expand(len(given.query_instances), -1)
-        return self.add_pred_to_datasample(batch_data_samples, results)
-
-
-def _image_box(shape: tuple[int, int], like: Tensor) -> Tensor:
-    """(1, 4) box of an image of the given height and width."""
-    height, width = shape[:2]
-    return like.new_tensor([[0, 0, width, height]])
+    def detect(
+        self, batch_inputs: Tensor, batch_data_samples: SampleList, x: tuple[Tensor, ...] | None = None
+    ) -> InstanceList:
+        """Take each image for a detection; see :meth:`mmpersonsearch.models.detectors.PersonSearchModel.detect`."""
+        detections = []
+        for sample in batch_data_samples:
+            height, width = sample.ori_shape[:2]
+            image = batch_inputs.new_tensor([[0, 0, width, height]])
+            bboxes, scores = scale_boxes(image, sample.scale_factor), batch_inputs.new_ones(1)
+            detections.append(InstanceData(bboxes=bboxes, scores=scores, labels=scores.new_zeros(1).long()))
+        return detections
