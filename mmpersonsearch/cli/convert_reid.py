@@ -1,9 +1,9 @@
 """Makes a teacher of a published Re-ID checkpoint.
 
 Reads the weights of reid-strong-baseline (BoT), ReID-Survey (AGW) and fast-reid (BoT, AGW), gives them this package's
-names (reid_key_names.py) and writes what FrozenTeacherHook loads. The config says what network the teacher is; every
-weight of it must be in the source, and every weight of the source must have its place in it, otherwise the teacher
-would be another network than the one that was trained.
+names (reid_key_names.py) and writes the checkpoint that a student's ``teacher.checkpoint`` is to name. The config says
+what network the teacher is; every weight of it must be in the source, and every weight of the source must have its
+place in it, otherwise the teacher would be another network than the one that was trained.
 
 What weights do not show comes as config options, which the student's config must be told, too; the tool prints them:
 
@@ -224,7 +224,7 @@ def print_summary(renamed: Renamed, meta: dict[str, Any]) -> None:
 def student_options(options: dict[str, Any]) -> str:
     """The teacher's options as a student's command line takes them."""
     pairs = ((key, str(value).replace(" ", "")) for key, value in options.items())
-    return " ".join(f"'model.roi_head.reid_head.teacher.{key}={value}'" for key, value in pairs)
+    return " ".join(f"'model.roi_head.reid_head.teacher.model.{key}={value}'" for key, value in pairs)
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:

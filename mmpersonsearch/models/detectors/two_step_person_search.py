@@ -10,7 +10,7 @@ from mmdet.structures.bbox import bbox2roi
 from torch import Tensor
 
 from mmpersonsearch.models.roi_heads import PersonSearchRoIHead
-from mmpersonsearch.models.teachers.same_pixels import check_same_pixels
+from mmpersonsearch.models.teachers import check_same_pixels
 from mmpersonsearch.registry import MODELS
 
 
@@ -42,8 +42,7 @@ class TwoStepPersonSearch(BaseDetector):
         self.detector = MODELS.build(detector)
         self.reid = MODELS.build(reid)
         self.crop_extractor = MODELS.build(crop_extractor)
-        seen_by = dict(detector=self.data_preprocessor, reid=self.reid.data_preprocessor)
-        check_same_pixels("TwoStepPersonSearch", **seen_by)
+        check_same_pixels(detector=self.data_preprocessor, reid=self.reid.data_preprocessor)
 
     def loss(self, batch_inputs: Tensor, batch_data_samples: SampleList) -> NoReturn:
         """Refuse: nothing is trained here.

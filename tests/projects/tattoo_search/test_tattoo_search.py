@@ -37,7 +37,7 @@ def test_config_builds(path):
     with torch.device("meta"):  # weights cost nothing there
         model = MODELS.build(cfg.model)
     assert model.roi_head.reid_head.num_ids == cfg.num_ids
-    for hook in cfg.custom_hooks:
+    for hook in cfg.default_hooks.values():
         HOOKS.build(hook)
     assert isinstance(METRICS.build(cfg.test_evaluator), PersonSearchMetric)
     for loader in (cfg.train_dataloader, cfg.test_dataloader):

@@ -107,7 +107,7 @@ def test_what_is_trained_with_what(tmp_path, monkeypatch):
     assert weights_cfg.model.backbone.init_cfg is None
     for config in (teacher_cfg, student_cfg):
         assert config.model.backbone.init_cfg.checkpoint == str(weights / "latest.pth")
-    assert student_cfg.custom_hooks[1].checkpoint == str(teacher / "latest.pth")
+    assert student_cfg.model.roi_head.reid_head.teacher.checkpoint == str(teacher / "latest.pth")
     assert result["iterations"] == student_cfg.train_cfg.max_iters and result["mAP"] == 0.5
     Bench(tmp_path).run("tdn-bot", 1)
     assert len(ran) == 3  # nothing is done twice

@@ -11,7 +11,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from tiny_models import CONFIGS
 
-from mmpersonsearch.engine.hooks import LUTCheckpointHook
+from mmpersonsearch.engine.hooks import FrozenPartsHook
 from mmpersonsearch.models.losses import OIMLoss
 
 LUT = "roi_head.reid_head.loss_id.lut.features"
@@ -106,7 +106,7 @@ def test_resumed_student_keeps_it_without_the_teachers_checkpoint(scenes, teache
 
 def test_students_checkpoint_teaches_the_next_student(teacher, whole):
     oim = OIMLoss(len(NUMBERS), queue_size=3, lut_checkpoint=str(whole))
-    LUTCheckpointHook().before_train(runner_of(oim, dict(identities=NUMBERS)))
+    FrozenPartsHook().before_train(runner_of(oim, dict(identities=NUMBERS)))
     assert torch.equal(oim.lut.features, read(teacher)["state_dict"][LUT])
 
 
@@ -126,10 +126,10 @@ def runner_of(model, metainfo, step=0):
 
 def test_training_set_without_identities():
     oim = OIMLoss(3, feat_channels=6, lut_checkpoint="teacher.pth")
-    with pytest.raises(ValueError, match=r"SimpleNamespace has no metainfo\['identities'\]"):
-        LUTCheckpointHook().before_train(runner_of(oim, {}))
+    with pytest.raises(ValueError, match=r"teacher\.pth: the training set has no metainfo\['identities'\]"):
+        FrozenPartsHook().before_train(runner_of(oim, {}))
 
 
 def test_models_without_a_lut_checkpoint_are_left_alone():
     for model in (OIMLoss(3, feat_channels=6), torch.nn.Linear(2, 2)):
-        LUTCheckpointHook().before_train(runner_of(model, {}))
+        FrozenPartsHook().before_train(runner_of(model, {}))
