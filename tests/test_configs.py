@@ -64,19 +64,6 @@ def test_a_detectors_student_has_the_teacher_that_its_config_trains(path):
     assert (cfg.num_ids, cfg.data_root) == (trained.num_ids, trained.data_root)
 
 
-@pytest.mark.parametrize("path", LEAVES, ids=[path.stem for path in LEAVES])
-def test_config_is_named_and_documented(path):
-    """A leaf is named in its folder's README and metafile."""
-    assert path.stem in (path.parent / "README.md").read_text()
-    assert path.stem in (path.parent / "metafile.yml").read_text()
-
-
-def test_a_paper_variant_is_a_few_lines():
-    for path in LEAVES:
-        lines = [line for line in path.read_text().splitlines() if line.strip() and not line.startswith("#")]
-        assert len(lines) <= 32, path
-
-
 @pytest.mark.parametrize(
     ("name", "weights"),
     [
