@@ -52,7 +52,7 @@ def test_a_front_is_run_as_a_script_from_any_folder(tmp_path):
     done = subprocess.run(
         [sys.executable, str(TOOLS / "train.py"), "no.py"], cwd=tmp_path, capture_output=True, text=True
     )
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stderr.startswith("mmpersonsearch train: config file no.py does not exist")
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from mmpersonsearch.models.batch_norms import batch_norms
 from mmpersonsearch.registry import MODELS
-from mmpersonsearch.utils.checkpoint import load_checkpoint_file
+from mmpersonsearch.utils.checkpoint import COUNTERS, find_weights, load_checkpoint_file, load_strictly
 from mmpersonsearch.utils.memory_format import for_convolutions
 
 from .ibn import IBN
@@ -61,6 +61,8 @@ class ResNetIBN(BaseModule):
         50: (Bottleneck, (3, 4, 6, 3)),
         101: (Bottleneck, (3, 4, 23, 3)),
     }
+    # Keys that pretrained weights may lack: a regular expression.
+    not_pretrained = COUNTERS
     random_init = (
         dict(type="Kaiming", layer="Conv2d"),
         dict(type="Constant", val=1, layer=["BatchNorm2d", "InstanceNorm2d"]),
@@ -168,23 +170,10 @@ class ResNetIBN(BaseModule):
                 nn.init.zeros_((module.norm3 if isinstance(module, Bottleneck) else module.norm2).weight)
 
     def _load_pretrained(self, path: str, prefix: str) -> None:
-        weights = load_checkpoint_file(path)
-        weights = weights.get("state_dict", weights)
-        weights = {key.removeprefix("module.").removeprefix(prefix): value for key, value in weights.items()}
-        own = self.state_dict()
-        wanted = [key for key in own if self._is_pretrained(key)]
-        missing = [key for key in wanted if key not in weights or weights[key].shape != own[key].shape]
-        if missing:
-            raise ValueError(
-                f"pretrained weights {path}: {len(missing)} parameters of ResNetIBN stages {self.stages} are missing "
-                f"or of another shape: {', '.join(missing[:5])}{', ...' if len(missing) > 5 else ''}"
-            )
-        self.load_state_dict({key: weights[key] for key in wanted}, strict=False)
+        weights = find_weights(load_checkpoint_file(path))
+        weights = {key.removeprefix(prefix): value for key, value in weights.items()}
+        load_strictly(self, weights, path, allow_unexpected=True, may_lack=self.not_pretrained)
         print_log(f"Stages {self.stages} of ResNetIBN loaded from {path}", logger="current")
-
-    def _is_pretrained(self, key: str) -> bool:
-        # Older checkpoints come without the counters of batches.
-        return not key.endswith("num_batches_tracked")
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Compute the maps of ``out_stages``.

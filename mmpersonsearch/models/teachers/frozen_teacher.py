@@ -9,7 +9,7 @@ from mmengine.logging import print_log
 from torch import nn
 
 from mmpersonsearch.registry import MODELS
-from mmpersonsearch.utils.checkpoint import fill, load_checkpoint_file
+from mmpersonsearch.utils.checkpoint import load_checkpoint_file, load_strictly
 
 _SIZE = 32
 
@@ -37,7 +37,7 @@ class FrozenTeacher:
             FileNotFoundError: The file is missing.
             ValueError: Keys are missing, unexpected or of another shape; the message names them.
         """
-        fill(self.model, load_checkpoint_file(self.checkpoint), self.checkpoint, allow_unexpected=False)
+        load_strictly(self.model, load_checkpoint_file(self.checkpoint), self.checkpoint)
         self.loaded = True
         print_log(f"Teacher loaded from {self.checkpoint}", logger="current")
 

@@ -20,7 +20,7 @@ from mmpersonsearch.datasets import PRWDataset
 from mmpersonsearch.evaluation import evaluate_search
 from mmpersonsearch.registry import MODELS
 from mmpersonsearch.structures import SearchProtocol
-from mmpersonsearch.utils.checkpoint import fill, load_checkpoint_file
+from mmpersonsearch.utils.checkpoint import load_checkpoint_file, load_strictly
 
 PROG = "python -m projects.synthetic_benchmark.run.baselines"
 CROP_SIZE = (64, 128)  # width, height
@@ -72,7 +72,7 @@ def reid_embedding(config: str, checkpoint: str) -> Embedding:
     cfg = read_config(config)
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
         model = MODELS.build(cfg.model).eval()
-    fill(model, load_checkpoint_file(checkpoint), checkpoint)
+    load_strictly(model, load_checkpoint_file(checkpoint), checkpoint, allow_unexpected=True)
 
     @torch.no_grad()
     def embed(crop: np.ndarray) -> np.ndarray:

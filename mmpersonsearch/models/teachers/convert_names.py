@@ -10,6 +10,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import torch
+from torch import Tensor, nn
+
 
 class Rename(NamedTuple):
     """One row of a table of names.
@@ -75,6 +78,14 @@ class Project:
             if any(re.search(trait.key, key) for key in keys) is trait.found:
                 options.update(trait.options)
         return options
+
+    def constants_of(self, teacher: nn.Module) -> dict[str, Tensor]:
+        """The constants among a teacher's weights."""
+        return {
+            key: torch.full_like(own, self.constants[key])
+            for key, own in teacher.state_dict().items()
+            if key in self.constants
+        }
 
     def refusal(self, keys: Iterable[str]) -> str | None:
         """Why a source with these keys is refused; None: it is not."""
