@@ -98,11 +98,12 @@ def test_every_requirement_is_pinned():
 
 def test_model_index_lists_every_algorithm():
     listed = yaml.safe_load((ROOT / "model-index.yml").read_text())["Import"]
-    assert listed == sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("configs/*/metafile.yml"))
+    paths = [*ROOT.glob("configs/*/metafile.yml"), *ROOT.glob("projects/*/metafile.yml")]
+    assert listed == sorted(str(path.relative_to(ROOT)) for path in paths)
 
 
 def test_links_for_mmengine_lead_to_what_they_are_named_after():
-    for name in ("configs", "tools", "model-index.yml"):
+    for name in ("configs", "tools", "projects", "model-index.yml"):
         assert (ROOT / "mmpersonsearch/.mim" / name).resolve() == ROOT / name
 
 

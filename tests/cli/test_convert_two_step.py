@@ -5,16 +5,14 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmengine.runner import CheckpointLoader
-from tiny_models import CONFIGS
+from tiny_models import SYNTH
 
 from mmpersonsearch.cli import convert_two_step, test
 from mmpersonsearch.registry import MODELS
 from mmpersonsearch.utils.checkpoint import load_checkpoint_file, load_strictly
 
-TWO_STEP = CONFIGS / "two_step/faster-rcnn_bot_synth.py"
-PART_CONFIGS = dict(
-    detector=CONFIGS / "two_step/faster-rcnn_r18ibn_synth.py", reid=CONFIGS / "reid/bot_r18ibn_synth.py"
-)
+TWO_STEP = SYNTH / "two_step/faster-rcnn_bot_synth.py"
+PART_CONFIGS = dict(detector=SYNTH / "two_step/faster-rcnn_r18ibn_synth.py", reid=SYNTH / "reid/bot_r18ibn_synth.py")
 
 
 @pytest.fixture(autouse=True)

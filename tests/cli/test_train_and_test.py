@@ -11,7 +11,7 @@ from mmengine.runner import CheckpointLoader
 from mmpersonsearch.cli import rank, test, train
 
 ROOT = Path(__file__).resolve().parents[2]
-CONFIG = str(ROOT / "configs/tdn/tdn_r18ibn_synth_oim-star.py")
+CONFIG = str(ROOT / "projects/synthetic_benchmark/configs/tdn/tdn_r18ibn_synth_oim-star.py")
 
 # A model, a data set and a metric of a few lines: what is tested is the tools.
 TINY = """

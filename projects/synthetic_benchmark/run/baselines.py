@@ -63,7 +63,7 @@ def random_embedding(seed: int, channels: int = 128) -> Embedding:
 
 
 def reid_embedding(config: str, checkpoint: str) -> Embedding:
-    """The embedding of a trained Re-ID model, such as ``configs/reid/bot_r18ibn_synth.py``'s.
+    """The embedding of a trained Re-ID model, such as ``reid/bot_r18ibn_synth.py``'s.
 
     Raises:
         FileNotFoundError: A file is missing.

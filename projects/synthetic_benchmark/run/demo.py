@@ -16,10 +16,11 @@ from mmpersonsearch.utils.files import write_whole
 
 from .data_stages import METRICS, data_variables, make_data_stages
 from .machine_speed import MachineSpeed, measure_speed
+from .methods import CONFIGS
 from .stages import LATEST, ROOT, Stage, StageChain, StageFailedError, describe_minutes
 
-TEACHER = "configs/reid/bot_r18ibn_synth_demo.py"
-TDN = "configs/tdn/tdn_r18ibn_synth_demo.py"
+TEACHER = f"{CONFIGS}/reid/bot_r18ibn_synth_demo.py"
+TDN = f"{CONFIGS}/tdn/tdn_r18ibn_synth_demo.py"
 CROP_SIZE = (96, 48)
 LOG_OFTEN = "default_hooks.logger.interval=5"
 # What each stage takes in units of MachineSpeed's two tasks: (convolutions, Python).

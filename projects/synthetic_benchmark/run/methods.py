@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+CONFIGS = "projects/synthetic_benchmark/configs"
+
 
 @dataclass
 class Method:
@@ -25,21 +27,21 @@ class Method:
     @property
     def is_two_step(self) -> bool:
         """Whether it is put together from a detector and a Re-ID model, without training of its own."""
-        return self.config.startswith("configs/two_step/")
+        return self.config.startswith(f"{CONFIGS}/two_step/")
 
 
 def weights_config(config: str) -> str:
     """Find the Re-ID model whose backbone a config's model starts from: BoT on the IBN-ResNet of its name's depth."""
     depth = re.search(r"_r(\d+)(?:ibn|-c4)?_synth", Path(config).stem).group(1)
-    return f"configs/reid/bot_r{depth}ibn_synth.py"
+    return f"{CONFIGS}/reid/bot_r{depth}ibn_synth.py"
 
 
-BOT, MGN, AGW = ({"TEACHER_CHECKPOINT": f"configs/reid/{kind}_r18ibn_synth.py"} for kind in ("bot", "mgn", "agw"))
-DETECTOR = {"DETECTOR_CHECKPOINT": "configs/two_step/faster-rcnn_r18ibn_synth.py"}
-DET_50 = {"DETECTOR_CHECKPOINT": "configs/oim/faster-rcnn_r50-c4_synth.py"}
-OIM_50 = {"LUT_CHECKPOINT": "configs/oim/oim_r50_synth.py"}
-OIM_18 = {"OIM_CHECKPOINT": "configs/oim/oim_r18_synth.py"}
-_TDN, _FDPS = "configs/tdn/tdn_r18ibn_synth", "configs/fdps/fdps_r18_synth"
+BOT, MGN, AGW = ({"TEACHER_CHECKPOINT": f"{CONFIGS}/reid/{kind}_r18ibn_synth.py"} for kind in ("bot", "mgn", "agw"))
+DETECTOR = {"DETECTOR_CHECKPOINT": f"{CONFIGS}/two_step/faster-rcnn_r18ibn_synth.py"}
+DET_50 = {"DETECTOR_CHECKPOINT": f"{CONFIGS}/oim/faster-rcnn_r50-c4_synth.py"}
+OIM_50 = {"LUT_CHECKPOINT": f"{CONFIGS}/oim/oim_r50_synth.py"}
+OIM_18 = {"OIM_CHECKPOINT": f"{CONFIGS}/oim/oim_r18_synth.py"}
+_TDN, _FDPS = f"{CONFIGS}/tdn/tdn_r18ibn_synth", f"{CONFIGS}/fdps/fdps_r18_synth"
 
 
 @dataclass
@@ -69,25 +71,25 @@ COMPARISONS = [
             "tdn-bot": Method("TDN, BoT", f"{_TDN}.py", BOT),
             "tdn-mgn": Method("TDN, MGN", f"{_TDN}_mgn-teacher.py", MGN),
             "tdn-agw": Method("TDN, AGW", f"{_TDN}_agw-teacher.py", AGW),
-            "two-step-bot": Method("two-step, BoT", "configs/two_step/faster-rcnn_bot_synth.py", DETECTOR | BOT),
-            "two-step-mgn": Method("two-step, MGN", "configs/two_step/faster-rcnn_mgn_synth.py", DETECTOR | MGN),
-            "two-step-agw": Method("two-step, AGW", "configs/two_step/faster-rcnn_agw_synth.py", DETECTOR | AGW),
+            "two-step-bot": Method("two-step, BoT", f"{CONFIGS}/two_step/faster-rcnn_bot_synth.py", DETECTOR | BOT),
+            "two-step-mgn": Method("two-step, MGN", f"{CONFIGS}/two_step/faster-rcnn_mgn_synth.py", DETECTOR | MGN),
+            "two-step-agw": Method("two-step, AGW", f"{CONFIGS}/two_step/faster-rcnn_agw_synth.py", DETECTOR | AGW),
         },
     ),
     Comparison(
         "OIM and its distillation",
         2,
         {
-            "det-r50": Method("DET_50", "configs/oim/faster-rcnn_r50-c4_synth.py"),
-            "oim-r50": Method("OIM_50", "configs/oim/oim_r50_synth.py"),
-            "oim-r50-kd-det": Method("OIM_50, KD_det", "configs/oim/oim_r50_synth_kd-det.py", DET_50),
-            "oim-r50-kd-reid": Method("OIM_50, KD_reid", "configs/oim/oim_r50_synth_kd-reid.py", OIM_50),
-            "oim-r50-kd-both": Method("OIM_50, both", "configs/oim/oim_r50_synth_kd-det-reid.py", DET_50 | OIM_50),
-            "det-r18": Method("DET_18", "configs/oim/faster-rcnn_r18-c4_synth.py"),
-            "oim-r18": Method("OIM_18", "configs/oim/oim_r18_synth.py"),
-            "oim-r18-kd-det": Method("OIM_18, KD_det", "configs/oim/oim_r18_synth_kd-det.py", DET_50),
-            "oim-r18-kd-reid": Method("OIM_18, KD_reid", "configs/oim/oim_r18_synth_kd-reid.py", OIM_50),
-            "oim-r18-kd-both": Method("OIM_18, both", "configs/oim/oim_r18_synth_kd-det-reid.py", DET_50 | OIM_50),
+            "det-r50": Method("DET_50", f"{CONFIGS}/oim/faster-rcnn_r50-c4_synth.py"),
+            "oim-r50": Method("OIM_50", f"{CONFIGS}/oim/oim_r50_synth.py"),
+            "oim-r50-kd-det": Method("OIM_50, KD_det", f"{CONFIGS}/oim/oim_r50_synth_kd-det.py", DET_50),
+            "oim-r50-kd-reid": Method("OIM_50, KD_reid", f"{CONFIGS}/oim/oim_r50_synth_kd-reid.py", OIM_50),
+            "oim-r50-kd-both": Method("OIM_50, both", f"{CONFIGS}/oim/oim_r50_synth_kd-det-reid.py", DET_50 | OIM_50),
+            "det-r18": Method("DET_18", f"{CONFIGS}/oim/faster-rcnn_r18-c4_synth.py"),
+            "oim-r18": Method("OIM_18", f"{CONFIGS}/oim/oim_r18_synth.py"),
+            "oim-r18-kd-det": Method("OIM_18, KD_det", f"{CONFIGS}/oim/oim_r18_synth_kd-det.py", DET_50),
+            "oim-r18-kd-reid": Method("OIM_18, KD_reid", f"{CONFIGS}/oim/oim_r18_synth_kd-reid.py", OIM_50),
+            "oim-r18-kd-both": Method("OIM_18, both", f"{CONFIGS}/oim/oim_r18_synth_kd-det-reid.py", DET_50 | OIM_50),
         },
     ),
     Comparison(
@@ -95,7 +97,7 @@ COMPARISONS = [
         2,
         {
             f"oim-r18{name}-lambda-{weight}": Method(
-                f"OIM_18{title}, lambda_oim {weight}", f"configs/oim/oim_r18_synth{leaf}_lambda-{weight}.py", needs
+                f"OIM_18{title}, lambda_oim {weight}", f"{CONFIGS}/oim/oim_r18_synth{leaf}_lambda-{weight}.py", needs
             )
             for name, title, leaf, needs in (("", "", "", {}), ("-kd-det", ", KD_det", "_kd-det", DET_50))
             for weight in ("0.6", "0.3", "0.1")
@@ -118,9 +120,9 @@ COMPARISONS = [
         "I-Net and DC-I-Net",
         2,
         {
-            "inet": Method("I-Net", "configs/inet/inet_r18_synth.py", OIM_18),
-            "dc-inet-hep": Method("DC-I-Net, HEP", "configs/dc_inet/dc_inet_r18_synth_hep.py", OIM_18),
-            "dc-inet": Method("DC-I-Net", "configs/dc_inet/dc_inet_r18_synth.py", OIM_18),
+            "inet": Method("I-Net", f"{CONFIGS}/inet/inet_r18_synth.py", OIM_18),
+            "dc-inet-hep": Method("DC-I-Net, HEP", f"{CONFIGS}/dc_inet/dc_inet_r18_synth_hep.py", OIM_18),
+            "dc-inet": Method("DC-I-Net", f"{CONFIGS}/dc_inet/dc_inet_r18_synth.py", OIM_18),
         },
     ),
 ]
