@@ -34,7 +34,7 @@ def main(argv: list[str] | None = None) -> None:
     """Run the verb that the arguments begin with.
 
     Args:
-        argv: Arguments without the program's name; those of the process where left out.
+        argv: Arguments without the program's name; by default those of the process.
 
     Raises:
         SystemExit: After ``--help`` and ``--version``; with status 2 where there is no such verb.
