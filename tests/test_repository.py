@@ -107,10 +107,16 @@ def test_links_for_mmengine_lead_to_what_they_are_named_after():
 
 
 def test_what_the_readme_names_exists():
-    named = set(re.findall(r"(?:tools|configs)/[\w./-]+\.(?:py|sh)", (ROOT / "README.md").read_text()))
-    named -= {"configs/tdn/tdn_r50ibn_prw_small-steps.py"}  # the reader's own
-    assert len(named) > 10
+    text = (ROOT / "README.md").read_text()
+    named = set(re.findall(r"(?:tools|configs|projects|docs)/[\w./-]+\.(?:py|sh|md|png)", text))
+    for start, names, end in re.findall(r"`(\w+/[\w.-]+_)\{([\w,]+)\}([\w.-]*\.py)`", text):
+        named |= {f"configs/{start}{name}{end}" for name in names.split(",")}
+    assert len(named) > 40
     assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
+
+
+def test_the_readme_is_short():
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 120
 
 
 def run_setup_function(script, folder):

@@ -42,9 +42,9 @@ def make_config(variant, scenes, work_dir, teacher_checkpoint, epochs=3):
     cfg.default_hooks.checkpoint = dict(type="CheckpointHook", interval=1, by_epoch=True)
     cfg.log_processor.by_epoch = True
     cfg.randomness = dict(seed=3, deterministic=True)
-    for hook in cfg.custom_hooks:
-        if hook.type == "FrozenTeacherHook":
-            hook.checkpoint = teacher_checkpoint
+    if "teacher" in cfg.model.roi_head.reid_head:
+        cfg.model.roi_head.reid_head.teacher.checkpoint = teacher_checkpoint
+    for hook in cfg.get("custom_hooks", []):
         if hook.type == "LossWeightScheduleHook":
             hook.update(milestones=[(0, 5.0), (2, 1.0)], by_epoch=True)
     cfg.experiment_name = f"{work_dir.name}{epochs}"

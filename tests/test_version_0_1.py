@@ -69,7 +69,7 @@ def test_a_checkpoint_tells_what_the_runner_wrote(name):
 def run_hook(stem, kind, model):
     """Have a config's hook load what training starts from."""
     cfg = Config.fromfile(LEAVES[stem])
-    (hook,) = (hook for hook in [*cfg.default_hooks.values(), *cfg.custom_hooks] if hook["type"] == kind)
+    (hook,) = (hook for hook in cfg.default_hooks.values() if hook["type"] == kind)
     dataset = SimpleNamespace(metainfo=dict(num_ids=len(IDENTITIES), identities=IDENTITIES))
     runner = SimpleNamespace(model=model, iter=0, train_dataloader=SimpleNamespace(dataset=dataset))
     HOOKS.build(hook).before_train(runner)
@@ -79,7 +79,7 @@ def test_a_lut_is_read_for_kd_reid(monkeypatch):
     monkeypatch.setenv("LUT_CHECKPOINT", str(FOLDER / "oim.pth"))
     stem = "oim_r18_synth_kd-reid"
     model = build(stem)
-    run_hook(stem, "LUTCheckpointHook", model)
+    run_hook(stem, "FrozenPartsHook", model)
     loss = model.roi_head.reid_head.loss_id
     assert loss.lut_loaded and loss.freeze_lut
     lut = loss.lut.features
@@ -91,14 +91,14 @@ def test_a_lut_of_other_identities_is_refused(monkeypatch):
     monkeypatch.setenv("LUT_CHECKPOINT", str(FOLDER / "oim.pth"))
     loss = build("oim_r18_synth_kd-reid").roi_head.reid_head.loss_id
     with pytest.raises(ValueError, match=r"oim\.pth is of other identities: row 149 is number 449 there and none in"):
-        loss.load_lut(IDENTITIES[:-1])
+        loss.load_frozen(loss, dict(identities=IDENTITIES[:-1]), resumed=False)
 
 
 def test_a_teacher_is_read_for_tdn(monkeypatch):
     monkeypatch.setenv("TEACHER_CHECKPOINT", str(FOLDER / "bot.pth"))
     stem = "tdn_r18ibn_synth"
     model = build(stem)
-    run_hook(stem, "FrozenTeacherHook", model)
+    run_hook(stem, "FrozenPartsHook", model)
     teacher = model.roi_head.reid_head.teacher
     assert teacher.loaded
     check_weights(teacher.model)

@@ -21,7 +21,7 @@ def read_config(variant=""):
     reid_head = cfg.model.roi_head.reid_head
     reid_head.num_ids = NUM_IDS
     if reid_head.get("teacher"):
-        reid_head.teacher.head.num_ids = NUM_IDS
+        reid_head.teacher.model.head.num_ids = NUM_IDS
     return cfg
 
 

@@ -7,7 +7,8 @@ default_hooks = dict(
     checkpoint=dict(type="CheckpointHook", interval=1, max_keep_ckpts=3),
     sampler_seed=dict(type="DistSamplerSeedHook"),
     training_seed=dict(type="TrainingSeedHook"),
-    lut_checkpoint=dict(type="LUTCheckpointHook"),
+    identity_count=dict(type="IdentityCountCheckHook"),
+    frozen_parts=dict(type="FrozenPartsHook"),
     broadcast_buffers=dict(type="BroadcastBuffersHook"),
     visualization=dict(type="PersonSearchVisualizationHook"),
 )

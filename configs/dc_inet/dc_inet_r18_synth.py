@@ -19,4 +19,3 @@ _base_.synth_size.roi_head.update(
 model = _base_.synth_size
 train_dataloader = dict(batch_sampler=dict(type="IdentityPairBatchSampler"))
 load_from = _base_.oim_weights
-custom_hooks = [dict(type="IdentityCountCheckHook")]

@@ -10,4 +10,3 @@ _base_.synth_size.roi_head.reid_head = dict(
     num_ids=_base_.num_ids, loss_id=dict(queue_size=_base_.queue_size, scale=30.0)
 )
 model = _base_.synth_size
-custom_hooks = [dict(type="IdentityCountCheckHook")]

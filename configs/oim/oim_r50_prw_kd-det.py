@@ -1,6 +1,5 @@
 # KD_det: DET_50 teaches the detector.
 _base_ = ["./oim_r50_prw.py", "../_base_/teachers/det_r50.py"]
 
-model = dict(teacher=_base_.detector_teacher, **_base_.kd_det)
 detector_checkpoint = "{{$DETECTOR_CHECKPOINT:work_dirs/faster-rcnn_r50-c4_prw/epoch_18.pth}}"
-custom_hooks = [dict(type="IdentityCountCheckHook"), dict(type="FrozenTeacherHook", checkpoint=detector_checkpoint)]
+model = dict(teacher=dict(model=_base_.detector_teacher, checkpoint=detector_checkpoint), **_base_.kd_det)

@@ -7,4 +7,3 @@ _base_ = [
 
 _base_.teacher.head.num_ids = _base_.num_ids
 model = _base_.teacher
-custom_hooks = [dict(type="IdentityCountCheckHook")]

@@ -9,4 +9,3 @@ _base_ = [
 _base_.teacher.head.num_ids = _base_.num_ids
 _base_.teacher.backbone.init_cfg = _base_.synth_init
 model = _base_.teacher
-custom_hooks = [dict(type="IdentityCountCheckHook")]

@@ -1,6 +1,6 @@
 # BoT on ResNet-50-IBN: weights for OIM and its kin to start from (synth_weights.py). Its blocks start as the
 # identity: otherwise the mean of its features outweighs what they say of persons, and OIM does not start from them
-# (docs/synth_benchmark.md).
+# (projects/synthetic_benchmark/notes).
 _base_ = "./bot_r18ibn_synth.py"
 
 model = dict(backbone=dict(depth=50, zero_init_residual=True), head=dict(in_channels=2048))

@@ -12,5 +12,5 @@ max_iters = 250
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
 _base_.param_scheduler[1].end = max_iters
 _base_.loss_weight_schedule.milestones = [(100, 5.0), (170, 1.0)]
-custom_hooks = [*_base_.custom_hooks[:-1], _base_.loss_weight_schedule]
+custom_hooks = [_base_.loss_weight_schedule]
 val_cfg = val_dataloader = val_evaluator = None

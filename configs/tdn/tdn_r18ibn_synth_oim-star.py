@@ -6,4 +6,3 @@ _base_ = [
 ]
 
 model = dict(roi_head=dict(reid_head=dict(num_ids=_base_.num_ids, loss_id=dict(queue_size=_base_.queue_size))))
-custom_hooks = [dict(type="IdentityCountCheckHook")]

@@ -2,18 +2,15 @@
 _base_ = ["./tdn_r50ibn_cuhk_oim-star.py", "../_base_/teachers/bot_r50ibn.py"]
 
 _base_.teacher.head.num_ids = _base_.num_ids
+teacher_checkpoint = "{{$TEACHER_CHECKPOINT:work_dirs/bot_r50ibn_cuhk/epoch_120.pth}}"
 model = dict(
     roi_head=dict(
         crop_extractor=_base_.crop_extractor,
         reid_head=dict(
             feat_channels=2048,
-            teacher=_base_.teacher,
+            teacher=dict(model=_base_.teacher, checkpoint=teacher_checkpoint),
             loss_distill=dict(type="FeatureDistillationLoss", loss_weight=5.0),
         ),
     )
 )
-custom_hooks = [
-    dict(type="IdentityCountCheckHook"),
-    dict(type="FrozenTeacherHook", checkpoint="{{$TEACHER_CHECKPOINT:work_dirs/bot_r50ibn_cuhk/epoch_120.pth}}"),
-    _base_.loss_weight_schedule,
-]
+custom_hooks = [_base_.loss_weight_schedule]

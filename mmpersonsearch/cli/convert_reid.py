@@ -37,7 +37,7 @@ def print_summary(converted: Conversion) -> None:
 def student_options(options: dict[str, Any]) -> str:
     """The teacher's options as a student's command line takes them."""
     pairs = ((key, str(value).replace(" ", "")) for key, value in options.items())
-    return " ".join(f"'model.roi_head.reid_head.teacher.{key}={value}'" for key, value in pairs)
+    return " ".join(f"'model.roi_head.reid_head.teacher.model.{key}={value}'" for key, value in pairs)
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:

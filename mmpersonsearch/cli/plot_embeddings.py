@@ -27,7 +27,7 @@ from torch import Tensor
 
 from mmpersonsearch.evaluation.metrics import PersonSearchMetric
 from mmpersonsearch.evaluation.predictions import Predictions, read_predictions
-from mmpersonsearch.models.losses.oim_loss import find_lut
+from mmpersonsearch.models.memories.lut_checkpoint import find_lut
 from mmpersonsearch.registry import METRICS
 from mmpersonsearch.structures import SearchProtocol
 from mmpersonsearch.utils.checkpoint import load_checkpoint_file

@@ -55,14 +55,14 @@ def printed_options(line):
 
 @pytest.fixture
 def load_teacher(capsys):
-    """As FrozenTeacherHook does it in a student with the options that the tool printed."""
+    """As a student does it with the options that the tool printed."""
 
     def load(path, config=BOT_R18):
         (line,) = (line for line in capsys.readouterr().out.splitlines() if "--cfg-options" in line)
-        line = line.replace("model.roi_head.reid_head.teacher.", "model.")
+        line = line.replace("model.roi_head.reid_head.teacher.model.", "model.")
         init_default_scope("mmpersonsearch")
-        teacher = ReIDTeacher(read_config(config, printed_options(line)).model)
-        teacher.load(str(path))
+        teacher = ReIDTeacher(read_config(config, printed_options(line)).model, str(path))
+        teacher.load()
         return teacher
 
     return load
@@ -199,13 +199,13 @@ def test_student_takes_the_options_of_the_source(convert, capsys):
     out = convert(strong_baseline(num_ids=751, ibn=False), "reid-strong-baseline")
     (line,) = (line for line in capsys.readouterr().out.splitlines() if "--cfg-options" in line)
     student = read_config(str(ROOT / "configs/tdn/tdn_r18ibn_synth.py"), printed_options(line))
-    teacher = student.model.roi_head.reid_head.teacher
+    teacher = student.model.roi_head.reid_head.teacher.model
     assert (teacher.head.num_ids, teacher.backbone.ibn_stages, teacher.backbone.stem_relu) == (751, (), False)
     init_default_scope("mmpersonsearch")
-    ReIDTeacher(teacher).load(str(out))
+    ReIDTeacher(teacher, str(out)).load()
     teacher.head.num_ids = 150
     with pytest.raises(ValueError, match=r"head\.classifier\.weight has shape \(751, 128\)"):
-        ReIDTeacher(teacher).load(str(out))
+        ReIDTeacher(teacher, str(out)).load()
 
 
 def test_partial_source_is_refused(convert, tmp_path):

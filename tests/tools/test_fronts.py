@@ -29,7 +29,6 @@ FRONTS = {
     "benchmark memories": "analysis_tools/benchmark_memories.py",
     "benchmark ops": "analysis_tools/benchmark_ops.py",
     "on-boxes": "analysis_tools/test_on_boxes.py",
-    "synth": "dataset_converters/make_synth.py",
 }
 
 

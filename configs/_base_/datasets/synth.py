@@ -1,4 +1,4 @@
-# The synthetic set of tools/dataset_converters/make_synth.py, in PRW's structure, at its own size.
+# The synthetic set of projects/synthetic_benchmark, in PRW's structure, at its own size.
 _base_ = "./prw.py"
 
 data_root = "{{$SYNTH_ROOT:data/synth/}}"

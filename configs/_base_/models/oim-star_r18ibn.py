@@ -1,5 +1,5 @@
 # OIM* at the size of the synthetic set; see tdn_r18ibn.py. Its Part-2, which all RoIs run through, keeps ResNet's last
-# stride of 2: with TDN's, and half as many RoIs for it, it is worse (docs/synth_benchmark.md).
+# stride of 2: with TDN's, and half as many RoIs for it, it is worse (projects/synthetic_benchmark/notes).
 _base_ = "./tdn_r18ibn.py"
 
 # For variants with a teacher, who sees crops.

@@ -1,6 +1,6 @@
 # OIM, its detector and its kin at the size of the synthetic set, as TDN's models there (tdn_r18ibn.py): at stride 16
 # next to nothing of persons of 41 to 148 pixels is left, and without instance norms nothing is learnt in so short a
-# schedule (docs/synth_benchmark.md). So RPN and RoIs are behind conv3_x, and the ResNet is an IBN one.
+# schedule (projects/synthetic_benchmark/notes). So RPN and RoIs are behind conv3_x, and the ResNet is an IBN one.
 # A leaf hands it to model. The channels are ResNet-18's.
 _base_ = "./synth_weights.py"
 

@@ -1,5 +1,5 @@
 # DET_50 at the size of the synthetic set, as teacher of KD_det. Its soft losses are multiplied by T^2 (Hinton et al.):
-# without, as the paper writes them, they are too weak for so short a training (docs/synth_benchmark.md).
+# without, as the paper writes them, they are too weak for so short a training (projects/synthetic_benchmark/notes).
 from mmengine import Config
 
 _base_ = "./kd_det.py"

@@ -1,18 +1,16 @@
 """Hooks of MMEngine's training loop."""
 
 from .broadcast_buffers_hook import BroadcastBuffersHook
-from .frozen_teacher_hook import FrozenTeacherHook
+from .frozen_parts_hook import FrozenPartsHook
 from .identity_count_check_hook import IdentityCountCheckHook
 from .loss_weight_schedule_hook import LossWeightScheduleHook
-from .lut_checkpoint_hook import LUTCheckpointHook
 from .person_search_visualization_hook import PersonSearchVisualizationHook
 from .training_seed_hook import TrainingSeedHook
 
 __all__ = [
     "BroadcastBuffersHook",
-    "FrozenTeacherHook",
+    "FrozenPartsHook",
     "IdentityCountCheckHook",
-    "LUTCheckpointHook",
     "LossWeightScheduleHook",
     "PersonSearchVisualizationHook",
     "TrainingSeedHook",

@@ -10,20 +10,22 @@ from mmpersonsearch.registry import HOOKS
 
 @HOOKS.register_module()
 class IdentityCountCheckHook(Hook):
-    """Stop before the first iteration if the model has fewer identities than the training set."""
+    """Stop before the first iteration if the model has fewer identities than the training set.
+
+    A model without identities, such as a detector, is left alone.
+    """
 
     def before_train(self, runner: Runner) -> None:
-        """Compare ``num_ids`` of each part of the model that has one with the data set's.
+        """Compare ``num_ids`` of each part of the model that has one with the training set's.
 
         Raises:
             ValueError: A part has fewer; the message gives both numbers and the config key.
         """
-        dataset = runner.train_dataloader.dataset
-        num_ids = _count_identities(dataset)
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        for name, module in model.named_modules():
-            own = getattr(module, "num_ids", None)
-            if own is not None and own < num_ids:
+        parts = {name: part.num_ids for name, part in model.named_modules() if hasattr(part, "num_ids")}
+        num_ids = _count_identities(runner.train_dataloader.dataset) if parts else 0
+        for name, own in parts.items():
+            if own < num_ids:
                 raise ValueError(
                     f"model.{name}.num_ids is {own}, but the training set has {num_ids} identities: "
                     f"set num_ids={num_ids} there"

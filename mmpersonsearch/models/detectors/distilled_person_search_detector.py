@@ -12,8 +12,7 @@ from mmdet.utils import InstanceList
 from torch import Tensor, nn
 
 from mmpersonsearch.models.roi_heads.person_search_roi_head import SampledBoxes
-from mmpersonsearch.models.teachers.detector_teacher import DetectorTeacher
-from mmpersonsearch.models.teachers.frozen_teacher import TeacherOwner
+from mmpersonsearch.models.teachers import DetectorTeacher, TeacherOwner
 from mmpersonsearch.registry import MODELS
 from mmpersonsearch.utils.distributed import share_of_samples
 
@@ -34,7 +33,8 @@ class DistilledPersonSearchDetector(TeacherOwner, PersonSearchDetector):
     widths may differ. The teacher is not part of this module: neither of its ``state_dict`` nor of its modes.
 
     Args:
-        teacher: Config of the detector that teaches, :class:`PersonDetector`.
+        teacher: Arguments of the :class:`DetectorTeacher`: ``model``, config of a :class:`PersonDetector`, and
+            ``checkpoint``.
         loss_hint: Config of the loss between the maps, :class:`HintLoss`; the channels are filled in. Its
             ``loss_weight`` is :math:`\lambda_{Hint}`.
         loss_soft: Config of L_t,cls, :class:`SoftCrossEntropyLoss`.
@@ -60,7 +60,7 @@ class DistilledPersonSearchDetector(TeacherOwner, PersonSearchDetector):
         if not 0 <= mu <= 1:
             raise ValueError(f"DistilledPersonSearchDetector: mu must be in [0, 1], got {mu}")
         self.mu = mu
-        self.teacher = DetectorTeacher(teacher)
+        self.teacher = DetectorTeacher(**teacher)
         _check_same_boxes(self, self.teacher.model)
         widths = {"student_channels": self.rpn_head, "teacher_channels": self.teacher.model.rpn_head}
         self.loss_hint = MODELS.build(dict(loss_hint, **{name: head.in_channels for name, head in widths.items()}))

@@ -10,7 +10,7 @@ from mmdet.structures.bbox import bbox2roi
 from torch import Tensor
 
 from mmpersonsearch.models.roi_heads import PersonSearchRoIHead
-from mmpersonsearch.models.teachers.same_pixels import check_same_pixels
+from mmpersonsearch.models.teachers import check_same_pixels
 from mmpersonsearch.registry import MODELS
 from mmpersonsearch.utils.checkpoint import load_checkpoint_file, load_strictly
 
@@ -43,8 +43,7 @@ class TwoStepPersonSearch(BaseDetector):
         self.detector = MODELS.build(detector)
         self.reid = MODELS.build(reid)
         self.crop_extractor = MODELS.build(crop_extractor)
-        seen_by = dict(detector=self.data_preprocessor, reid=self.reid.data_preprocessor)
-        check_same_pixels("TwoStepPersonSearch", **seen_by)
+        check_same_pixels(detector=self.data_preprocessor, reid=self.reid.data_preprocessor)
 
     def load_parts(self, detector: str, reid: str) -> None:
         """Load the checkpoints of the two models' own trainings; each must fill its part exactly.

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from mmengine.logging import print_log
 from mmengine.model import BaseModule
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmpersonsearch.models.memories import CircularQueue, LookupTable
+from mmpersonsearch.models.memories.lut_checkpoint import read_lut
 from mmpersonsearch.registry import MODELS
-from mmpersonsearch.utils.checkpoint import load_checkpoint_file
 from mmpersonsearch.utils.distributed import mean_over_ranks
 
 from .precision import at_least_like
@@ -30,7 +28,7 @@ class OIMLoss(BaseModule):
     The logits use the memories as they were before this batch; only training mode updates them.
 
     With ``lut_checkpoint`` and ``freeze_lut`` the LUT is a trained model's and stays so (KD_reid of Munjal et al.,
-    BMVC 2019, section 4.2); :class:`LUTCheckpointHook` loads it before training.
+    BMVC 2019, section 4.2); ``FrozenPartsHook`` has it loaded before training.
 
     Args:
         num_ids: Number of training identities.
@@ -40,7 +38,7 @@ class OIMLoss(BaseModule):
         scale: s, the inverse temperature.
         loss_weight: Factor of the loss.
         lut_checkpoint: File or address of a training checkpoint that holds exactly one ``lut.features``, of any model
-            of this package and of the same training set; see :meth:`load_lut`.
+            of this package and of the same training set; see :func:`read_lut`.
         freeze_lut: Keep the LUT as it is.
     """
 
@@ -66,36 +64,22 @@ class OIMLoss(BaseModule):
         self.queue = CircularQueue(queue_size, feat_channels)
 
     @torch.no_grad()
-    def load_lut(self, identities: Sequence[int]) -> None:
-        """Read the LUT of ``lut_checkpoint``.
-
-        Its rows are identities in the order of the training set that the checkpoint's ``meta`` names
-        (``dataset_meta.identities``, which MMEngine's ``Runner`` writes there).
+    def load_frozen(self, student: nn.Module, metainfo: Mapping[str, Any], resumed: bool) -> None:
+        """Read the LUT of ``lut_checkpoint``, as ``FrozenPartsHook`` asks for it.
 
         Args:
-            identities: The training set's own numbers of its identities, row by row.
+            student: The whole model that is trained; not needed.
+            metainfo: Of the training set; ``identities`` are its own numbers of its identities, row by row.
+            resumed: Whether a training is resumed: its checkpoint holds the LUT, which is not read again.
 
         Raises:
             FileNotFoundError: The file is missing.
-            ValueError: It holds no LUT, several, or one of another shape or of other identities.
+            ValueError: See :func:`read_lut`.
         """
-        checkpoint = load_checkpoint_file(self.lut_checkpoint)
-        place = f"lut_checkpoint {self.lut_checkpoint}"
-        key, table = find_lut(checkpoint, place)
-        _check_same_identities(checkpoint, list(identities), place)
-        if table.shape != self.lut.features.shape:
-            raise ValueError(
-                f"{place}: {key} has shape {tuple(table.shape)}, "
-                f"expected (num_ids, feat_channels) = {tuple(self.lut.features.shape)}"
-            )
-        self.lut.features.copy_(table)
-        self.lut_loaded = True
-        num_empty = int((self.lut.features[: len(identities)] == 0).all(dim=1).sum())
-        print_log(
-            f"LUT of {len(identities)} identities loaded from {self.lut_checkpoint}; "
-            f"{num_empty} of its rows are empty (identities that its model never saw)",
-            logger="current",
-        )
+        if self.lut_checkpoint is not None:
+            if not resumed:
+                self.lut.features.copy_(read_lut(self.lut_checkpoint, metainfo, self.lut.features.shape))
+            self.lut_loaded = True
 
     def forward(self, feats: Tensor, person_ids: Tensor) -> Tensor:
         """Compute the loss and, in training mode, enter the batch into the memories.
@@ -143,7 +127,7 @@ class OIMLoss(BaseModule):
         if self.lut_checkpoint is not None:
             raise RuntimeError(
                 f"OIMLoss: lut_checkpoint {self.lut_checkpoint} is not loaded: "
-                "add dict(type='LUTCheckpointHook') to custom_hooks"
+                "default_hooks needs frozen_parts=dict(type='FrozenPartsHook')"
             )
         if self.freeze_lut and not bool(self.lut.features.any()):
             raise RuntimeError(
@@ -155,47 +139,3 @@ class OIMLoss(BaseModule):
         number = labelled.sum()
         # Ranks need not test equally often.
         return mean_over_ranks(number) if self.training else number.clamp(min=1)
-
-
-def find_lut(checkpoint: dict[str, Any], place: str) -> tuple[str, Tensor]:
-    """Find the LUT of a checkpoint.
-
-    Args:
-        checkpoint: MMEngine's or the bare weights.
-        place: Whence it came, for the message.
-
-    Returns:
-        Its key and the (num_ids, feat_channels) table.
-
-    Raises:
-        ValueError: There is none, or several.
-    """
-    state_dict = checkpoint.get("state_dict", checkpoint)
-    keys = [key for key in state_dict if key == "features" or key.endswith("lut.features")]
-    if len(keys) != 1:
-        others = ", ".join(list(state_dict)[:3])
-        raise ValueError(
-            f"{place}: expected one key 'features' or '*.lut.features', found {keys} among {len(state_dict)} keys "
-            f"({others}{', ...' if len(state_dict) > 3 else ''})"
-        )
-    return keys[0], state_dict[keys[0]]
-
-
-def _check_same_identities(checkpoint: dict[str, Any], ours: list[int], place: str) -> None:
-    meta = checkpoint.get("meta") or {}
-    theirs = (meta.get("dataset_meta") or {}).get("identities")
-    if theirs is None:
-        raise ValueError(
-            f"{place}: meta.dataset_meta.identities is missing, expected the list of the identities' numbers, row by "
-            "row; checkpoints of training on a person search data set have it"
-        )
-    pairs = enumerate(itertools.zip_longest(ours, theirs))
-    difference = next(((i, *pair) for i, pair in pairs if pair[0] != pair[1]), None)
-    if difference is not None:
-        row, our, their = difference
-        raise ValueError(
-            f"{place} is of other identities: row {row} is "
-            f"{'none' if their is None else f'number {their}'} there and "
-            f"{'none' if our is None else f'number {our}'} in the training set "
-            f"({len(theirs)} identities there, {len(ours)} in the training set)"
-        )

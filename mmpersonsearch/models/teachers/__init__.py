@@ -1,8 +1,7 @@
 """Frozen models that teach."""
 
 from .detector_teacher import DetectorTeacher
-from .frozen_teacher import FrozenTeacher, TeacherOwner
+from .frozen_teacher import FrozenTeacher, TeacherOwner, check_same_pixels
 from .reid_teacher import ReIDTeacher
-from .same_pixels import check_same_pixels
 
 __all__ = ["DetectorTeacher", "FrozenTeacher", "ReIDTeacher", "TeacherOwner", "check_same_pixels"]

@@ -1,51 +1,56 @@
 """A model that teaches and does not learn."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
+import torch
+from mmdet.structures import DetDataSample
+from mmengine.logging import print_log
 from torch import nn
 
 from mmpersonsearch.registry import MODELS
 from mmpersonsearch.utils.checkpoint import load_checkpoint_file, load_strictly
+
+_SIZE = 32
 
 
 class FrozenTeacher:
     """Wraps a model so that it stays frozen, in eval mode, and out of the student's ``state_dict``.
 
     It is no ``nn.Module`` on purpose: as a plain object it is not among the student's children. Its owner is a
-    :class:`TeacherOwner`; ``FrozenTeacherHook`` loads it. What it teaches is its subclass's matter.
+    :class:`TeacherOwner`. What it teaches is its subclass's matter.
 
     Args:
         model: Config of the model.
+        checkpoint: File or URL of its weights.
     """
 
-    def __init__(self, model: dict) -> None:
+    def __init__(self, model: dict, checkpoint: str) -> None:
         self.model = MODELS.build(model).eval().requires_grad_(False)
+        self.checkpoint = checkpoint
         self.loaded = False
 
-    def load(self, path: str) -> None:
-        """Load all weights from a checkpoint, strictly.
-
-        Args:
-            path: File or address.
+    def load(self) -> None:
+        """Load all weights from the checkpoint, strictly.
 
         Raises:
             FileNotFoundError: The file is missing.
             ValueError: Keys are missing, unexpected or of another shape; the message names them.
         """
-        load_strictly(self.model, load_checkpoint_file(path), path)
+        load_strictly(self.model, load_checkpoint_file(self.checkpoint), self.checkpoint)
         self.loaded = True
+        print_log(f"Teacher loaded from {self.checkpoint}", logger="current")
 
     def check_loaded(self) -> None:
         """Refuse to teach what was drawn at random.
 
         Raises:
-            RuntimeError: No checkpoint was loaded.
+            RuntimeError: The checkpoint was not loaded.
         """
         if not self.loaded:
             raise RuntimeError(
-                f"the teacher ({type(self.model).__name__}) has no weights: add dict(type='FrozenTeacherHook', "
-                "checkpoint=...) to custom_hooks"
+                f"the teacher ({type(self.model).__name__}) is not loaded from {self.checkpoint}: "
+                "default_hooks needs frozen_parts=dict(type='FrozenPartsHook')"
             )
 
 
@@ -54,7 +59,47 @@ class TeacherOwner(nn.Module):
 
     teacher: FrozenTeacher | None
 
+    def load_frozen(self, student: nn.Module, metainfo: Mapping[str, Any], resumed: bool) -> None:
+        """Load the teacher, as ``FrozenPartsHook`` asks for it; a resumed training needs it too.
+
+        Args:
+            student: The whole model that is trained.
+            metainfo: Of the training set; not needed.
+            resumed: Whether a training is resumed; it makes no difference.
+
+        Raises:
+            FileNotFoundError: The checkpoint is missing.
+            ValueError: The checkpoint does not fit the teacher; teacher and student normalize images differently, so
+                that what the student gets is not what the teacher knows.
+        """
+        if self.teacher is not None:
+            check_same_pixels(student=student.data_preprocessor, teacher=self.teacher.model.data_preprocessor)
+            self.teacher.load()
+
     def _apply(self, fn: Callable, *args: Any, **kwargs: Any) -> "TeacherOwner":
         if self.teacher is not None:
             self.teacher.model._apply(fn)
         return super()._apply(fn, *args, **kwargs)
+
+
+def check_same_pixels(**data_preprocessors: nn.Module) -> None:
+    """Send an image of random pixels through two data preprocessors and compare what comes out, padding apart.
+
+    Args:
+        data_preprocessors: Two, by their models' names.
+
+    Raises:
+        ValueError: They normalize images differently, or take their channels in another order.
+    """
+    image = torch.randint(256, (3, _SIZE, _SIZE), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    seen = {}
+    for name, preprocessor in data_preprocessors.items():
+        inputs = preprocessor(dict(inputs=[image], data_samples=[DetDataSample()]))["inputs"]
+        seen[name] = inputs[0, :, :_SIZE, :_SIZE].cpu()
+    (first, ours), (second, theirs) = seen.items()
+    if not torch.allclose(ours, theirs, atol=1e-4):
+        raise ValueError(
+            f"{first}.data_preprocessor and {second}.data_preprocessor must normalize images alike (mean, std, order "
+            f"of channels), but the pixel {image[:, 0, 0].tolist()} becomes {ours[:, 0, 0].tolist()} in {first} and "
+            f"{theirs[:, 0, 0].tolist()} in {second}"
+        )

@@ -7,4 +7,3 @@ _base_ = [
 
 model = dict(roi_head=dict(reid_head=dict(num_ids=_base_.num_ids)))
 train_dataloader = dict(batch_sampler=dict(type="IdentityPairBatchSampler"))
-custom_hooks = [dict(type="IdentityCountCheckHook")]

@@ -10,7 +10,7 @@ from tiny_models import CONFIGS, NUM_IDS, build_model
 from torch.utils.data import DataLoader
 
 from mmpersonsearch.engine.hooks import (
-    FrozenTeacherHook,
+    FrozenPartsHook,
     IdentityCountCheckHook,
     LossWeightScheduleHook,
     TrainingSeedHook,
@@ -71,8 +71,10 @@ def teacher_weights():
 def load_teacher(tmp_path, weights, model=None):
     torch.save(dict(state_dict=weights), tmp_path / "teacher.pth")
     model = model or build_model()
-    FrozenTeacherHook(str(tmp_path / "teacher.pth")).before_train(runner_of(model))
-    return model.roi_head.reid_head.teacher
+    teacher = model.roi_head.reid_head.teacher
+    teacher.checkpoint = str(tmp_path / "teacher.pth")
+    FrozenPartsHook().before_train(runner_of(model))
+    return teacher
 
 
 def test_teacher_is_loaded(tmp_path):
@@ -101,27 +103,56 @@ def test_teacher_of_other_shape(tmp_path):
 
 
 def test_missing_teacher():
+    model = build_model()
+    model.roi_head.reid_head.teacher.checkpoint = "nowhere.pth"
     with pytest.raises(FileNotFoundError, match="nowhere"):
-        FrozenTeacherHook("nowhere.pth").before_train(runner_of(build_model()))
+        FrozenPartsHook().before_train(runner_of(model))
 
 
-def test_model_without_teacher(tmp_path):
-    with pytest.raises(ValueError, match="no teacher"):
-        load_teacher(tmp_path, teacher_weights(), build_model("_wo-teacher"))
+def test_model_without_teacher_is_left_alone():
+    model = build_model("_wo-teacher")
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    FrozenPartsHook().before_train(runner_of(model))
+    assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
+
+
+def test_a_resumed_training_needs_its_teacher_too(tmp_path):
+    model, weights = build_model(), {key: value + 1 for key, value in teacher_weights().items()}
+    teacher = model.roi_head.reid_head.teacher
+    torch.save(weights, tmp_path / "teacher.pth")
+    teacher.checkpoint, teacher.loaded = str(tmp_path / "teacher.pth"), False
+    FrozenPartsHook().before_train(runner_of(model, epoch=3))
+    assert teacher.loaded
+    assert all(torch.equal(weights[key], value) for key, value in teacher.model.state_dict().items())
+
+
+def test_several_teachers_get_each_its_own_checkpoint(tmp_path):
+    students = [build_model(), build_model()]
+    both = torch.nn.ModuleList(students)
+    both.data_preprocessor = students[0].data_preprocessor
+    for i, student in enumerate(students):
+        teacher = student.roi_head.reid_head.teacher
+        teacher.checkpoint = str(tmp_path / f"{i}.pth")
+        weights = {key: torch.full_like(value, i) for key, value in teacher.model.state_dict().items()}
+        torch.save(weights, teacher.checkpoint)
+    FrozenPartsHook().before_train(runner_of(both))
+    for i, student in enumerate(students):
+        weights = student.roi_head.reid_head.teacher.model.state_dict()
+        assert all((value == i).all() for value in weights.values())
 
 
 @pytest.mark.parametrize(("name", "value"), [("mean", torch.zeros(3, 1, 1)), ("_channel_conversion", False)])
 def test_teacher_of_other_pixels(tmp_path, name, value):
     model = build_model()
     setattr(model.data_preprocessor, name, value)
-    with pytest.raises(ValueError, match=r"student\.data_preprocessor and teacher\.data_preprocessor must normalise"):
+    with pytest.raises(ValueError, match=r"student\.data_preprocessor and teacher\.data_preprocessor must normalize"):
         load_teacher(tmp_path, teacher_weights(), model)
 
 
 def test_teacher_that_was_never_loaded():
     model = build_model()
     model.roi_head.reid_head.teacher.loaded = False
-    with pytest.raises(RuntimeError, match="add dict\\(type='FrozenTeacherHook'"):
+    with pytest.raises(RuntimeError, match=r"is not loaded from .*FrozenPartsHook"):
         model.roi_head.reid_head.teacher(torch.zeros(1, 3, 128, 64))
 
 
@@ -133,6 +164,12 @@ def test_identity_count():
     message = rf"model\.roi_head\.reid_head\.num_ids is {NUM_IDS}, but the training set has {NUM_IDS + 1} identities"
     with pytest.raises(ValueError, match=message):
         hook.before_train(runner_of(model, NUM_IDS + 1))
+
+
+def test_identity_count_of_a_model_without_identities():
+    runner = runner_of(torch.nn.Linear(2, 2))
+    runner.train_dataloader.dataset = SimpleNamespace(metainfo={})  # nor has the training set any
+    IdentityCountCheckHook().before_train(runner)
 
 
 def test_identity_count_of_crops():

@@ -7,7 +7,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from tiny_models import CONFIGS, NUM_IDS, draw_batch
 
-from mmpersonsearch.engine.hooks import FrozenTeacherHook
+from mmpersonsearch.engine.hooks import FrozenPartsHook
 from mmpersonsearch.models.roi_heads.person_search_roi_head import SampledBoxes
 from mmpersonsearch.registry import MODELS
 
@@ -23,7 +23,7 @@ def read(name):
 
 def read_student(**changes):
     cfg = read("oim_r18_synth_kd-det")
-    cfg.teacher = read("faster-rcnn_r18-c4_synth")
+    cfg.teacher.model = read("faster-rcnn_r18-c4_synth")
     cfg.roi_head.reid_head.num_ids = NUM_IDS
     cfg.update(changes)
     return cfg
@@ -247,40 +247,41 @@ def test_predicts_as_a_student_without_teacher():
 
 
 def runner_of(model):
-    return SimpleNamespace(model=model)
+    loader = SimpleNamespace(dataset=SimpleNamespace(metainfo={}))
+    return SimpleNamespace(model=model, iter=0, train_dataloader=loader)
 
 
 def test_hook_loads_the_teacher_strictly(tmp_path):
     model = build()
     model.teacher.loaded = False
-    with pytest.raises(RuntimeError, match=r"the teacher \(PersonDetector\) has no weights: .*FrozenTeacherHook"):
+    with pytest.raises(RuntimeError, match=r"the teacher \(PersonDetector\) is not loaded .*FrozenPartsHook"):
         model.train().loss(*draw())
     teacher = model.teacher.model
     weights = {k: torch.rand_like(v) if v.is_floating_point() else v for k, v in teacher.state_dict().items()}
     path = tmp_path / "detector.pth"
     torch.save({"state_dict": weights}, path)
-    FrozenTeacherHook(str(path)).before_train(runner_of(model))
+    model.teacher.checkpoint = str(path)
+    FrozenPartsHook().before_train(runner_of(model))
     assert model.teacher.loaded
     assert all(torch.equal(weights[key], value) for key, value in teacher.state_dict().items())
 
     del weights["rpn_head.rpn_cls.bias"]
     torch.save({"state_dict": weights}, path)
     with pytest.raises(ValueError, match=r"detector\.pth .*rpn_head\.rpn_cls\.bias is missing"):
-        FrozenTeacherHook(str(path)).before_train(runner_of(model))
+        FrozenPartsHook().before_train(runner_of(model))
 
 
-def test_teacher_of_other_pixels(tmp_path):
+def test_teacher_of_other_pixels():
     model = build()
-    torch.save(model.teacher.model.state_dict(), tmp_path / "detector.pth")
     model.data_preprocessor.std = torch.ones(3, 1, 1)
-    with pytest.raises(ValueError, match=r"student\.data_preprocessor and teacher\.data_preprocessor must normalise"):
-        FrozenTeacherHook(str(tmp_path / "detector.pth")).before_train(runner_of(model))
+    with pytest.raises(ValueError, match=r"student\.data_preprocessor and teacher\.data_preprocessor must normalize"):
+        FrozenPartsHook().before_train(runner_of(model))
 
 
 def change(key, value):
     cfg = read_student()
     *path, last = key.split(".")
-    part = cfg.teacher
+    part = cfg.teacher.model
     for name in path:
         part = part[name]
     part[last] = value

@@ -57,7 +57,7 @@ def build_detector(name):
         roi_head.max_rois_per_img = 3
     reid_head.num_ids = NUM_IDS
     if "teacher" in reid_head:
-        reid_head.teacher.head.num_ids = NUM_IDS
+        reid_head.teacher.model.head.num_ids = NUM_IDS
     if "queue_size" in reid_head.loss_id:
         reid_head.loss_id.queue_size = 20
     if "loss_pair" in reid_head:

@@ -68,7 +68,9 @@ def head_with_teacher(student=5, teacher=8, **kwargs):
         ),
     )
     loss_distill = dict(type="FeatureDistillationLoss", loss_weight=2.0)
-    return softmax_head(feat_channels=student, teacher=teacher, loss_distill=loss_distill, **kwargs)
+    return softmax_head(
+        feat_channels=student, teacher=dict(model=teacher, checkpoint=""), loss_distill=loss_distill, **kwargs
+    )
 
 
 def test_teacher_of_another_width_is_refused():

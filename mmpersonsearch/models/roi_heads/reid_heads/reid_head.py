@@ -7,8 +7,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from mmpersonsearch.models.batch_norms import kept_statistics
-from mmpersonsearch.models.teachers import ReIDTeacher
-from mmpersonsearch.models.teachers.frozen_teacher import TeacherOwner
+from mmpersonsearch.models.teachers import ReIDTeacher, TeacherOwner
 from mmpersonsearch.registry import MODELS
 
 
@@ -24,7 +23,7 @@ class ReIDHead(TeacherOwner, BaseModule, metaclass=ABCMeta):
         in_channels: Channels of the feature maps.
         num_ids: Number of training identities.
         feat_channels: Width of the embedding; None keeps ``in_channels`` and has no reduction.
-        teacher: Config of the Re-ID model that teaches.
+        teacher: Arguments of the :class:`ReIDTeacher`: ``model``, config of a Re-ID model, and ``checkpoint``.
         loss_distill: Config of the loss between (K, D) features of student and teacher.
         projection: Config of a layer, built with ``in_features`` and ``out_features``, from the embedding's
             width to the teacher's, e.g. ``dict(type='mmdet.Linear')``; only built with a teacher.
@@ -59,7 +58,7 @@ class ReIDHead(TeacherOwner, BaseModule, metaclass=ABCMeta):
         self.reduction = nn.Linear(in_channels, feat_channels) if feat_channels else nn.Identity()
         self.bn = nn.BatchNorm1d(self.feat_channels) if with_bn else nn.Identity()
         self.loss_distill = MODELS.build(loss_distill) if loss_distill else None
-        self.teacher = ReIDTeacher(teacher) if teacher else None
+        self.teacher = ReIDTeacher(**teacher) if teacher else None
         self.projection = self._build_projection(projection)
 
     def _build_projection(self, projection: dict | None) -> nn.Module:
