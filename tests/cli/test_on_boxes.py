@@ -105,5 +105,5 @@ def test_bad_input_ends_in_a_message(config, checkpoint, tmp_path):
     with pytest.raises(SystemExit, match=r"predictions no\.pkl do not exist"):
         tool.main([str(config), str(checkpoint), "--predictions", "no.pkl"])
     torch.save(dict(state_dict={}), tmp_path / "empty.pth")
-    with pytest.raises(SystemExit, match="does not fit the model of the config"):
+    with pytest.raises(SystemExit, match="does not fit PersonSearchDetector"):
         tool.main([str(config), str(tmp_path / "empty.pth")])
