@@ -21,10 +21,6 @@ VERBS = {
     "convert reid": "make a teacher of a published Re-ID checkpoint",
     "convert two-step": "join the checkpoints of a detector and of a Re-ID model",
     "flops": "count floating-point operations part by part",
-    "benchmark model": "measure testing throughput of one model, or of two in turn",
-    "benchmark eval": "measure time and memory of the evaluation",
-    "benchmark memories": "measure time and memory of memory updates and losses",
-    "benchmark ops": "measure RoIAlign, RoIPool and NMS beside MMCV's compiled ones",
     "on-boxes": "evaluate Re-ID apart from detection: embed given boxes",
     "configs": "list the configs that come with the package",
 }

@@ -24,10 +24,6 @@ FRONTS = {
     "convert reid": "model_converters/convert_reid_checkpoint.py",
     "convert two-step": "model_converters/join_two_step.py",
     "flops": "analysis_tools/get_flops.py",
-    "benchmark model": "analysis_tools/benchmark.py",
-    "benchmark eval": "analysis_tools/benchmark_eval.py",
-    "benchmark memories": "analysis_tools/benchmark_memories.py",
-    "benchmark ops": "analysis_tools/benchmark_ops.py",
     "on-boxes": "analysis_tools/test_on_boxes.py",
 }
 

@@ -1,8 +1,7 @@
 import json
 
+import benchmark_memories as tool
 import torch
-
-from mmpersonsearch.cli import benchmark_memories as tool
 
 
 def test_update_and_loop_give_the_same_table(tmp_path, capsys):

@@ -1,4 +1,4 @@
-"""Time, memory and floating-point operations of a call."""
+"""Time and memory of calls, and tables of them: what the benchmarks share."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
-from .command_line import print_table
+from mmpersonsearch.cli.command_line import print_table
 
 
 def measure(function: Callable[[], object], rounds: int) -> tuple[object, float, float]:
@@ -42,14 +41,6 @@ def median_ms(function: Callable[[], object], rounds: int, device: torch.device 
             torch.cuda.synchronize()
         times.append(time.perf_counter() - started)
     return 1000 * statistics.median(times[3:])  # the first calls warm up
-
-
-@torch.no_grad()
-def count_gflops(function: Callable[..., object], *args: object) -> float:
-    """GFLOPs (2 x multiply-adds of convolutions and matrix products, as papers count them) of a call."""
-    with FlopCounterMode(display=False) as counter:
-        function(*args)
-    return counter.get_total_flops() / 1e9
 
 
 def print_measurements(title: str, columns: dict[str, str], rows: list[dict]) -> None:

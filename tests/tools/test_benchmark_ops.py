@@ -1,8 +1,7 @@
 import json
 
+import benchmark_ops
 import torch
-
-from mmpersonsearch.cli import benchmark_ops
 
 
 def test_measures_every_case(tmp_path, monkeypatch, capsys):
