@@ -1,7 +1,7 @@
-"""Draw scenes as the model gets them: after the pipeline of their split, with persons, identities and queries.
+"""Draw scenes as the pipeline of a split passes them to the model, with persons, identities and queries.
 
-Labelled persons have their identity's number, unlabelled ones a dashed box. In training the numbers are those that
-the model learns, 0 to num_ids - 1; in testing they are the data set's own.
+Labelled persons have the number of their identity, unlabelled ones a dashed box. In training these are the numbers that
+the model learns, 0 to num_ids - 1; in testing they are those of the data set.
 
     mmpersonsearch browse tdn_r50ibn_prw --split train --out browse
 """
@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from mmdet.structures import DetDataSample
-from mmengine.structures import InstanceData
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
@@ -27,15 +26,15 @@ def load_scene(dataset: Dataset, index: int, split: str) -> tuple[np.ndarray, De
     """Load one scene through the pipeline.
 
     Args:
-        dataset: With its pipeline.
-        index: Of the scene.
+        dataset: Data set with a pipeline.
+        index: Index of the scene.
         split: ``'train'`` or ``'test'``.
 
     Returns:
         (h, w, 3) RGB, and the data sample with all boxes in pixels of this image.
 
     Raises:
-        InputError: The data set does not give scenes.
+        InputError: The data set does not yield scenes.
     """
     item = dataset[index]
     sample = item.get("data_samples")
@@ -46,29 +45,25 @@ def load_scene(dataset: Dataset, index: int, split: str) -> tuple[np.ndarray, De
         )
     image = item["inputs"].permute(1, 2, 0).numpy()[..., ::-1]
     if split == "test":
-        # Truth and queries stay in pixels of the original image for the metric.
-        for name in ("gt_instances", "query_instances"):
-            if name in sample:
-                _scale(sample.get(name), sample.get("scale_factor", (1.0, 1.0)))
+        # The metric needs ground truth and queries in pixels of the original image.
+        factors = torch.tensor(sample.get("scale_factor", (1.0, 1.0))).repeat(2)
+        for name in {"gt_instances", "query_instances"} & set(sample.keys()):
+            instances = sample.get(name)
+            instances.bboxes = getattr(instances.bboxes, "tensor", instances.bboxes) * factors
     return image, sample
-
-
-def _scale(instances: InstanceData, factors: tuple[float, float]) -> None:
-    bboxes = getattr(instances.bboxes, "tensor", instances.bboxes)
-    instances.bboxes = bboxes * torch.tensor(factors).repeat(2)
 
 
 def draw_scenes(
     dataset: Dataset, split: str, visualizer: PersonSearchLocalVisualizer, out: Path, number: int | None
 ) -> int:
-    """Write one picture a scene.
+    """Write one picture per scene, ``<index>_<image>.png``.
 
     Args:
-        dataset: With its pipeline.
+        dataset: Data set with a pipeline.
         split: ``'train'`` or ``'test'``.
-        visualizer: Draws.
-        out: Folder of the pictures, ``<index>_<image>.png``.
-        number: Of scenes, evenly spread over the split; None: all.
+        visualizer: Visualizer of the scenes.
+        out: Folder of the pictures.
+        number: Number of scenes, evenly spaced over the split; None: all.
 
     Returns:
         Number of pictures.
@@ -87,7 +82,7 @@ def main(argv: list[str] | None = None) -> None:
     add_config(parser)
     parser.add_argument("--split", choices=["train", "test"], default="train", help="default: train")
     parser.add_argument("--out", required=True, type=Path, help="folder of the pictures")
-    parser.add_argument("--number", type=positive, help="so many scenes, evenly spread over the split; default: all")
+    parser.add_argument("--number", type=positive, help="number of scenes, evenly spaced over the split; default: all")
     args = parser.parse_args(argv)
     with exit_on_bad_input("mmpersonsearch browse"):
         config = read_config(args.config, args.cfg_options)

@@ -1,6 +1,6 @@
-"""What the commands share: arguments, how wrong input ends a command, tables and results.
+"""Shared parts of the commands: arguments, errors of input, tables and result files.
 
-MMEngine and rich are imported where they are used, so that ``mmpersonsearch --help`` and ``configs`` start at once.
+Functions import MMEngine and rich themselves, so that ``mmpersonsearch --help`` and ``configs`` start at once.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ CONFIG_HELP = "config file, or the name of one, such as tdn_r50ibn_prw"
 
 
 class CommandError(SystemExit):
-    """The end of a command by wrong input: exit status 2; the text is the message that was printed."""
+    """Exit with status 2 because of wrong input; the text is the message that was printed."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -28,13 +28,13 @@ class CommandError(SystemExit):
 
 @contextmanager
 def exit_on_bad_input(command: str) -> Iterator[None]:
-    """End a command with a message in place of a traceback where the user's input is wrong.
+    """Replace an ``InputError`` or ``FileNotFoundError`` by a printed message and exit status 2.
 
     Args:
         command: Its name, which begins the message.
 
     Raises:
-        CommandError: In place of an ``InputError`` or ``FileNotFoundError``; the message is printed.
+        CommandError: The input is wrong.
     """
     try:
         yield
@@ -45,7 +45,7 @@ def exit_on_bad_input(command: str) -> Iterator[None]:
 
 
 def make_parser(verb: str, description: str, **kwargs: Any) -> ArgumentParser:
-    """Make the parser of a command; a description of several paragraphs keeps its line breaks."""
+    """Make the parser of a command, which keeps the line breaks of the description."""
     return ArgumentParser(
         f"mmpersonsearch {verb}", description=description, formatter_class=RawDescriptionHelpFormatter, **kwargs
     )
@@ -58,7 +58,7 @@ def add_config(parser: ArgumentParser, help: str = CONFIG_HELP) -> None:
 
 
 def add_config_options(parser: ArgumentParser) -> None:
-    """Add ``--cfg-options``, a dictionary of dotted keys or None."""
+    """Add ``--cfg-options``: a dictionary of dotted keys, or None."""
     from mmengine.config import DictAction
 
     parser.add_argument(
@@ -71,7 +71,7 @@ def add_config_options(parser: ArgumentParser) -> None:
 
 
 def add_launcher(parser: ArgumentParser) -> None:
-    """Add what training and testing in several processes need, and the work dir."""
+    """Add the work dir and the arguments of distributed runs."""
     parser.add_argument("--work-dir", help="folder for logs and results (work_dirs/<config's name>)")
     parser.add_argument("--launcher", choices=["none", "pytorch", "slurm", "mpi"], default="none")
     # torchrun and torch.distributed.launch pass the rank on this machine in one spelling or the other.
@@ -79,7 +79,7 @@ def add_launcher(parser: ArgumentParser) -> None:
 
 
 def add_device(parser: ArgumentParser) -> None:
-    """Add ``--device``, by default the accelerator if there is one."""
+    """Add ``--device``, the accelerator by default."""
     from mmengine.device import get_device
 
     parser.add_argument("--device", default=get_device(), help="such as cpu or cuda:1; default: %(default)s")
@@ -89,7 +89,7 @@ def positive(text: str) -> int:
     """Read an integer >= 1.
 
     Raises:
-        ValueError: It is none; argparse makes a message of it.
+        ValueError: The text is something else; argparse turns it into a message.
     """
     number = int(text)
     if number < 1:
@@ -98,10 +98,10 @@ def positive(text: str) -> int:
 
 
 def add_runs(parser: ArgumentParser) -> None:
-    """Add the predictions of one or several runs."""
+    """Add the predictions of runs."""
     parser.add_argument("runs", nargs="+", metavar="NAME=PREDICTIONS.pkl", help="name in the figure, and file")
     parser.add_argument(
-        "--allow-different-protocols", action="store_true", help="accept predictions for other annotations"
+        "--allow-different-protocols", action="store_true", help="accept predictions for other annotation files"
     )
 
 
@@ -109,7 +109,7 @@ def parse_runs(words: Sequence[str], file: str = "PREDICTIONS.pkl") -> dict[str,
     """Read ``['TDN=tdn.pkl']`` as ``{'TDN': 'tdn.pkl'}``.
 
     Raises:
-        InputError: One is malformed, or a name comes twice.
+        InputError: A word is malformed, or a name is repeated.
     """
     runs: dict[str, str] = {}
     for word in words:
@@ -123,27 +123,27 @@ def parse_runs(words: Sequence[str], file: str = "PREDICTIONS.pkl") -> dict[str,
 
 
 def add_figure(parser: ArgumentParser) -> None:
-    """Add the files of a figure."""
+    """Add the output files of a figure."""
     parser.add_argument(
-        "--out", required=True, metavar="FIGURE_STEM", help="files to write, without .png, .svg and .json"
+        "--out", required=True, metavar="FIGURE_STEM", help="path of the files to write, without .png, .svg and .json"
     )
 
 
 def save_figure(figure: Any, numbers: dict[str, Any], stem: str) -> None:
-    """Write a figure with its numbers; see :func:`mmpersonsearch.visualization.write_figure`."""
+    """Write a figure with its numbers by :func:`mmpersonsearch.visualization.write_figure`."""
     from mmpersonsearch.visualization import write_figure
 
     write_figure(figure, numbers, stem)
-    print(f"Figure: {stem}.png, {stem}.svg; its numbers: {stem}.json")
+    print(f"Figure: {stem}.png, {stem}.svg; numbers: {stem}.json")
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """Print a table.
 
     Args:
-        title: Headline.
-        columns: Headings; the first column is aligned to the left, the others, of numbers, to the right.
-        rows: Cells: text, numbers, which are rounded to three digits, or None for an empty cell.
+        title: Title.
+        columns: Headings; the first column is left-aligned, the others right-aligned.
+        rows: Cells: text, integers, floats, which are rounded to three digits, or None for an empty cell.
     """
     from rich.console import Console
     from rich.table import Table
@@ -157,7 +157,7 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]
 
 
 def write_json(path: str | None, content: Mapping[str, Any]) -> None:
-    """Write a command's result, where a file is asked for."""
+    """Write the result of a command, if a path is given."""
     if path:
         write_whole(path, (json.dumps(content, indent=2) + "\n").encode())
         print(f"Result: {path}")

@@ -1,4 +1,4 @@
-"""List the configs that come with the package, name and file.
+"""List the names and files of the package's configs.
 
 mmpersonsearch configs
 mmpersonsearch configs tdn_r50
@@ -16,13 +16,13 @@ from .command_line import exit_on_bad_input, make_parser
 
 
 def matches(name: str, pattern: str) -> bool:
-    """Whether a name holds the pattern, or is as the pattern says if that has wildcards."""
+    """Tell whether a name contains the pattern, or matches it if it has wildcards."""
     return fnmatchcase(name, pattern) if set(pattern) & set("*?[") else pattern in name
 
 
 def main(argv: list[str] | None = None) -> None:
     parser = make_parser("configs", __doc__)
-    parser.add_argument("pattern", nargs="?", default="", help="part of a name, or with *, ? or [] the whole name")
+    parser.add_argument("pattern", nargs="?", default="", help="part of a name, or a whole name with *, ? or []")
     pattern = parser.parse_args(argv).pattern
     with exit_on_bad_input("mmpersonsearch configs"):
         found = [path for path in list_configs() if matches(path.stem, pattern)]

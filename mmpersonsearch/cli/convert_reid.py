@@ -1,14 +1,13 @@
-"""Make a teacher of a published Re-ID checkpoint: reid-strong-baseline's, ReID-Survey's (agw) or fast-reid's.
+"""Convert a published Re-ID checkpoint of reid-strong-baseline, ReID-Survey (agw) or fast-reid to a teacher.
 
 mmpersonsearch convert reid market_bot_R50-ibn.pth --from fast-reid \\
     --config bot_r50ibn_prw --out work_dirs/bot_market/teacher.pth
 
-Printed are the options that the student's config needs to have the same network as its teacher.
+Prints the options by which the student's config builds the network of this teacher.
 """
 
 from __future__ import annotations
 
-import argparse
 import re
 from collections import Counter
 from typing import Any
@@ -24,34 +23,30 @@ from .run_config import read_config
 
 
 def print_summary(converted: Conversion) -> None:
-    """Print how many weights went where, which were left, and which were set."""
+    """Print the numbers of weights that were converted, skipped and set, by part of the model."""
     meta = converted.checkpoint["meta"]
     parts = Counter((origin.split(".")[0], key.split(".")[0]) for key, origin in converted.origins.items())
     rows = [(f"{source}.*", f"{part}.*", number) for (source, part), number in parts.items()]
     filled = Counter((re.sub(f".*({COUNTERS})", r"*\1", key), value) for key, value in meta["filled_in"].items())
     rows += [("", f"{key}, set to {value}", number) for (key, value), number in filled.items()]
-    rows += [(key, f"left: {why}", 1) for key, why in converted.left.items()]
+    rows += [(key, f"skipped: {why}", 1) for key, why in converted.left.items()]
     print_table(f"{meta['source']} ({meta['converted_from']})", ("source", "teacher", "weights"), rows)
 
 
 def student_options(options: dict[str, Any]) -> str:
-    """The teacher's options as a student's command line takes them."""
+    """Format the options of a teacher for the command line of its student."""
     pairs = ((key, str(value).replace(" ", "")) for key, value in options.items())
     return " ".join(f"'model.roi_head.reid_head.teacher.model.{key}={value}'" for key, value in pairs)
 
 
-def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = make_parser("convert reid", __doc__)
-    parser.add_argument("source", help="the published checkpoint: file or URL")
-    parser.add_argument("--from", dest="project", required=True, choices=list(PROJECTS), help="whose it is")
-    parser.add_argument("--config", required=True, help="of a Re-ID model, file or name: the network of the teacher")
-    parser.add_argument("--out", required=True, help="the teacher's checkpoint")
-    add_config_options(parser)
-    return parser.parse_args(argv)
-
-
 def main(argv: list[str] | None = None) -> None:
-    args = parse_args(argv)
+    parser = make_parser("convert reid", __doc__)
+    parser.add_argument("source", help="file or URL of the published checkpoint")
+    parser.add_argument("--from", dest="project", required=True, choices=list(PROJECTS), help="its project")
+    parser.add_argument("--config", required=True, help="config of the teacher's network, a Re-ID model; file or name")
+    parser.add_argument("--out", required=True, help="the teacher's checkpoint to write")
+    add_config_options(parser)
+    args = parser.parse_args(argv)
     with exit_on_bad_input("mmpersonsearch convert reid"):
         config = read_config(args.config, args.cfg_options)
         init_default_scope("mmpersonsearch")

@@ -1,13 +1,10 @@
-"""Join the checkpoints of a detector and of a Re-ID model, for a config of the two-step model.
+"""Join the checkpoints of a detector and of a Re-ID model to that of a two-step model.
 
 mmpersonsearch convert two-step faster-rcnn_bot_prw \\
     work_dirs/faster-rcnn_r50ibn_prw/epoch_40.pth work_dirs/bot_r50ibn_prw/epoch_120.pth --out two-step.pth
 
-``mmpersonsearch test`` takes the result as any other checkpoint. Each of the two must fill its part of the model
-exactly.
+Each of the two must fill its part of the model exactly. ``mmpersonsearch test`` reads the result.
 """
-
-import argparse
 
 from mmpersonsearch.apis import build_model
 from mmpersonsearch.models.detectors import TwoStepPersonSearch
@@ -18,17 +15,13 @@ from .command_line import add_config, exit_on_bad_input, make_parser
 from .run_config import read_config
 
 
-def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+def main(argv: list[str] | None = None) -> None:
     parser = make_parser("convert two-step", __doc__)
     add_config(parser, "config of a two-step model, file or name, such as faster-rcnn_bot_prw")
     parser.add_argument("detector", metavar="DETECTOR.pth", help="file or URL of the detector's checkpoint")
     parser.add_argument("reid", metavar="REID.pth", help="file or URL of the Re-ID model's checkpoint")
     parser.add_argument("--out", required=True, metavar="JOINED.pth", help="the checkpoint to write")
-    return parser.parse_args(argv)
-
-
-def main(argv: list[str] | None = None) -> None:
-    args = parse_args(argv)
+    args = parser.parse_args(argv)
     with exit_on_bad_input("mmpersonsearch convert two-step"):
         model = build_model(read_config(args.config, args.cfg_options))
         if not isinstance(model, TwoStepPersonSearch):

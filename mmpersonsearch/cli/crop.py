@@ -1,7 +1,7 @@
-"""Cut the labelled persons out of scene images, as a training set for Re-ID teachers.
+"""Crop the labelled persons from scene images, as a training set for Re-ID teachers.
 
-Writes ``<out>/<split>/*.jpg`` and ``<out>/<split>.txt``, lines ``filename label`` as mmdet.ReIDDataset reads them,
-with labels from 0 without gaps in the order of the data set's own identity numbers.
+Writes ``<out>/<split>/*.jpg`` and ``<out>/<split>.txt`` with lines ``filename label`` for mmdet.ReIDDataset. Labels
+are contiguous from 0, in the order of the data set's identity numbers.
 
     mmpersonsearch crop --dataset PRW --data-root data/PRW --split train --out data/PRW_reid
 """
@@ -17,7 +17,7 @@ from .scene_datasets import add_dataset_arguments, dataset_of
 def main(argv: list[str] | None = None) -> None:
     parser = make_parser("crop", __doc__)
     add_dataset_arguments(parser, ("PRW", "CUHK-SYSU", "COCO"))
-    parser.add_argument("--out", required=True, type=Path, help="folder of the crops' data set")
+    parser.add_argument("--out", required=True, type=Path, help="folder of the training set")
     parser.add_argument(
         "--size", nargs=2, type=positive, default=(256, 128), metavar=("HEIGHT", "WIDTH"), help="default: 256 128"
     )

@@ -1,4 +1,4 @@
-"""Evaluate predictions again, without the model: other rankings, gallery sizes or thresholds; several results in a row.
+"""Evaluate predictions without the model, with other rankings, gallery sizes or thresholds; compare results.
 
 mmpersonsearch eval predictions.pkl tdn_r50ibn_prw --ranking RankingWithContextPersons threshold=0.4
 mmpersonsearch eval predictions.pkl tdn_r50ibn_cuhk --gallery-sizes 50 100 500 --out new.json
@@ -13,47 +13,43 @@ from typing import Any
 
 from mmengine.config import Config
 
-from mmpersonsearch.evaluation.metrics import PersonSearchMetric
 from mmpersonsearch.evaluation.predictions import read_predictions
 from mmpersonsearch.evaluation.provenance import describe_versions
 from mmpersonsearch.evaluation.results import check_protocols, read_result
-from mmpersonsearch.registry import METRICS
 from mmpersonsearch.utils.errors import InputError
 
 from .command_line import add_config, exit_on_bad_input, make_parser, print_table, write_json
-from .run_config import build_test_dataset, find_search_metric, read_config
+from .run_config import build_evaluation, find_search_metric, read_config
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = make_parser("eval", __doc__)
-    parser.add_argument("predictions", help="what mmpersonsearch test --out has written")
-    add_config(parser, "says the data set, the rankings and the thresholds")
+    parser.add_argument("predictions", help="file that mmpersonsearch test --out has written")
+    add_config(parser, "config of the data set, the rankings and the thresholds")
     parser.add_argument(
         "--ranking",
         nargs="+",
         action="append",
         metavar=("TYPE", "KEY=VALUE"),
-        help="report this ranking beside plain similarity, in place of the config's; may be given several times",
+        help="report this ranking and plain similarity instead of the config's rankings; may be repeated",
     )
-    parser.add_argument(
-        "--gallery-sizes", type=int, nargs="+", help="CUHK-SYSU: sizes of galleries, the main one first"
-    )
+    parser.add_argument("--gallery-sizes", type=int, nargs="+", help="gallery sizes (CUHK-SYSU), the main one first")
     parser.add_argument("--det-thr", type=float, help="skip detections with a lower score")
     parser.add_argument("--out", metavar="RESULT.json", help="write the metrics to this file")
-    parser.add_argument("--compare", nargs="+", default=[], metavar="RESULT.json", help="show these results beside")
+    parser.add_argument("--compare", nargs="+", default=[], metavar="RESULT.json", help="print these results too")
     parser.add_argument(
         "--allow-different-protocols",
         action="store_true",
-        help="accept predictions for other annotations, and compare results of different protocols",
+        help="accept predictions for other annotation files, and compare results of different protocols",
     )
     return parser.parse_args(argv)
 
 
 def change_evaluation(config: Config, args: argparse.Namespace) -> None:
-    """Put what the command line asks for into the config's data set and metric.
+    """Set rankings, threshold and gallery sizes in the config.
 
     Raises:
-        InputError: The config has no metric for person search, or a ranking's parameter is malformed.
+        InputError: The config has no person search metric, or a ranking's parameter is malformed.
     """
     evaluator = find_search_metric(config)
     if args.ranking:
@@ -80,10 +76,8 @@ def parse_ranking(words: list[str]) -> dict[str, Any]:
 
 
 def evaluate(config: Config, args: argparse.Namespace) -> dict[str, Any]:
-    """Return the metrics, and what they depend on."""
-    dataset = build_test_dataset(config)
-    metric: PersonSearchMetric = METRICS.build(find_search_metric(config))
-    metric.dataset_meta = dataset.metainfo
+    """Return the metrics with records of the protocol, the model and the versions."""
+    metric, _ = build_evaluation(config)
     found = read_predictions(args.predictions, metric.search_protocol(), args.allow_different_protocols)
     metrics = metric.measure(found.detections, found.query_feats)
     records = {"model": found.provenance.get("model", {}), "versions": describe_versions()}
@@ -91,7 +85,7 @@ def evaluate(config: Config, args: argparse.Namespace) -> dict[str, Any]:
 
 
 def print_results(results: dict[str, dict[str, Any]]) -> None:
-    """Print metrics in percent, a column a result."""
+    """Print metrics in percent, one column per result."""
     numbers = [
         {key: f"{100 * value:.2f}" for key, value in result.items() if isinstance(value, int | float)}
         for result in results.values()

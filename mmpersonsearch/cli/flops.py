@@ -1,8 +1,7 @@
-"""Count a person-search model's floating-point operations in testing, part by part, as TDN's table VII does."""
+"""Count the floating-point operations of each part of a person search model in testing (table VII of the TDN paper)."""
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Callable
 
@@ -15,7 +14,8 @@ from mmpersonsearch.apis import build_model
 from .command_line import add_config, exit_on_bad_input, make_parser, print_table
 from .run_config import read_config
 
-UNITS = dict(part1="an image", rpn="an image", roi_head="a RoI", shared_head="a RoI", ktb="a person", part2="a person")
+# The unit of each part: its operations are counted per image, RoI or person.
+UNITS = dict(part1="image", rpn="image", roi_head="RoI", shared_head="RoI", ktb="person", part2="person")
 
 
 @torch.no_grad()
@@ -27,17 +27,16 @@ def count_gflops(function: Callable[..., object], *args: object) -> float:
 
 
 def count_on_roi(part: nn.Module, extractor: nn.Module) -> float:
-    """GFLOPs of a part on one RoI of an extractor."""
+    """Count the GFLOPs of a part on one RoI of an extractor."""
     return count_gflops(part, torch.randn(1, extractor.out_channels, *extractor.roi_layers[0].output_size))
 
 
 def count_parts(model: nn.Module, height: int, width: int, num_persons: int) -> dict[str, float]:
-    """Count each part, and all parts of one image.
+    """Count each part, and all parts for one image.
 
     Returns:
-        GFLOPs: ``part1`` and ``rpn`` an image, ``roi_head`` and ``shared_head`` a RoI, ``ktb`` and ``part2`` a person;
-        ``total`` as in the paper's table, which leaves out the RPN, and ``total_with_rpn``; and the numbers
-        ``num_rois`` and ``num_persons`` that they are for.
+        GFLOPs of the parts that the model has, by the names and units in :data:`UNITS`; ``total`` of an image without
+        the RPN, as in the paper's table, and ``total_with_rpn``; ``num_rois`` and ``num_persons`` of an image.
     """
     roi_head = model.roi_head
     num_rois = model.test_cfg.rpn.max_per_img
@@ -53,29 +52,25 @@ def count_parts(model: nn.Module, height: int, width: int, num_persons: int) -> 
         parts["part2"] = count_on_roi(roi_head.part2, roi_head.reid_roi_extractor)
         if roi_head.bridge is not None:
             parts["ktb"] = count_on_roi(roi_head.bridge, roi_head.crop_extractor)
-    times = {"an image": 1, "a RoI": num_rois, "a person": num_persons}
+    times = {"image": 1, "RoI": num_rois, "person": num_persons}
     total = sum(times[UNITS[name]] * gflops for name, gflops in parts.items() if name != "rpn")
     return dict(parts, total=total, total_with_rpn=total + parts["rpn"], num_rois=num_rois, num_persons=num_persons)
 
 
-def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+def main(argv: list[str] | None = None) -> None:
     parser = make_parser("flops", __doc__)
     add_config(parser)
     parser.add_argument("--shape", type=int, nargs=2, default=[600, 960], metavar=("HEIGHT", "WIDTH"))
-    parser.add_argument("--num-persons", type=int, default=10, help="final boxes of an image")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    return parser.parse_args(argv)
-
-
-def main(argv: list[str] | None = None) -> None:
-    args = parse_args(argv)
+    parser.add_argument("--num-persons", type=int, default=10, help="final boxes per image")
+    parser.add_argument("--json", action="store_true", help="print JSON, not a table")
+    args = parser.parse_args(argv)
     with exit_on_bad_input("mmpersonsearch flops"):
         model = build_model(read_config(args.config, args.cfg_options))
     parts = count_parts(model, *args.shape, args.num_persons)
     if args.json:
         print(json.dumps({key: round(value, 2) for key, value in parts.items()}))
         return
-    rows = [(f"{key} ({unit})", parts[key]) for key, unit in UNITS.items() if key in parts]
+    rows = [(f"{key} (per {unit})", parts[key]) for key, unit in UNITS.items() if key in parts]
     total = f"total of {parts['num_rois']} RoIs, {args.num_persons} persons, without RPN"
     rows += [(total, parts["total"]), ("total with RPN", parts["total_with_rpn"])]
     title = f"GFLOPs of {args.config} at {args.shape[0]}x{args.shape[1]}"

@@ -1,4 +1,4 @@
-"""Dispatcher of the command ``mmpersonsearch``: it imports a verb's module only when the verb is run."""
+"""Dispatcher of the command ``mmpersonsearch``, which imports a verb's module only to run it."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from importlib import import_module
 VERBS = {
     "train": "train a model from a config",
     "test": "evaluate a checkpoint: detection and search",
-    "eval": "evaluate predictions again: other rankings, gallery sizes or thresholds; compare results",
+    "eval": "evaluate predictions with other rankings, gallery sizes or thresholds; compare results",
     "rank": "draw queries beside their best matches",
     "plot search": "plot search against gallery size or RCP's parameters, or precision-recall curves",
-    "plot embeddings": "plot embeddings in the plane, or the similarities of the identities' centers",
+    "plot embeddings": "plot embeddings by t-SNE, or the similarities of the identities' centers",
     "plot lambda": "plot detection and search against the weight of the OIM loss",
-    "browse": "draw the scenes of a split as the model gets them",
-    "crop": "cut labelled persons out of scenes, to train Re-ID teachers",
-    "to-coco": "write PRW or CUHK-SYSU in COCO's form",
-    "convert reid": "make a teacher of a published Re-ID checkpoint",
+    "browse": "draw the scenes of a split as the pipeline passes them to the model",
+    "crop": "crop labelled persons from scenes, as a training set for Re-ID teachers",
+    "to-coco": "convert PRW or CUHK-SYSU to COCO format",
+    "convert reid": "convert a published Re-ID checkpoint to a teacher",
     "convert two-step": "join the checkpoints of a detector and of a Re-ID model",
-    "flops": "count floating-point operations part by part",
-    "on-boxes": "evaluate Re-ID apart from detection: embed given boxes",
+    "flops": "count floating-point operations of each part of a model",
+    "on-boxes": "evaluate Re-ID without detection, on given boxes",
     "configs": "list the configs that come with the package",
 }
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Run the verb that the arguments begin with.
+    """Run the verb that the first arguments name.
 
     Args:
-        argv: Arguments without the program's name; by default those of the process.
+        argv: Arguments without the program's name; ``sys.argv[1:]`` by default.
 
     Raises:
-        SystemExit: After ``--help`` and ``--version``; with status 2 where there is no such verb.
+        SystemExit: After ``--help`` and ``--version``; with status 2 for an unknown verb.
     """
     argv = sys.argv[1:] if argv is None else argv
     if not argv or argv[0] in ("-h", "--help"):
@@ -48,7 +48,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _find_verb(argv: list[str]) -> str:
-    """The verb, of one word or two; exits where there is none."""
+    """Find the verb, of one word or two; exit if there is none."""
     first, second = argv[0], argv[1] if len(argv) > 1 else None
     if first in VERBS:
         return first

@@ -1,6 +1,6 @@
-"""Test a model's Re-ID apart from its detection: it embeds given boxes, the true ones or another model's.
+"""Evaluate the Re-ID of a model without its detection, on the true boxes or those of another model.
 
-Models that embed RoIs before their regression, such as OIM's and I-Net's, get the given boxes as RoIs, as with queries.
+Models that embed RoIs before the box regression, such as OIM and I-Net, get the boxes as RoIs, as they get queries.
 
 mmpersonsearch on-boxes tdn_r50ibn_prw tdn.pth
 mmpersonsearch on-boxes tdn_r50ibn_prw tdn.pth --predictions two_step.pkl --out work_dirs/result.json
@@ -27,28 +27,27 @@ from mmpersonsearch.evaluation.metrics import PersonSearchMetric
 from mmpersonsearch.evaluation.predictions import read_predictions
 from mmpersonsearch.evaluation.provenance import describe_model, describe_versions
 from mmpersonsearch.models.detectors import query_boxes
-from mmpersonsearch.registry import METRICS
 from mmpersonsearch.structures import SearchProtocol
 
 from .command_line import add_config, add_device, exit_on_bad_input, make_parser, write_json
-from .run_config import build_test_dataset, find_search_metric, read_config
+from .run_config import build_evaluation, read_config
 
 Boxes = Mapping[str | int, InstanceData]
 
 
 def given_boxes(protocol: SearchProtocol, predictions: str | None) -> Boxes:
-    """The boxes to embed, by image.
+    """Collect the boxes to embed, by image.
 
     Args:
-        protocol: Of the test split.
-        predictions: What ``mmpersonsearch test --out`` has written, of any model; None for the true boxes.
+        protocol: Protocol of the test split.
+        predictions: File that ``mmpersonsearch test --out`` has written; None for the true boxes.
 
     Returns:
         ``bboxes`` (n, 4) xyxy in pixels of the original image and ``scores`` (n,), 1 for true boxes.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It does not fit the protocol.
+        InputError: It does not fit the protocol.
     """
     if predictions is not None:
         found = read_predictions(predictions, protocol).detections
@@ -61,15 +60,15 @@ def given_boxes(protocol: SearchProtocol, predictions: str | None) -> Boxes:
 
 @torch.no_grad()
 def embed(model: nn.Module, batch: dict[str, Any], boxes: Boxes) -> list[DetDataSample]:
-    """Embed given boxes in place of the model's detections, and the queries.
+    """Embed given boxes and the queries.
 
     Args:
-        model: In eval mode.
-        batch: Of the test split.
-        boxes: See :func:`given_boxes`.
+        model: Model in eval mode.
+        batch: Batch of the test split.
+        boxes: Boxes of :func:`given_boxes`.
 
     Returns:
-        The batch's samples; ``pred_instances`` are the given boxes, with ``reid_feats``.
+        The samples of the batch; ``pred_instances`` are the given boxes with their ``reid_feats``.
     """
     data = model.data_preprocessor(batch)
     images, samples = data["inputs"], data["data_samples"]
@@ -84,12 +83,12 @@ def embed(model: nn.Module, batch: dict[str, Any], boxes: Boxes) -> list[DetData
     return samples
 
 
-def evaluate(args: argparse.Namespace, config: Config, model: nn.Module, boxes: Boxes) -> dict[str, Any]:
-    """Metrics, and what they depend on."""
+def evaluate(
+    args: argparse.Namespace, config: Config, model: nn.Module, metric: PersonSearchMetric, boxes: Boxes
+) -> dict[str, Any]:
+    """Return the metrics with records of the boxes, the model, the versions and the protocol."""
     with DefaultScope.overwrite_default_scope(config.default_scope):
         loader = Runner.build_dataloader(config.test_dataloader)
-    metric: PersonSearchMetric = METRICS.build(find_search_metric(config))
-    metric.dataset_meta = loader.dataset.metainfo
     for batch in track(loader, description="embedding"):
         metric.process(batch, [sample.to_dict() for sample in embed(model, batch, boxes)])
     metrics = metric.evaluate(len(loader.dataset))
@@ -106,14 +105,13 @@ def main(argv: list[str] | None = None) -> None:
     parser = make_parser("on-boxes", __doc__)
     add_config(parser)
     parser.add_argument("checkpoint", help="file or URL")
-    parser.add_argument("--predictions", metavar="PREDICTIONS.pkl", help="take the boxes of these, not the true ones")
+    parser.add_argument("--predictions", metavar="PREDICTIONS.pkl", help="embed these boxes, not the true ones")
     parser.add_argument("--out", metavar="RESULT.json", help="write the metrics to this file")
     add_device(parser)
     args = parser.parse_args(argv)
     with exit_on_bad_input("mmpersonsearch on-boxes"):
         config = read_config(args.config, args.cfg_options)
-        find_search_metric(config)
-        protocol = build_test_dataset(config).metainfo["search_protocol"]
-        boxes = given_boxes(protocol, args.predictions)
+        metric, _ = build_evaluation(config)
+        boxes = given_boxes(metric.search_protocol(), args.predictions)
         model = build_model(config, args.checkpoint, args.device)
-    write_json(args.out, evaluate(args, config, model, boxes))
+    write_json(args.out, evaluate(args, config, model, metric, boxes))

@@ -1,15 +1,14 @@
-"""Draw what a loss makes of the embeddings (figure 4 of the FDPS paper), for one or several runs.
+"""Plot embeddings of one or several runs (figure 4 of the FDPS paper).
 
-Embeddings of some identities in the plane, from the predictions that ``mmpersonsearch test --out`` has written; each
-run's plane is its own (t-SNE):
+The embeddings of some identities by t-SNE, from predictions of ``mmpersonsearch test --out``:
 
 mmpersonsearch plot embeddings tsne fdps_r50_prw OIM=oim.pkl BOIM=boim.pkl --out figures/embeddings
 
-How similar the centers of the training identities are, from the LUT of checkpoints:
+The similarities of the centers of the training identities, from the LUT of checkpoints:
 
 mmpersonsearch plot embeddings centers OIM=oim/epoch_20.pth BOIM=boim/epoch_20.pth --out figures/centers
 
-Each is written as PNG and SVG; the numbers are written beside them as JSON.
+Writes the figure as PNG and SVG, and its numbers as JSON.
 """
 
 from __future__ import annotations
@@ -25,10 +24,8 @@ from mmdet.structures.bbox import bbox_overlaps
 from sklearn.manifold import TSNE
 from torch import Tensor
 
-from mmpersonsearch.evaluation.metrics import PersonSearchMetric
 from mmpersonsearch.evaluation.predictions import Predictions, read_predictions
 from mmpersonsearch.models.memories.lut_checkpoint import find_lut
-from mmpersonsearch.registry import METRICS
 from mmpersonsearch.structures import SearchProtocol
 from mmpersonsearch.utils.checkpoint import load_checkpoint_file
 from mmpersonsearch.utils.errors import InputError
@@ -44,16 +41,16 @@ from .command_line import (
     positive,
     save_figure,
 )
-from .run_config import build_test_dataset, find_search_metric, read_config
+from .run_config import build_evaluation, read_config
 
 NUM_BINS = 100
 
 
 def choose_identities(protocol: SearchProtocol, wanted: Sequence[int] | None, number: int) -> list[int]:
-    """The wanted identities, or else those ``number`` of the queries' with the most true boxes; in order.
+    """Return the wanted identities, by default the ``number`` queried ones with the most true boxes, in order.
 
     Raises:
-        InputError: The test split does not show one that is wanted.
+        InputError: A wanted identity is not in the test split.
     """
     numbers, counts = np.unique(np.concatenate([scene.person_ids for scene in protocol.images]), return_counts=True)
     boxes = dict(zip(numbers.tolist(), counts.tolist()))
@@ -66,10 +63,9 @@ def choose_identities(protocol: SearchProtocol, wanted: Sequence[int] | None, nu
 def collect_embeddings(
     protocol: SearchProtocol, found: Predictions, identities: Sequence[int], det_thr: float, iou_thr: float
 ) -> tuple[Tensor, np.ndarray]:
-    """Embeddings (n, D) and identities (n,) of detections on some identities.
+    """Return embeddings (n, D) and identities (n,) of detections of some identities.
 
-    A person's detection is the one that overlaps the true box most, with a score and an IoU of at least ``det_thr`` and
-    ``iou_thr``.
+    The detection of a true box is the one of highest IoU, with a score >= ``det_thr`` and an IoU >= ``iou_thr``.
     """
     feats, person_ids = [], []
     for scene, detections in zip(protocol.images, found.detections):
@@ -86,21 +82,21 @@ def collect_embeddings(
 
 
 def place(feats: Tensor, seed: int) -> np.ndarray:
-    """Positions (n, 2) of (n, D) embeddings in the plane; the same seed gives the same."""
+    """Compute positions (n, 2) of (n, D) embeddings in the plane by t-SNE, the same for the same seed."""
     perplexity = min(30.0, (len(feats) - 1) / 3)
     return TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(feats.numpy())
 
 
 def draw_embeddings(args: argparse.Namespace) -> tuple[Figure, dict[str, Any]]:
-    """The figure of all runs' embeddings, and its numbers.
+    """Return the figure of the runs' embeddings, and its numbers.
 
     Raises:
         FileNotFoundError: A file is missing.
-        InputError: Predictions do not fit the test split, or a run has found too few of the persons.
+        InputError: Predictions do not fit the test split, or have too few detections of the identities.
     """
     config = read_config(args.config, args.cfg_options)
-    metric: PersonSearchMetric = METRICS.build(find_search_metric(config))
-    protocol = build_test_dataset(config).metainfo["search_protocol"]
+    metric, _ = build_evaluation(config)
+    protocol = metric.search_protocol()
     identities = choose_identities(protocol, args.identities, args.num_identities)
     planes, runs = {}, {}
     for name, path in parse_runs(args.runs).items():
@@ -116,11 +112,11 @@ def draw_embeddings(args: argparse.Namespace) -> tuple[Figure, dict[str, Any]]:
 
 
 def measure_centers(path: str) -> dict[str, Any]:
-    """How similar the centers of a checkpoint's LUT are, pair by pair; empty rows are left out.
+    """Compute the histogram of the similarities of all pairs of centers in a checkpoint's LUT; empty rows are skipped.
 
     Raises:
         FileNotFoundError: There is no such file.
-        InputError: It has no LUT, or none with two centers.
+        InputError: It has no LUT, or one with fewer than two centers.
     """
     _, table = find_lut(load_checkpoint_file(path), path)
     centers = table[(table != 0).any(dim=1)].float()
@@ -130,14 +126,14 @@ def measure_centers(path: str) -> dict[str, Any]:
     similarities = (centers @ centers.t()).clamp_(-1, 1)
     pairs = number * (number - 1)
     mean = float(similarities.fill_diagonal_(0).sum() / pairs)
-    # The diagonal's 2 is left out. torch.histc would count in float32, which ends at 2^24.
+    # The 2 of the diagonal is outside the bins. torch.histc would count in float32, which ends at 2^24.
     counts, _ = np.histogram(similarities.fill_diagonal_(2).numpy(), NUM_BINS, (-1, 1))
     found = {"checkpoint": path, "num_centers": number, "num_empty": len(table) - number, "mean": mean}
     return {**found, "shares": (counts / pairs).tolist()}
 
 
 def draw_centers(args: argparse.Namespace) -> tuple[Figure, dict[str, Any]]:
-    """The figure of all runs' centers, and its numbers; see :func:`measure_centers`."""
+    """Return the figure of the runs' centers, and its numbers; see :func:`measure_centers`."""
     runs = {name: measure_centers(path) for name, path in parse_runs(args.runs, "CHECKPOINT.pth").items()}
     edges = np.linspace(-1, 1, NUM_BINS + 1).tolist()
     return plot_center_similarities(edges, runs), {"edges": edges, "runs": runs}
@@ -146,20 +142,20 @@ def draw_centers(args: argparse.Namespace) -> tuple[Figure, dict[str, Any]]:
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = make_parser("plot embeddings", __doc__)
     commands = parser.add_subparsers(dest="kind", required=True)
-    tsne = commands.add_parser("tsne", help="embeddings of some identities in the plane")
-    add_config(tsne, "says the test split and the thresholds of the evaluation")
+    tsne = commands.add_parser("tsne", help="embeddings of some identities by t-SNE")
+    add_config(tsne, "config of the test split and the thresholds")
     add_runs(tsne)
     which = tsne.add_mutually_exclusive_group()
-    which.add_argument("--identities", type=int, nargs="+", metavar="ID", help="the data set's own numbers")
+    which.add_argument("--identities", type=int, nargs="+", metavar="ID", help="numbers in the data set")
     which.add_argument(
         "--num-identities",
         type=positive,
         default=10,
-        help="of the queries' identities, those with the most boxes; default: 10",
+        help="number of queried identities, those with the most boxes; default: 10",
     )
-    tsne.add_argument("--seed", type=int, default=0, help="of t-SNE")
+    tsne.add_argument("--seed", type=int, default=0, help="seed of t-SNE")
     tsne.set_defaults(draw=draw_embeddings)
-    centers = commands.add_parser("centers", help="histogram of the similarities of the identities' centers")
+    centers = commands.add_parser("centers", help="histogram of the similarities of identities' centers")
     centers.add_argument("runs", nargs="+", metavar="NAME=CHECKPOINT.pth", help="name in the figure, and file")
     centers.set_defaults(draw=draw_centers)
     for command in (tsne, centers):

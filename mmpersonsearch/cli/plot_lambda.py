@@ -1,12 +1,12 @@
 """Draw detection and search against the weight of the OIM loss (figure 1 of Munjal et al., BMVC 2019).
 
-Each curve is given as its name and the ``result.json`` of ``mmpersonsearch test`` for each weight, in any order; of
-several results for a weight, as of several seeds, mean and standard deviation are drawn:
+A curve is a name and the ``result.json`` of ``mmpersonsearch test`` for each weight, in any order. If a weight has
+several results, such as those of several seeds, their mean and standard deviation are drawn:
 
 mmpersonsearch plot lambda --curve OIM 1=oim/result.json 0.3=oim_03/result.json \\
     --curve "OIM + KD_det" 1=kd_det/result.json --detector DET_50=faster-rcnn/result.json --out figures/lambda
 
-The figure is written as PNG and SVG; the numbers, fractions in [0, 1], are written beside them as JSON.
+Writes the figure as PNG and SVG, and its numbers, fractions in [0, 1], as JSON.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from statistics import mean, stdev
 from typing import Any
 
@@ -35,48 +35,68 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         action="append",
         required=True,
         metavar=("NAME", "LAMBDA=RESULT.json"),
-        help="name in the figure, and one or several results for each weight; may be given several times",
+        help="name in the figure, and one or several results per weight; may be repeated",
     )
     parser.add_argument(
         "--detector",
         nargs="+",
         default=[],
         metavar="NAME=RESULT.json",
-        help="detectors alone: their AP, the mean of several results of one name, becomes a level line",
+        help="detectors without Re-ID: the AP, averaged over the results of a name, is drawn as a level line",
     )
     add_figure(parser)
-    parser.add_argument("--allow-different-protocols", action="store_true", help="draw them anyway")
+    parser.add_argument("--allow-different-protocols", action="store_true", help="compare anyway")
     return parser.parse_args(argv)
 
 
-def parse_curves(words: list[list[str]]) -> dict[str, dict[float, list[str]]]:
-    """``[['OIM', '1=a.json', '0.3=b.json']]`` as ``{'OIM': {0.3: ['b.json'], 1.0: ['a.json']}}``.
+def group_results(words: Sequence[str], option: str, form: str, read_key: Callable[[str], Any]) -> dict[Any, list[str]]:
+    """Read ``['DET=a.json', 'DET=b.json']`` as ``{'DET': ['a.json', 'b.json']}``.
+
+    Args:
+        words: Arguments of the option.
+        option: Name of the option, for the message.
+        form: Expected form of a word, for the message.
+        read_key: Function from the text before ``=`` to the key, or to None if it is malformed.
 
     Raises:
-        InputError: A curve has no results or a name that is taken, a weight is not positive, a result comes twice.
+        InputError: A word is malformed, or a result is repeated.
+    """
+    groups = defaultdict(list)
+    for word in words:
+        text, _, path = word.partition("=")
+        key = read_key(text)
+        if not key or not path or path in groups[key]:
+            raise InputError(f"{option}: expected {form}, each result once, got {word!r}")
+        groups[key].append(path)
+    return dict(groups)
+
+
+def read_weight(text: str) -> float | None:
+    """Read a positive, finite number; None for any other text."""
+    try:
+        weight = float(text)
+    except ValueError:
+        return None
+    return weight if 0 < weight < math.inf else None
+
+
+def parse_curves(words: Sequence[Sequence[str]]) -> dict[str, dict[float, list[str]]]:
+    """Read ``[['OIM', '1=a.json', '0.3=b.json']]`` as ``{'OIM': {0.3: ['b.json'], 1.0: ['a.json']}}``.
+
+    Raises:
+        InputError: A name is repeated, a curve has no results or malformed ones.
     """
     curves: dict[str, dict[float, list[str]]] = {}
     for name, *points in words:
         if name in curves or not points:
             raise InputError(f"--curve {name}: expected a name of its own and LAMBDA=RESULT.json, got {points}")
-        paths = defaultdict(list)
-        for point in points:
-            weight, _, path = point.partition("=")
-            try:
-                value = float(weight)
-            except ValueError:
-                value = math.nan
-            if not (0 < value < math.inf and path) or path in paths[value]:
-                raise InputError(
-                    f"--curve {name}: expected LAMBDA=RESULT.json, weights > 0, each result once, got {point!r}"
-                )
-            paths[value].append(path)
-        curves[name] = dict(sorted(paths.items()))
+        results = group_results(points, f"--curve {name}", "LAMBDA=RESULT.json, weights > 0", read_weight)
+        curves[name] = dict(sorted(results.items()))
     return curves
 
 
 def read_metric(result: dict[str, Any], key: str, path: str) -> float:
-    """A metric of a result.
+    """Return a metric of a result.
 
     Raises:
         InputError: The result has no such metric.
@@ -86,47 +106,30 @@ def read_metric(result: dict[str, Any], key: str, path: str) -> float:
     return result[key]
 
 
-def parse_detectors(words: list[str]) -> dict[str, list[str]]:
-    """``['DET=a.json', 'DET=b.json']`` as ``{'DET': ['a.json', 'b.json']}``.
-
-    Raises:
-        InputError: A word is no ``NAME=RESULT.json``, or a result comes twice.
-    """
-    detectors = defaultdict(list)
-    for word in words:
-        name, _, path = word.partition("=")
-        if not (name and path) or path in detectors[name]:
-            raise InputError(f"--detector: expected NAME=RESULT.json, each result once, got {word!r}")
-        detectors[name].append(path)
-    return dict(detectors)
-
-
-def spread(values: Sequence[float]) -> float:
-    """Standard deviation over a weight's results; 0 of one."""
-    return stdev(values) if len(values) > 1 else 0.0
-
-
 def read_curves(
     curves: dict[str, dict[float, list[str]]], allow_different_protocols: bool
 ) -> dict[str, dict[str, Any]]:
-    """Metrics and files of all curves.
+    """Read the results of all curves.
+
+    Returns:
+        By name ``weights``, ``results`` and for each metric in :data:`KEYS` means and, as ``<metric>, spread``, sample
+        standard deviations.
 
     Raises:
         FileNotFoundError: A result does not exist.
-        InputError: A result lacks a metric or its protocol; the protocols differ.
+        InputError: A result lacks a metric or its protocol, or the protocols differ.
     """
-    results = {
-        path: read_result(path) for by_weight in curves.values() for paths in by_weight.values() for path in paths
-    }
+    paths = [path for by_weight in curves.values() for of_weight in by_weight.values() for path in of_weight]
+    results = {path: read_result(path) for path in paths}
     if not allow_different_protocols:
         check_protocols(results)
     content: dict[str, dict[str, Any]] = {}
     for name, by_weight in curves.items():
         content[name] = {"weights": list(by_weight), "results": list(by_weight.values())}
         for title, key in KEYS.items():
-            values = [[read_metric(results[path], key, path) for path in paths] for paths in by_weight.values()]
+            values = [[read_metric(results[path], key, path) for path in of_weight] for of_weight in by_weight.values()]
             content[name][title] = list(map(mean, values))
-            content[name][f"{title}, spread"] = list(map(spread, values))
+            content[name][f"{title}, spread"] = [stdev(one) if len(one) > 1 else 0.0 for one in values]
     return content
 
 
@@ -134,7 +137,7 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     with exit_on_bad_input("mmpersonsearch plot lambda"):
         curves = read_curves(parse_curves(args.curve), args.allow_different_protocols)
-        detectors, key = parse_detectors(args.detector), KEYS["detection AP"]
+        detectors, key = group_results(args.detector, "--detector", "NAME=RESULT.json", str), KEYS["detection AP"]
         levels = {
             name: mean(read_metric(read_figures(path), key, path) for path in paths)
             for name, paths in detectors.items()

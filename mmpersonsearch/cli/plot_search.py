@@ -1,20 +1,19 @@
-"""Draw figures of one or several runs, from the predictions that ``mmpersonsearch test --out`` has written.
+"""Plot search results of one or several runs, from predictions of ``mmpersonsearch test --out``.
 
 mmpersonsearch plot search gallery-size tdn_r50ibn_cuhk TDN=tdn.pkl "OIM*"=oim.pkl --out figures/gallery_size
 mmpersonsearch plot search rcp tdn_r50ibn_prw TDN=tdn.pkl --out figures/rcp --thresholds 0.2 0.3 0.4
 mmpersonsearch plot search precision-recall tdn_r50ibn_prw TDN=tdn.pkl "OIM*"=oim.pkl --out figures/curves
 
-Each is written as PNG and SVG; the numbers, fractions in [0, 1], are written beside them as JSON.
+Writes the figure as PNG and SVG, and its numbers, fractions in [0, 1], as JSON.
 """
 
 from __future__ import annotations
 
 import argparse
 from argparse import ArgumentDefaultsHelpFormatter
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
-from matplotlib.figure import Figure
 from mmengine.config import Config
 
 from mmpersonsearch.evaluation import (
@@ -26,19 +25,18 @@ from mmpersonsearch.evaluation import (
 )
 from mmpersonsearch.evaluation.metrics import PersonSearchMetric
 from mmpersonsearch.evaluation.predictions import Predictions, read_predictions
-from mmpersonsearch.registry import METRICS
 from mmpersonsearch.utils.errors import InputError
 from mmpersonsearch.visualization import plot_gallery_sizes, plot_precision_recall, plot_rcp_parameters
 
 from .command_line import add_config, add_figure, add_runs, exit_on_bad_input, make_parser, parse_runs, save_figure
-from .run_config import build_test_dataset, find_search_metric, read_config
+from .run_config import build_evaluation, read_config
 
 PAPER_SIZES = (50, 100, 500, 1000, 2000, 4000)
 PAPER_STEPS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 
 def measure_gallery_sizes(args: argparse.Namespace, metric: PersonSearchMetric, run: Predictions) -> dict[str, Any]:
-    """MAP and top-1 against the size of the gallery, with and without RCP."""
+    """Measure mAP and top-1 by gallery size, with and without RCP."""
     results = _search(metric, run, [None, args.rcp], args.sizes)
     return {
         ranking or "similarity": _metrics([result for result in results if result.ranking == ranking])
@@ -47,7 +45,7 @@ def measure_gallery_sizes(args: argparse.Namespace, metric: PersonSearchMetric, 
 
 
 def measure_rcp(args: argparse.Namespace, metric: PersonSearchMetric, run: Predictions) -> dict[str, Any]:
-    """MAP and top-1 against RCP's threshold and weight."""
+    """Measure mAP and top-1 by RCP's threshold and weight."""
     by_threshold = [(threshold, args.weight) for threshold in args.thresholds]
     by_weight = [(args.threshold, weight) for weight in args.weights]
     rankings = {
@@ -65,7 +63,7 @@ def measure_rcp(args: argparse.Namespace, metric: PersonSearchMetric, run: Predi
 
 
 def measure_curves(args: argparse.Namespace, metric: PersonSearchMetric, run: Predictions) -> dict[str, Any]:
-    """Precision-recall curves of the search, with and without RCP, and of the detection of all persons."""
+    """Compute precision-recall curves of the search, with and without RCP, and of the detection of all persons."""
     protocol = metric.search_protocol()
     searches = {}
     for name, ranking in (("similarity", None), (args.rcp.name, args.rcp)):
@@ -77,37 +75,19 @@ def measure_curves(args: argparse.Namespace, metric: PersonSearchMetric, run: Pr
     return {"search": searches, "detection": {**detection, "score": found.scores.tolist(), "ap": found.ap}}
 
 
-class Kind(NamedTuple):
-    """A kind of figure.
-
-    Attributes:
-        measure: Gives the numbers of one run, from the arguments, the metric and the predictions.
-        draw: Makes the figure of the values asked for and all runs' numbers.
-        values: Arguments that the figure depends on.
-    """
-
-    measure: Callable[[argparse.Namespace, PersonSearchMetric, Predictions], dict[str, Any]]
-    draw: Callable[[dict[str, Any], dict[str, Any]], Figure]
-    values: tuple[str, ...]
-
-
+# Of each kind of figure, the function that measures a run, and the one that draws the runs' numbers at the values of
+# the arguments.
 KINDS = {
-    "gallery-size": Kind(
-        measure_gallery_sizes,
-        lambda values, runs: plot_gallery_sizes(values["sizes"], runs),
-        ("sizes", "threshold", "weight"),
-    ),
-    "rcp": Kind(
-        measure_rcp,
-        lambda values, runs: plot_rcp_parameters(runs=runs, **values),
-        ("thresholds", "weights", "threshold", "weight"),
-    ),
-    "precision-recall": Kind(measure_curves, lambda values, runs: plot_precision_recall(runs), ("threshold", "weight")),
+    "gallery-size": (measure_gallery_sizes, lambda values, runs: plot_gallery_sizes(values["sizes"], runs)),
+    "rcp": (measure_rcp, lambda values, runs: plot_rcp_parameters(runs=runs, **values)),
+    "precision-recall": (measure_curves, lambda values, runs: plot_precision_recall(runs)),
 }
+# Arguments that a figure depends on, where its kind has them.
+VALUES = ("sizes", "thresholds", "weights", "threshold", "weight")
 
 
 def _search(metric: PersonSearchMetric, run: Predictions, rankings: list, galleries: list) -> list[SearchResult]:
-    """Evaluate all rankings and galleries, which share the similarities."""
+    """Evaluate all rankings and galleries on the same similarities."""
     return evaluate_searches(
         metric.search_protocol(),
         run.detections,
@@ -124,10 +104,10 @@ def _metrics(results: Sequence[SearchResult]) -> dict[str, list[float]]:
 
 
 def set_gallery_sizes(config: Config, sizes: Sequence[int]) -> None:
-    """Ask the test split for galleries of these sizes.
+    """Set the gallery sizes of the test split.
 
     Raises:
-        InputError: It has one gallery only.
+        InputError: It has only one gallery.
     """
     dataset = config.test_dataloader.dataset
     if "gallery_sizes" not in dataset:
@@ -141,18 +121,18 @@ def set_gallery_sizes(config: Config, sizes: Sequence[int]) -> None:
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = make_parser("plot search", __doc__)
     commands = parser.add_subparsers(dest="kind", required=True)
-    for name, kind in KINDS.items():
-        text = kind.measure.__doc__
+    for name, (measure, _) in KINDS.items():
+        text = measure.__doc__
         command = commands.add_parser(name, help=text, description=text, formatter_class=ArgumentDefaultsHelpFormatter)
-        add_config(command, "says the test split and the thresholds of the evaluation")
+        add_config(command, "config of the test split and the thresholds")
         add_runs(command)
         add_figure(command)
         command.add_argument("--threshold", type=float, default=0.3, help="RCP's threshold, the paper's b")
         command.add_argument("--weight", type=float, default=0.2, help="RCP's weight, the paper's lambda")
     sizes, rcp = commands.choices["gallery-size"], commands.choices["rcp"]
-    sizes.add_argument("--sizes", type=int, nargs="+", default=PAPER_SIZES, help="sizes of galleries")
-    rcp.add_argument("--thresholds", type=float, nargs="+", default=PAPER_STEPS, help="b's, the weight is fixed")
-    rcp.add_argument("--weights", type=float, nargs="+", default=PAPER_STEPS, help="lambdas, the threshold is fixed")
+    sizes.add_argument("--sizes", type=int, nargs="+", default=PAPER_SIZES, help="gallery sizes")
+    rcp.add_argument("--thresholds", type=float, nargs="+", default=PAPER_STEPS, help="b's, at the fixed weight")
+    rcp.add_argument("--weights", type=float, nargs="+", default=PAPER_STEPS, help="lambdas, at the fixed threshold")
     args = parser.parse_args(argv)
     for name in {"sizes", "thresholds", "weights"} & vars(args).keys():
         setattr(args, name, sorted(set(getattr(args, name))))
@@ -161,22 +141,21 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    kind = KINDS[args.kind]
-    values = {name: getattr(args, name) for name in kind.values}
+    measure, draw = KINDS[args.kind]
+    values = {name: getattr(args, name) for name in VALUES if hasattr(args, name)}
     with exit_on_bad_input("mmpersonsearch plot search"):
         args.rcp = RankingWithContextPersons(args.threshold, args.weight)
         paths = parse_runs(args.runs)
         config = read_config(args.config, args.cfg_options)
         if args.kind == "gallery-size":
             set_gallery_sizes(config, args.sizes)
-        metric: PersonSearchMetric = METRICS.build(find_search_metric(config))
-        metric.dataset_meta = build_test_dataset(config).metainfo
+        metric, _ = build_evaluation(config)
         protocol = metric.search_protocol()
         runs, sources = {}, {}
         for name, path in paths.items():  # one at a time: embeddings may fill much of the memory
             found = read_predictions(path, protocol, args.allow_different_protocols)
-            runs[name] = kind.measure(args, metric, found)
+            runs[name] = measure(args, metric, found)
             sources[name] = {"predictions": path, **found.provenance}
-        figure = kind.draw(values, runs)
+        figure = draw(values, runs)
     facts = {"kind": args.kind, "config": args.config, "data": dict(protocol.data), "det_thr": metric.det_thr}
     save_figure(figure, {**facts, **values, "runs": runs, "sources": sources}, args.out)

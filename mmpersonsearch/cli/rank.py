@@ -1,4 +1,4 @@
-"""Draw queries beside their best matches, from the predictions that ``mmpersonsearch test --out`` has written."""
+"""Draw queries beside their best matches, from predictions of ``mmpersonsearch test --out``."""
 
 import argparse
 from pathlib import Path
@@ -9,22 +9,21 @@ from mmpersonsearch.evaluation import BaseRanking, evaluate_search, rank_gallery
 from mmpersonsearch.evaluation.metrics import PersonSearchMetric
 from mmpersonsearch.evaluation.predictions import Predictions, read_predictions
 from mmpersonsearch.evaluation.ranking_list import worst_queries
-from mmpersonsearch.registry import METRICS
 from mmpersonsearch.structures import SearchProtocol
 from mmpersonsearch.utils.errors import InputError
 from mmpersonsearch.visualization import draw_ranking, open_scene, query_titles
 
 from .command_line import add_config, exit_on_bad_input, make_parser, positive
-from .run_config import build_test_dataset, find_search_metric, read_config
+from .run_config import build_evaluation, read_config
 
 SIMILARITY = "similarity"
 
 
 def find_ranking(metric: PersonSearchMetric, name: str) -> BaseRanking | None:
-    """Find one of the metric's rankings by its name; None for plain similarity.
+    """Find a ranking of the metric by its name; None is plain similarity.
 
     Raises:
-        InputError: The metric has no ranking of that name.
+        InputError: The metric has no ranking of this name.
     """
     rankings = {SIMILARITY: None, **{ranking.name: ranking for ranking in metric.rankings if ranking is not None}}
     if name not in rankings:
@@ -35,7 +34,7 @@ def find_ranking(metric: PersonSearchMetric, name: str) -> BaseRanking | None:
 def choose_queries(
     args: argparse.Namespace, protocol: SearchProtocol, found: Predictions, searched: dict
 ) -> tuple[list[int], dict[int, float] | None]:
-    """Return the queries to draw, and all average precisions where the choice rests on them."""
+    """Return the indices of the queries to draw, and all average precisions if the worst are chosen."""
     if args.worst_first:
         result = evaluate_search(protocol, found.detections, found.query_feats, **searched)
         return worst_queries(result, args.num_queries), result.ap_by_query()
@@ -46,16 +45,10 @@ def choose_queries(
 
 
 def draw(args: argparse.Namespace) -> int:
-    """Write the picture.
-
-    Returns:
-        Number of rows.
-    """
+    """Write the picture and return its number of rows."""
     config = read_config(args.config, args.cfg_options)
-    metric = METRICS.build(find_search_metric(config))
-    ranking = find_ranking(metric, args.ranking)
-    dataset = build_test_dataset(config)
-    protocol = dataset.metainfo["search_protocol"]
+    metric, dataset = build_evaluation(config)
+    ranking, protocol = find_ranking(metric, args.ranking), metric.search_protocol()
     found = read_predictions(args.predictions, protocol)
     gallery = protocol.main_gallery if args.gallery_size is None else args.gallery_size
     searched = dict(det_thr=metric.det_thr, ranking=ranking, gallery=gallery)
@@ -77,19 +70,19 @@ def draw(args: argparse.Namespace) -> int:
 
 def main(argv: list[str] | None = None) -> None:
     parser = make_parser("rank", __doc__)
-    add_config(parser, "the config that was tested")
-    parser.add_argument("predictions", help="what mmpersonsearch test --out has written")
+    add_config(parser, "config that was tested")
+    parser.add_argument("predictions", help="file that mmpersonsearch test --out has written")
     parser.add_argument("--out", default="ranking.png", help="picture to write (ranking.png)")
-    parser.add_argument("--scenes", action="store_true", help="whole scenes instead of crops")
-    parser.add_argument("--num-queries", type=positive, default=8, help="rows, evenly spread over the queries (8)")
+    parser.add_argument("--scenes", action="store_true", help="draw whole scenes, not crops")
+    parser.add_argument("--num-queries", type=positive, default=8, help="number of queries, evenly spaced over all (8)")
     which = parser.add_mutually_exclusive_group()
-    which.add_argument("--queries", type=int, nargs="+", metavar="INDEX", help="just these, counted from 0")
+    which.add_argument("--queries", type=int, nargs="+", metavar="INDEX", help="draw these queries, counted from 0")
     which.add_argument(
-        "--worst-first", action="store_true", help="the queries with the lowest average precision, lowest first"
+        "--worst-first", action="store_true", help="draw the queries of lowest average precision, lowest first"
     )
-    parser.add_argument("--topk", type=positive, default=5, help="matches of a query (5)")
+    parser.add_argument("--topk", type=positive, default=5, help="matches per query (5)")
     parser.add_argument("--ranking", default=SIMILARITY, help="name of one of test_evaluator.rankings, such as rcp")
-    parser.add_argument("--gallery-size", type=int, help="of a protocol with several; the first where left out")
+    parser.add_argument("--gallery-size", type=int, help="one of the protocol's gallery sizes; default: the first")
     args = parser.parse_args(argv)
     with exit_on_bad_input("mmpersonsearch rank"):
         number = draw(args)

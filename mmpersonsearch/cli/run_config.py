@@ -1,4 +1,4 @@
-"""What the command-line tools do to a config before they run it."""
+"""Configs of the commands: reading, changes by command-line arguments, and what is built from them."""
 
 import os
 import os.path as osp
@@ -9,29 +9,24 @@ from mmengine.config import Config, ConfigDict
 from mmengine.dataset import BaseDataset
 from mmengine.runner import find_latest_checkpoint
 
-from mmpersonsearch.registry import DATASETS
+from mmpersonsearch.evaluation.metrics import PersonSearchMetric
+from mmpersonsearch.registry import DATASETS, METRICS
 from mmpersonsearch.utils.config_files import find_config
 from mmpersonsearch.utils.errors import InputError
 
 
 def read_config(path: str, options: dict[str, Any] | None = None, work_dir: str | None = None) -> Config:
-    """Read a config file, merge options from the command line over it and settle the work dir.
+    """Read a config file, merge the options over it and set its work dir.
 
-    What the config imports (``custom_imports``), as ``projects.tattoo_search.tattoo_search``, is looked for in the
-    current folder too.
+    Modules that the config imports (``custom_imports``) may also be in the current folder.
 
     Args:
-        path: The config file, or the name of one of the package's: see :func:`find_config`.
+        path: The config's file or name; see :func:`find_config`, also for the errors.
         options: ``--cfg-options``: dotted keys and their values.
-        work_dir: ``--work-dir``. Without one, the config's own ``work_dir`` holds, else
-            ``work_dirs/<the config file's stem>``.
-
-    Raises:
-        FileNotFoundError: There is no such config.
-        InputError: Several configs have the name.
+        work_dir: ``--work-dir``; by default the config's own, else ``work_dirs/<the config file's stem>``.
     """
     path = find_config(path)
-    if os.getcwd() not in sys.path:  # of a script, Python adds only the script's own folder
+    if os.getcwd() not in sys.path:  # Python adds only the folder of a script
         sys.path.append(os.getcwd())
     config = Config.fromfile(path)
     config.merge_from_dict(options or {})
@@ -40,27 +35,29 @@ def read_config(path: str, options: dict[str, Any] | None = None, work_dir: str 
     return config
 
 
-def build_test_dataset(config: Config) -> BaseDataset:
-    """The test split of a config without its pipeline: annotations, queries and where the images are.
+def build_evaluation(config: Config) -> tuple[PersonSearchMetric, BaseDataset]:
+    """Build the person search metric of a config and the test split that it evaluates, without a pipeline.
 
     Raises:
         FileNotFoundError: A file of the data set is missing.
-        InputError: The content of a file is wrong, or the config's test split is not one for person search.
+        InputError: The config has no such metric, a file is malformed, or the test split has no queries.
     """
+    metric = METRICS.build(find_search_metric(config))
     dataset = DATASETS.build({**config.test_dataloader.dataset, "pipeline": []})
-    if "search_protocol" not in dataset.metainfo:
+    metric.dataset_meta = dataset.metainfo
+    if "search_protocol" not in metric.dataset_meta:
         raise InputError(
             f"{config.filename}: test_dataloader.dataset is a {type(dataset).__name__} without queries, "
             "expected the test split of a person search data set"
         )
-    return dataset
+    return metric, dataset
 
 
 def find_search_metric(config: Config) -> ConfigDict:
-    """The person search metric of a config's test: what is changed here is changed in the config.
+    """Return the person search metric in ``test_evaluator``; to change it changes the config.
 
     Raises:
-        InputError: ``test_evaluator``, one metric or a list of them, has none.
+        InputError: There is none.
     """
     evaluators = config.get("test_evaluator") or []
     for evaluator in [evaluators] if isinstance(evaluators, dict) else evaluators:
@@ -70,13 +67,12 @@ def find_search_metric(config: Config) -> ConfigDict:
 
 
 def resume_from(config: Config, resume: str | None) -> None:
-    """Set up resuming: from the latest checkpoint of the work dir, or from a given one.
+    """Set a config to resume.
 
     Args:
         config: Changed in place.
-        resume: ``None``: the config's own ``resume`` holds. ``auto``: resume from the work dir's latest checkpoint,
-            or where there is none, start as without ``--resume``, from ``load_from`` if the config has one. Else a
-            checkpoint.
+        resume: A checkpoint; or ``auto``: the latest one in the work dir if there is one, else the training starts,
+            from the config's ``load_from`` if it has one; or None: the config stays as it is.
     """
     if resume is None:
         return
@@ -90,10 +86,10 @@ def resume_from(config: Config, resume: str | None) -> None:
 
 
 def use_mixed_precision(config: Config, has_accelerator: bool) -> None:
-    """Put the optimizer behind automatic mixed precision (``--amp``): MMEngine's, or on a CPU ours.
+    """Set a config to automatic mixed precision (``--amp``): MMEngine's, or ours on a CPU.
 
     Raises:
-        InputError: The config's optimizer wrapper is one of its own kind.
+        InputError: The config has another optimizer wrapper.
     """
     wrapper = "AmpOptimWrapper" if has_accelerator else "CPUAmpOptimWrapper"
     kind = config.optim_wrapper.get("type", "OptimWrapper")
@@ -105,14 +101,14 @@ def use_mixed_precision(config: Config, has_accelerator: bool) -> None:
 
 
 def scale_learning_rate(config: Config) -> None:
-    """Let the runner scale the learning rate to the batch of all GPUs (``--auto-scale-lr``).
+    """Set a config to scale its learning rate to the batch size of all GPUs (``--auto-scale-lr``).
 
     Raises:
-        InputError: The config does not say for which batch its learning rate is meant.
+        InputError: The config lacks the batch size of its learning rate.
     """
     if "base_batch_size" not in config.get("auto_scale_lr", {}):
         raise InputError(
-            f"--auto-scale-lr: {config.filename} has no auto_scale_lr.base_batch_size, expected the number of "
-            "images that its learning rate is meant for, such as auto_scale_lr=dict(base_batch_size=4)"
+            f"--auto-scale-lr: {config.filename} has no auto_scale_lr.base_batch_size, expected the batch "
+            "size of its learning rate, such as auto_scale_lr=dict(base_batch_size=4)"
         )
     config.auto_scale_lr.enable = True

@@ -1,6 +1,5 @@
-"""Evaluate a checkpoint: metrics of detection and search, printed and written to result.json in the work dir."""
+"""Evaluate a checkpoint: print the metrics of detection and search, and write them to result.json in the work dir."""
 
-import argparse
 import os
 from typing import Any
 
@@ -21,35 +20,24 @@ from .command_line import add_config, add_launcher, exit_on_bad_input, make_pars
 from .run_config import read_config
 
 
-def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = make_parser("test", __doc__)
-    add_config(parser)
-    parser.add_argument("checkpoint", help="file or URL")
-    parser.add_argument("--out", metavar="PREDICTIONS.pkl", help="write all detections and embeddings to this file")
-    parser.add_argument("--show-dir", help="draw test images with detections, and the worst queries' matches")
-    add_launcher(parser)
-    return parser.parse_args(argv)
-
-
 def draw_detections(config: Config, folder: str) -> None:
-    """Switch on MMDetection's drawing hook; an absolute folder is not put below the work dir's time stamp."""
+    """Have MMDetection's visualization hook draw.
+
+    Raises:
+        InputError: The config has no such hook.
+    """
     hook = config.default_hooks.get("visualization")
     if hook is None:
-        raise InputError(f"--show-dir: {config.filename} has no default_hooks.visualization that could draw")
+        raise InputError(f"--show-dir: {config.filename} has no default_hooks.visualization")
     hook.draw = True
-    hook.test_out_dir = os.path.abspath(folder)
-
-
-def text_of_experiment(config: Config) -> str:
-    """The config's text without the folder of its results, for a digest that is the same wherever a test runs."""
-    return Config({key: value for key, value in config.items() if key != "work_dir"}).pretty_text
+    hook.test_out_dir = os.path.abspath(folder)  # a relative one would be put below the work dir's time stamp
 
 
 def add_metrics(runner: Runner, out: str | None, show_dir: str | None, records: dict[str, Any]) -> None:
-    """Have the test write predictions and draw rankings, where asked for.
+    """Add the metrics that write predictions (``--out``) and draw rankings (``--show-dir``).
 
     Raises:
-        InputError: ``--out`` without a metric for person search.
+        InputError: ``--out`` without a person search metric.
     """
     metrics = runner.test_evaluator.metrics
     search = find_search(runner)
@@ -60,29 +48,36 @@ def add_metrics(runner: Runner, out: str | None, show_dir: str | None, records: 
     if show_dir and search is not None:
         img_path = runner.test_dataloader.dataset.img_path
         metrics.append(RankingPictures(show_dir, img_path, search.rankings[0], search.det_thr))
-    for metric in metrics:  # MMEngine has given it to the config's metrics only
+    for metric in metrics:  # MMEngine sets it in the metrics of the config only
         metric.dataset_meta = runner.test_evaluator.dataset_meta
 
 
 def find_search(runner: Runner) -> PersonSearchMetric | None:
-    """The first metric for person search of a test."""
+    """Return the first person search metric of a test."""
     return next((m for m in runner.test_evaluator.metrics if isinstance(m, PersonSearchMetric)), None)
 
 
 def main(argv: list[str] | None = None) -> None:
-    args = parse_args(argv)
+    parser = make_parser("test", __doc__)
+    add_config(parser)
+    parser.add_argument("checkpoint", help="file or URL")
+    parser.add_argument("--out", metavar="PREDICTIONS.pkl", help="write all detections and embeddings to this file")
+    parser.add_argument("--show-dir", help="draw test images with detections, and the matches of the worst queries")
+    add_launcher(parser)
+    args = parser.parse_args(argv)
     os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
     use_safe_checkpoint_loader()
     with exit_on_bad_input("mmpersonsearch test"):
         config = read_config(args.config, args.cfg_options, args.work_dir)
-        config_text = text_of_experiment(config)
+        # Without the folder of the results, so that its digest does not depend on where the test runs.
+        config_text = Config({key: value for key, value in config.items() if key != "work_dir"}).pretty_text
         checkpoint = load_checkpoint_file(args.checkpoint)
         if args.show_dir:
             draw_detections(config, args.show_dir)
         config.update(launcher=args.launcher, load_from=os.path.expanduser(args.checkpoint), resume=False)
         join_processes(config)
         runner = Runner.from_cfg(config)
-        # MMEngine loads it again, and would only log what does not fit.
+        # MMEngine loads it again, but only logs mismatches.
         load_strictly(runner.model, checkpoint, args.checkpoint, allow_unexpected=True)
         model = describe_model(config_text, args.config, config.load_from)
         records = {"model": model, "versions": describe_versions()}

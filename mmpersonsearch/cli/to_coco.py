@@ -1,7 +1,7 @@
-"""Write a split of PRW or CUHK-SYSU in COCO's form, as CocoPersonSearchDataset reads it.
+"""Convert a split of PRW or CUHK-SYSU to COCO format, as CocoPersonSearchDataset reads it.
 
-Writes ``<out>/<split>.json`` and, of the test split, ``<out>/<split>_queries.json``. Boxes are those that the data
-set's own reader gives, identities the data set's own numbers, -1 for unlabelled persons.
+Writes ``<out>/<split>.json`` and, for the test split, ``<out>/<split>_queries.json``. Identities keep the numbers of
+the data set; unlabelled persons have -1.
 
     mmpersonsearch to-coco --dataset PRW --data-root data/PRW --split test --out data/PRW_coco
 """
@@ -13,8 +13,8 @@ from mmpersonsearch.datasets.coco import convert_to_coco
 from .command_line import exit_on_bad_input, make_parser
 from .scene_datasets import add_dataset_arguments, dataset_of
 
-LOSS = """CUHK-SYSU loses its protocol: there each query has a gallery list of its own, here, as in PRW, every query's
-gallery is all test images but its own. Metrics of the two are not comparable."""
+LOSS = """CUHK-SYSU loses its protocol, in which each query has its own gallery list. In COCO format, as in PRW, the
+gallery of a query is all test images but its own. Metrics of the two are not comparable."""
 
 
 def main(argv: list[str] | None = None) -> None:

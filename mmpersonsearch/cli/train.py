@@ -1,6 +1,5 @@
 """Train a model from a config file."""
 
-import argparse
 import os
 
 from mmengine.device import get_device
@@ -14,23 +13,19 @@ from .command_line import add_config, add_launcher, exit_on_bad_input, make_pars
 from .run_config import read_config, resume_from, scale_learning_rate, use_mixed_precision
 
 
-def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+def main(argv: list[str] | None = None) -> None:
     parser = make_parser("train", __doc__)
     add_config(parser)
     parser.add_argument(
         "--resume",
         nargs="?",
         const="auto",
-        help="resume from this checkpoint, or without a value from the latest one in the work dir",
+        help="resume from this checkpoint, or from the latest one in the work dir if none is given",
     )
-    parser.add_argument("--amp", action="store_true", help="train with automatic mixed precision (on a CPU: bfloat16)")
-    parser.add_argument("--auto-scale-lr", action="store_true", help="scale the learning rate to the batch of all GPUs")
+    parser.add_argument("--amp", action="store_true", help="train with automatic mixed precision (bfloat16 on a CPU)")
+    parser.add_argument("--auto-scale-lr", action="store_true", help="scale the learning rate to the total batch size")
     add_launcher(parser)
-    return parser.parse_args(argv)
-
-
-def main(argv: list[str] | None = None) -> None:
-    args = parse_args(argv)
+    args = parser.parse_args(argv)
     os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
     use_safe_checkpoint_loader()
     with exit_on_bad_input("mmpersonsearch train"):

@@ -188,7 +188,7 @@ def test_summary_tells_what_was_taken_left_and_set(convert, capsys):
     number = sum(key.startswith("base.") for key in source) - 2
     assert ["base.*", "backbone.*", str(number)] in rows and ["bottleneck.*", "head.*", "4"] in rows
     assert all(
-        any(row[0] == key and row[1].startswith("left: ImageNet") for row in rows) for key in source if ".fc." in key
+        any(row[0] == key and row[1].startswith("skipped: ImageNet") for row in rows) for key in source if ".fc." in key
     )
     # Batch norms: stem, BNNeck, two in each of four blocks, one shortcut.
     assert ["", "*.num_batches_tracked, set to 0", str(1 + 1 + 8 + 1)] in rows

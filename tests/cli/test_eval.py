@@ -10,7 +10,7 @@ from tiny_models import build_model
 
 from mmpersonsearch.cli import eval as tool
 from mmpersonsearch.cli import test
-from mmpersonsearch.cli.run_config import build_test_dataset, read_config
+from mmpersonsearch.cli.run_config import build_evaluation, read_config
 from mmpersonsearch.evaluation.predictions import write_predictions
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -20,7 +20,7 @@ CUHK = str(ROOT / "configs/tdn/tdn_r50ibn_cuhk_baseline.py")
 
 def predict_truth(config, path, options=None, **provenance):
     """Writes predictions that are the truth, with an embedding for each identity."""
-    protocol = build_test_dataset(read_config(config, options)).metainfo["search_protocol"]
+    protocol = build_evaluation(read_config(config, options))[1].metainfo["search_protocol"]
     rng = np.random.default_rng(0)
     directions = np.linalg.qr(rng.normal(size=(64, 64)))[0].astype(np.float32)
     images = {}

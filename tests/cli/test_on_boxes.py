@@ -96,7 +96,7 @@ def test_boxes_of_predictions_with_their_scores(run, tmp_path):
     result = run("--predictions", str(tmp_path / "p.pkl"))
     assert result["boxes"] == str(tmp_path / "p.pkl")
     assert 0 < result["detection/recall"] < 1
-    protocol = tool.build_test_dataset(read_config(str(tmp_path / "config.py"))).metainfo["search_protocol"]
+    protocol = tool.build_evaluation(read_config(str(tmp_path / "config.py")))[1].metainfo["search_protocol"]
     given = tool.given_boxes(protocol, str(tmp_path / "p.pkl"))
     assert isinstance(given[FRAMES[0]], InstanceData) and given[FRAMES[2]].scores.tolist() == pytest.approx([0.2])
 

@@ -54,7 +54,7 @@ def tool(monkeypatch, tmp_path, prw_root):
 
 def collect(tool, identities, **thresholds):
     config = tool.read_config("prw.py")
-    protocol = tool.build_test_dataset(config).metainfo["search_protocol"]
+    protocol = tool.build_evaluation(config)[1].metainfo["search_protocol"]
     found = tool.read_predictions("oim.pkl", protocol)
     feats, person_ids = tool.collect_embeddings(protocol, found, identities, **thresholds)
     return sorted(zip(person_ids.tolist(), feats.round(decimals=4).tolist()))

@@ -8,7 +8,7 @@ from dataset_writers import write_cuhk, write_prw
 from PIL import Image
 
 from mmpersonsearch.cli import plot_search
-from mmpersonsearch.cli.run_config import build_test_dataset, read_config
+from mmpersonsearch.cli.run_config import build_evaluation, read_config
 from mmpersonsearch.evaluation import (
     RankingWithContextPersons,
     detection_curve,
@@ -97,7 +97,7 @@ def cuhk(tmp_path_factory):
         galleries=galleries,
     )
     config = write_config(tmp_path / "cuhk.py", type="CUHKSYSUDataset", root=root, more="gallery_sizes=(100,)")
-    dataset = build_test_dataset(read_config(str(config)))
+    dataset = build_evaluation(read_config(str(config)))[1]
     predict(dataset, scenes, tmp_path / "good.pkl", seed=1, noise=0.25)
     predict(dataset, scenes, tmp_path / "bad.pkl", seed=2, noise=0.5)
     return tmp_path
@@ -115,7 +115,7 @@ def draw(folder, kind, *options, config="cuhk.py", runs=("Good=good.pkl", "Bad=b
 @functools.cache
 def case(folder, run, config="cuhk.py", sizes=None):
     options = {"test_dataloader.dataset.gallery_sizes": sizes} if sizes else None
-    protocol = build_test_dataset(read_config(str(folder / config), options)).metainfo["search_protocol"]
+    protocol = build_evaluation(read_config(str(folder / config), options))[1].metainfo["search_protocol"]
     found = read_predictions(folder / run, protocol)
     return protocol, found.detections, found.query_feats
 
@@ -208,7 +208,7 @@ def test_sets_with_one_gallery_serve_too(tmp_path, numbers_alone):
         ],
     )
     config = write_config(tmp_path / "prw.py", type="PRWDataset", root=root, more="")
-    predict(build_test_dataset(read_config(str(config))), scenes, tmp_path / "one.pkl", seed=1, noise=0.3)
+    predict(build_evaluation(read_config(str(config)))[1], scenes, tmp_path / "one.pkl", seed=1, noise=0.3)
     numbers = draw(tmp_path, "rcp", config="prw.py", runs=["One=one.pkl"])
     assert numbers["thresholds"] == numbers["weights"] == pytest.approx([i / 10 for i in range(1, 10)])
     found = numbers["runs"]["One"]
