@@ -1,4 +1,4 @@
-"""What a user calls from Python."""
+"""Python interface."""
 
 from .model import build_model
 

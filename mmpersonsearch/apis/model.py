@@ -1,4 +1,4 @@
-"""Models for testing, by their configs."""
+"""Models built for testing."""
 
 from copy import deepcopy
 from pathlib import Path
@@ -13,7 +13,7 @@ from mmpersonsearch.registry import MODELS
 from mmpersonsearch.utils.checkpoint import load_checkpoint_file, load_strictly
 from mmpersonsearch.utils.config_files import find_config
 
-# What DistilledPersonSearchDetector has for training only.
+# Arguments of DistilledPersonSearchDetector that only training needs.
 DISTILLATION = ("teacher", "mu", "loss_hint", "loss_soft", "loss_bounded")
 
 
@@ -23,7 +23,7 @@ def build_model(
     device: str | torch.device = "cpu",
     cfg_options: dict[str, Any] | None = None,
 ) -> nn.Module:
-    """Build a config's model in eval mode, without what only its training has, such as teachers.
+    """Build the model of a config in eval mode, without the parts that only training needs, such as teachers.
 
     ::
 
@@ -31,9 +31,8 @@ def build_model(
 
     Args:
         config: A config, its file, or the name of one of the package's, as ``mmpersonsearch configs`` lists them.
-        checkpoint: File or URL; it must fill the whole model. None: the weights are those of the model's
-            constructor.
-        device: Where the model goes.
+        checkpoint: File or URL, which must fill the whole model; None keeps the initial weights.
+        device: Device of the model.
         cfg_options: Dotted keys of the config and their values.
 
     Raises:
@@ -45,7 +44,7 @@ def build_model(
     init_default_scope(config.get("default_scope", "mmpersonsearch"))
     model = MODELS.build(_without_training(config.model)).eval()
     if checkpoint is not None:
-        # What only training has, such as a head for distillation, is in the checkpoint and not in the model.
+        # The checkpoint also has parts that only training needs.
         load_strictly(model, load_checkpoint_file(checkpoint), checkpoint, allow_unexpected=True)
     return model.to(device)
 

@@ -1,1 +1,1 @@
-"""Small helpers that more than one part of the package needs."""
+"""Helpers that several parts of the package share."""

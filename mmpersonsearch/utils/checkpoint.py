@@ -1,4 +1,4 @@
-"""Checkpoints: a reader that runs no code of theirs, and a strict loader."""
+"""Reading, strict loading and writing of checkpoints."""
 
 import io
 import os.path as osp
@@ -28,21 +28,18 @@ _NUMPY_CORES = ("numpy._core.multiarray", "numpy.core.multiarray")  # the names 
 
 
 def load_checkpoint_file(path: str, map_location: str | torch.device | Callable = "cpu") -> dict[str, Any]:
-    """Read a checkpoint that holds nothing but tensors, plain data and MMEngine's log buffers.
-
-    MMEngine's own loader unpickles anything where the safe way fails. This one refuses, so that a model from somebody
-    else cannot run code.
+    """Read a checkpoint of tensors, plain data and MMEngine's log buffers, without running code that it may contain.
 
     Args:
-        path: File or URL (http, https). A download is kept in ``torch.hub``'s folder and made by one process a machine.
-        map_location: As in :func:`torch.load`.
+        path: File or URL (http, https). One process per machine downloads it to the folder of ``torch.hub``.
+        map_location: Argument of :func:`torch.load`.
 
     Returns:
-        The checkpoint as it was saved: MMEngine's keys (``state_dict``, ``meta``, ...) or bare weights.
+        The checkpoint: MMEngine's keys (``state_dict``, ``meta``, ...) or bare weights.
 
     Raises:
         FileNotFoundError: There is no such file.
-        InputError: The file is no checkpoint, or it holds objects that only unpickling would restore.
+        InputError: The file is no checkpoint, or it contains objects of other types.
     """
     path = str(path)
     with _allowed_globals(_training_globals()):
@@ -52,9 +49,10 @@ def load_checkpoint_file(path: str, map_location: str | torch.device | Callable 
             else:
                 checkpoint = torch.load(find_checkpoint(path), map_location=map_location, weights_only=True)
         except pickle.UnpicklingError as error:
+            reason = str(error.__context__ or error).partition(" Please use")[0].strip()  # advice to skip the check
             raise InputError(
-                f"{path} is not loaded: it is no PyTorch checkpoint, or it holds more than tensors and plain "
-                f"data, and reading that would run code of its writer's: {_reason(error)}"
+                f"{path} is not loaded: it is no PyTorch checkpoint, or it contains more than tensors and plain "
+                f"data, which could run code: {reason}"
             ) from None
         except (RuntimeError, EOFError) as error:
             raise InputError(f"{path} is no readable PyTorch checkpoint: {error}") from error
@@ -64,10 +62,10 @@ def load_checkpoint_file(path: str, map_location: str | torch.device | Callable 
 
 
 def find_checkpoint(path: str) -> str:
-    """Return a local path with ``~`` expanded, a URL unchanged.
+    """Expand ``~`` in a local path; a URL stays as it is.
 
     Raises:
-        FileNotFoundError: It is a local path and no file is there.
+        FileNotFoundError: There is no such local file.
     """
     path = str(path)
     if path.startswith(_ADDRESSES):
@@ -85,18 +83,14 @@ def load_strictly(
     allow_unexpected: bool = False,
     may_lack: str = COUNTERS,
 ) -> None:
-    """Load a checkpoint that fills a whole model, or nothing.
-
-    MMEngine's loader leaves what does not fit as it is and only logs it, so that a model would be evaluated with random
-    weights.
+    """Load a checkpoint into a model if it fills all of it. MMEngine's loader only logs mismatches.
 
     Args:
-        model: May be wrapped for several processes.
-        checkpoint: From :func:`load_checkpoint_file`, or bare weights.
-        path: Where it came from, for the message.
-        allow_unexpected: Whether weights that the model does not have are skipped.
-        may_lack: Regular expression, searched in the keys that may be missing; old checkpoints come without batch
-            norms' counters of batches.
+        model: The model, or its wrapper for distributed training.
+        checkpoint: Checkpoint with a ``state_dict``, or bare weights.
+        path: Path of the checkpoint, for the message.
+        allow_unexpected: Whether to skip weights that the model does not have.
+        may_lack: Regular expression that finds keys that may be missing, by default ``num_batches_tracked``.
 
     Raises:
         InputError: Weights are missing, of another shape or unexpected; the message names them.
@@ -118,48 +112,40 @@ def load_strictly(
 
 
 def save_checkpoint(checkpoint: Mapping[str, Any], path: str | Path) -> None:
-    """Write a checkpoint so that it is there as a whole or not at all."""
+    """Write a checkpoint atomically."""
     content = io.BytesIO()
     torch.save(checkpoint, content)
     write_whole(path, content.getvalue())
 
 
 def find_weights(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a checkpoint's weights, without the prefix of a model that was wrapped for several processes."""
+    """Return the weights of a checkpoint, without the prefix ``module.`` of distributed training."""
     return {key.removeprefix("module."): value for key, value in checkpoint.get("state_dict", checkpoint).items()}
 
 
 def use_safe_checkpoint_loader() -> None:
-    """Make MMEngine read local files and URLs by :func:`load_checkpoint_file` in this process.
-
-    So ``load_from``, ``resume`` and ``init_cfg=dict(type='Pretrained')`` get the same treatment.
-    """
+    """Make MMEngine (``load_from``, ``resume``, ``Pretrained``) read checkpoints by :func:`load_checkpoint_file`."""
     CheckpointLoader.register_scheme(("", *_ADDRESSES), load_from_plain_data, force=True)
 
 
 def load_from_plain_data(filename: str, map_location: Any = None) -> dict[str, Any]:
-    """:func:`load_checkpoint_file` with the signature and the name that MMEngine's registry asks for."""
+    """Call :func:`load_checkpoint_file`, by the signature and prefix of a name that MMEngine expects."""
     return load_checkpoint_file(filename, map_location=map_location)
 
 
 def _download(url: str, map_location: Any) -> Any:
-    """Fetch in the first process of each machine, then read in all."""
+    """Download in the first process of each machine, then read in all."""
     load = partial(torch.hub.load_state_dict_from_url, url, map_location=map_location, weights_only=True)
     checkpoint = load() if get_local_rank() == 0 else None
     barrier()
     return load() if checkpoint is None else checkpoint
 
 
-def _reason(error: pickle.UnpicklingError) -> str:
-    """PyTorch's reason without its advice to switch the check off."""
-    return str(error.__context__ or error).partition(" Please use")[0].strip()
-
-
 def _training_globals() -> list[Any]:
-    """What a checkpoint written by MMEngine's ``Runner`` holds beside tensors and plain data.
+    """List the types in checkpoints of MMEngine's ``Runner``: NumPy numbers and arrays, and ``HistoryBuffer``.
 
-    These are NumPy scalars and arrays of numbers and ``HistoryBuffer``, which pickles four of its methods by
-    ``getattr``. The real ``getattr`` would let a file reach any function, hence a stand-in for those four.
+    ``HistoryBuffer`` pickles four of its methods by ``getattr``, which would reach any function; a replacement of
+    ``getattr`` gives only these four.
     """
     numbers = {type(np.dtype(code)) for code in "?bBhHiIlLqQefd"}
     core = getattr(np, "_core", None) or np.core
@@ -175,19 +161,19 @@ def _get_statistic(owner: Any, name: str) -> Callable:
 
 
 def _as_global(name: str, function: Callable) -> Callable:
-    """Return ``function`` under the name by which a pickle asks for it (PyTorch goes by these attributes)."""
+    """Give a function the attributes by which PyTorch finds it when a pickle refers to ``name``."""
 
-    def stand_in(*args: Any) -> Any:
+    def renamed(*args: Any) -> Any:
         return function(*args)
 
-    stand_in.__module__, _, stand_in.__name__ = name.rpartition(".")
-    stand_in.__qualname__ = stand_in.__name__
-    return stand_in
+    renamed.__module__, _, renamed.__name__ = name.rpartition(".")
+    renamed.__qualname__ = renamed.__name__
+    return renamed
 
 
 @contextmanager
 def _allowed_globals(allowed: list[Any]) -> Iterator[None]:
-    """``torch.serialization.safe_globals``, which PyTorch 2.4 has not got yet."""
+    """Do what ``torch.serialization.safe_globals`` does, which PyTorch 2.4 lacks."""
     before = torch.serialization.get_safe_globals()
     torch.serialization.add_safe_globals(allowed)
     try:

@@ -1,4 +1,4 @@
-"""The configs that come with the package: by name on the command line, as ``mmpersonsearch::`` in other configs."""
+"""The package's configs, by name on the command line and by ``mmpersonsearch::`` in other configs."""
 
 from __future__ import annotations
 
@@ -19,12 +19,17 @@ MMENGINE_TABLE = "mmengine.config.utils"
 
 
 def list_configs() -> list[Path]:
-    """Return the paths of the package's configs, without the parts in ``_base_``; in order.
+    """Return the sorted paths of the package's configs, those of the papers and of the synthetic benchmark.
 
     Raises:
         FileNotFoundError: The package was installed without its configs.
     """
-    paths = (path for folder in _config_folders() for path in folder.glob("*/*.py"))
+    paths = []
+    for name in ("configs", "projects/synthetic_benchmark/configs"):
+        folder = (PACKAGE / ".mim" / name).resolve()  # in a checkout, .mim has links
+        if not folder.is_dir():
+            raise FileNotFoundError(f"{folder} is no folder: mmpersonsearch was installed without its configs")
+        paths += folder.glob("*/*.py")
     return sorted(path for path in paths if path.parent.name != "_base_")
 
 
@@ -32,14 +37,14 @@ def find_config(path_or_name: str) -> str:
     """Find a config file.
 
     Args:
-        path_or_name: A path, or the name of one of the package's configs: its stem, such as ``tdn_r50ibn_prw``. The
-            name may end in ``.py`` and begin with its folders, ``tdn/tdn_r50ibn_prw.py``. A file that exists wins.
+        path_or_name: A path, or the name of one of the package's configs, such as ``tdn_r50ibn_prw`` or
+            ``tdn/tdn_r50ibn_prw.py``. An existing file takes precedence.
 
     Returns:
         The path.
 
     Raises:
-        FileNotFoundError: There is neither such a file nor such a name; the message has the most similar names.
+        FileNotFoundError: There is neither such a file nor such a name; the message lists similar names.
         InputError: Several configs have the name.
     """
     path = osp.expanduser(path_or_name)
@@ -56,15 +61,15 @@ def find_config(path_or_name: str) -> str:
     similar = difflib.get_close_matches(osp.basename(name), stems, n=3) or ["none; mmpersonsearch configs lists all"]
     raise FileNotFoundError(
         f"config file {path_or_name} does not exist (looked for {osp.abspath(path)}), and no config of the package "
-        f"has this name; similar ones: {', '.join(similar)}"
+        f"has this name; similar names: {', '.join(similar)}"
     )
 
 
 def register_with_mmengine() -> None:
     """Have MMEngine read ``_base_ = "mmpersonsearch::tdn/tdn_r50ibn_prw.py"`` from the installed package.
 
-    MMEngine looks package names up in a table. The entry is made when MMEngine's module is imported, so that this
-    package does not import MMEngine, and PyTorch with it, just for that.
+    This adds the package to MMEngine's table of packages, when MMEngine is imported, to keep ``import mmpersonsearch``
+    free of MMEngine and PyTorch.
     """
     if MMENGINE_TABLE in sys.modules:
         _add_entry(sys.modules[MMENGINE_TABLE])
@@ -73,12 +78,11 @@ def register_with_mmengine() -> None:
 
 
 class _TableFinder(MetaPathFinder):
-    """Makes the entry behind the import of MMEngine's table, then steps aside."""
+    """Finder that adds the entry after the import of MMEngine's table, and removes itself."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """See :meth:`importlib.abc.MetaPathFinder.find_spec`; any other module is left to the other finders."""
         if fullname != MMENGINE_TABLE:
             return None
         sys.meta_path.remove(self)
@@ -95,12 +99,3 @@ class _TableFinder(MetaPathFinder):
 
 def _add_entry(table: ModuleType) -> None:
     table.MODULE2PACKAGE.setdefault(PACKAGE.name, PACKAGE.name)
-
-
-def _config_folders() -> list[Path]:
-    """The papers' configs and those of the synthetic benchmark, in a checkout by links to them."""
-    folders = [(PACKAGE / ".mim" / name).resolve() for name in ("configs", "projects/synthetic_benchmark/configs")]
-    for folder in folders:
-        if not folder.is_dir():
-            raise FileNotFoundError(f"{folder} is no folder: mmpersonsearch was installed without its configs")
-    return folders

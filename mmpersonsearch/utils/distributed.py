@@ -1,4 +1,4 @@
-"""Gathering samples of all ranks, so that memories and losses are exact under distribution."""
+"""Gathering of samples from all ranks, for exact memories and losses in distributed training."""
 
 import torch
 import torch.nn.functional as F
@@ -8,15 +8,13 @@ from torch import Tensor
 
 @torch.no_grad()
 def gather_samples(samples: Tensor) -> Tensor:
-    """Concatenate the samples of all ranks, rank 0 first.
-
-    Ranks may hold different numbers of samples, none included; each rank has to call this.
+    """Concatenate the samples of all ranks, rank 0 first. Each rank must call this.
 
     Args:
-        samples: (N, ...) of this rank.
+        samples: (N, ...) of this rank; N may be 0 and differ between ranks.
 
     Returns:
-        (sum of all ranks' N, ...) without a graph; the same on every rank.
+        (sum of all N, ...) without a graph, the same on every rank.
     """
     return _gather(samples.detach(), _gather_counts(samples))
 
@@ -36,18 +34,17 @@ def _gather(samples: Tensor, counts: list[int]) -> Tensor:
 
 
 def gather_batch(feats: Tensor, person_ids: Tensor) -> tuple[Tensor, Tensor]:
-    """Join the batches of all ranks to the one that a single process would have, for losses on pairs of samples.
+    """Join the batches of all ranks, for losses on pairs of samples. Each rank must call this.
 
-    Each rank then computes the same loss, of the joint batch. Only this rank's features have a graph, and their
-    gradients are multiplied by the number of ranks, so that DDP's mean over the ranks is the joint batch's gradient.
-    Each rank has to call this, but need not hold samples.
+    Each rank then computes the same loss of the joint batch. Only the features of this rank have a graph. Their
+    gradients are multiplied by the number of ranks, so that DDP's mean is the gradient of the joint batch.
 
     Args:
-        feats: (N, D) of this rank.
+        feats: (N, D) of this rank; N may be 0.
         person_ids: (N,) int64 of this rank.
 
     Returns:
-        (sum of all ranks' N, D) features, rank 0's first, and their identities.
+        (sum of all N, D) features, rank 0 first, and their identities.
     """
     counts = _gather_counts(feats)
     start, end = sum(counts[: get_rank()]), sum(counts[: get_rank() + 1])
@@ -58,16 +55,15 @@ def gather_batch(feats: Tensor, person_ids: Tensor) -> tuple[Tensor, Tensor]:
 
 @torch.no_grad()
 def mean_over_ranks(number: Tensor) -> Tensor:
-    """Compute the mean number of samples a rank, by which each rank divides the sum of its losses.
+    """Compute the mean number of samples per rank. Each rank must call this.
 
-    The mean of these quotients over the ranks, which is what DDP's gradients are of, is the mean over the samples of
-    all. Each rank has to call this.
+    If each rank divides the sum of its losses by it, DDP's mean over the ranks is the mean over all samples.
 
     Args:
         number: () int64, samples of this rank; may be 0.
 
     Returns:
-        Scalar, more than 0 also where no rank has a sample.
+        Scalar, > 0 even if no rank has a sample.
     """
     number = number.clone()
     all_reduce(number)
@@ -75,16 +71,13 @@ def mean_over_ranks(number: Tensor) -> Tensor:
 
 
 def share_of_samples(number: int, device: torch.device) -> Tensor:
-    """Compute this rank's number of samples over the mean of all ranks.
-
-    A mean over this rank's samples is multiplied by it, so that the mean over the ranks is the mean over the samples of
-    all. Each rank has to call this.
+    """Divide this rank's number of samples by :func:`mean_over_ranks`: the weight of a mean over its samples.
 
     Args:
         number: Samples of this rank; may be 0.
-        device: The model's.
+        device: Device of the model.
 
     Returns:
-        Scalar; exactly 1 where all ranks have equally many.
+        Scalar; exactly 1 if all ranks have equally many.
     """
     return number / mean_over_ranks(torch.tensor(number, device=device))

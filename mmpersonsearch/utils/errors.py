@@ -1,9 +1,8 @@
-"""The error of wrong input, which commands tell apart from a bug."""
+"""The error of wrong input."""
 
 
 class InputError(ValueError):
-    """A file, an argument or a config of the user's is wrong; the message names it and what was expected.
+    """Error of a file, an argument or a config; the message names it and what was expected.
 
-    Commands print it as one line and exit with status 2, as for a ``FileNotFoundError``. Any other error is a bug and
-    keeps its traceback.
+    Commands print the message and exit with status 2, as for a ``FileNotFoundError``; other errors keep a traceback.
     """

@@ -1,4 +1,4 @@
-"""Writing files, and telling whether two are the same."""
+"""Atomic writing and fingerprints of files."""
 
 import hashlib
 import os
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def write_whole(path: str | Path, content: bytes) -> None:
-    """Write a file so that it is there as a whole or not at all; its folder is made where it is missing."""
+    """Write a file atomically; a missing folder is made."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
@@ -18,7 +18,7 @@ def write_whole(path: str | Path, content: bytes) -> None:
 
 
 def digest_files(paths: Iterable[str | Path]) -> str:
-    """SHA-256 over names and contents of files, in the order given, as ``sha256:`` and 16 hexadecimal digits.
+    """Compute ``sha256:`` and 16 hexadecimal digits over the names and contents of files, in the given order.
 
     Raises:
         FileNotFoundError: One is missing.
@@ -34,13 +34,9 @@ def digest_files(paths: Iterable[str | Path]) -> str:
 
 @contextmanager
 def write_whole_folder(path: Path) -> Iterator[Path]:
-    """Hand out a new folder that takes the place of ``path`` when all is written: it is there as a whole or not at all.
-
-    Args:
-        path: Absolute; what is there is replaced.
-    """
+    """Yield a new folder that replaces the one at the absolute ``path`` when the block ends without an error."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Beside the target, so that the last step is a rename.
+    # Beside the target, which a rename then replaces.
     with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as folder:
         new = Path(folder) / "new"
         new.mkdir()

@@ -1,8 +1,8 @@
-"""Which packages of OpenMMLab are installed, for errors about packages that do not fit each other."""
+"""Names and versions of the installed packages of OpenMMLab, for errors of incompatible versions."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import distributions
 
 # The original packages and the maintained forks, by the name under which both are imported.
 _PACKAGES = {
@@ -18,18 +18,20 @@ _REMEDY = (
 
 
 def describe_packages() -> str:
-    """Name the installed packages of OpenMMLab with their versions; several of one import name are all named."""
-    return ", ".join(" and ".join(_installed(names)) or f"no {import_name}" for import_name, names in _PACKAGES.items())
+    """List the installed packages of OpenMMLab with their versions."""
+    parts = []
+    for import_name, names in _PACKAGES.items():
+        installed = [f"{name} {one.version}" for name in names for one in distributions(name=name)]
+        parts.append(" and ".join(installed) or f"no {import_name}")
+    return ", ".join(parts)
 
 
 @contextmanager
 def name_packages_in_errors() -> Iterator[None]:
-    """Have errors of MMDetection's import name all versions.
-
-    MMDetection asserts that MMCV's and MMEngine's versions fit its own, which its message does not name.
+    """Add the installed versions to the errors of MMDetection's import, which checks the versions of MMCV and MMEngine.
 
     Raises:
-        ImportError: The packages do not fit each other; names them, their versions and some that do.
+        ImportError: The packages do not fit each other.
     """
     try:
         yield
@@ -37,13 +39,3 @@ def name_packages_in_errors() -> Iterator[None]:
         raise
     except (AssertionError, ImportError) as error:
         raise ImportError(f"{error}\nInstalled: {describe_packages()}. {_REMEDY}") from error
-
-
-def _installed(names: tuple[str, ...]) -> list[str]:
-    found = []
-    for name in names:
-        try:
-            found.append(f"{name} {version(name)}")
-        except PackageNotFoundError:
-            continue
-    return found

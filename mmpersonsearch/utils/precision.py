@@ -1,4 +1,4 @@
-"""The precision that is computed in."""
+"""Precision of computations."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -9,7 +9,7 @@ from torch import Tensor
 
 @contextmanager
 def float32() -> Iterator[None]:
-    """Switch autocast off, for a block or, as a decorator, for a function."""
+    """Disable autocast in a block or, as a decorator, in a function."""
     with ExitStack() as stack:
         for device in ("cpu", "cuda"):
             if torch.is_autocast_enabled(device):
@@ -18,12 +18,5 @@ def float32() -> Iterator[None]:
 
 
 def at_least_like(values: Tensor, like: Tensor) -> Tensor:
-    """Give values the precision of a memory or weight, or keep their own where it is higher.
-
-    So features of mixed precision become float32, and a gradient check in double precision stays one.
-
-    Args:
-        values: Of a floating-point type.
-        like: Of a floating-point type.
-    """
+    """Cast values to the precision of ``like``, such as a memory or weight, unless their own is higher."""
     return values.to(torch.promote_types(values.dtype, like.dtype))

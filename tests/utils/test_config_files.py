@@ -42,7 +42,7 @@ def test_a_file_wins(tmp_path, monkeypatch):
 def test_what_does_not_exist_is_an_error_that_names_similar_ones(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     similar = "none; mmpersonsearch configs lists all" if "_base_" in name else ".*tdn_r50ibn_prw"
-    message = rf"{name} does not exist \(looked for {tmp_path}/.*similar ones: {similar}"
+    message = rf"{name} does not exist \(looked for {tmp_path}/.*similar names: {similar}"
     with pytest.raises(FileNotFoundError, match=message):
         find_config(name)
 
