@@ -1,10 +1,11 @@
 """Shared parts of the commands: arguments, errors of input, tables and result files.
 
-Functions import MMEngine and rich themselves, so that ``mmpersonsearch --help`` and ``configs`` start at once.
+Functions import other packages themselves, so that ``mmpersonsearch --help`` and ``configs`` start at once.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from argparse import SUPPRESS, ArgumentParser, RawDescriptionHelpFormatter
@@ -130,10 +131,15 @@ def add_figure(parser: ArgumentParser) -> None:
 
 
 def save_figure(figure: Any, numbers: dict[str, Any], stem: str) -> None:
-    """Write a figure with its numbers by :func:`mmpersonsearch.visualization.write_figure`."""
-    from mmpersonsearch.visualization import write_figure
+    """Write a figure as ``<stem>.png`` and ``.svg``, without a date, and its numbers as ``.json``."""
+    from matplotlib import rc_context
 
-    write_figure(figure, numbers, stem)
+    for suffix, metadata in (("png", {}), ("svg", {"Date": None})):
+        content = io.BytesIO()
+        with rc_context({"svg.hashsalt": "mmpersonsearch"}):
+            figure.savefig(content, format=suffix, dpi=300, metadata=metadata)
+        write_whole(f"{stem}.{suffix}", content.getvalue())
+    write_whole(f"{stem}.json", (json.dumps(numbers, indent=1) + "\n").encode())
     print(f"Figure: {stem}.png, {stem}.svg; numbers: {stem}.json")
 
 

@@ -1,4 +1,4 @@
-"""Operators on boxes: MMCV's where it was built without any, and a RoIAlign that is fast and right on a CPU.
+"""RoIAlign, RoIPool and NMS: replacements of MMCV's compiled operators, and faster ones on a CPU.
 
-Nothing is imported here: ``import mmpersonsearch`` reads this package, and stays light.
+This module imports nothing, so that ``import mmpersonsearch`` stays fast.
 """

@@ -1,4 +1,4 @@
-"""Import hooks: ``mmcv._ext`` where MMCV has no compiled operators, torchvision beside a PyTorch without CUDA."""
+"""Import hooks for ``mmcv._ext`` without compiled operators, and for torchvision with a PyTorch without CUDA."""
 
 import importlib.util
 import sys
@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any
 
 EXT = "mmcv._ext"
-_STAND_IN = Path(__file__).with_name("mmcv_ext.py")
+_REPLACEMENT = Path(__file__).with_name("mmcv_ext.py")
 _SCHEMAS = (
     "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
     "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
@@ -17,35 +17,31 @@ _SCHEMAS = (
 _libraries = []
 
 
-class MMCVExtFinder(MetaPathFinder):
-    """Finder of the stand-in for ``mmcv._ext``, ``mmcv_ext.py``; it is asked last, after a compiled one."""
+class _MMCVExtFinder(MetaPathFinder):
+    """Finder of ``mmcv_ext.py`` as ``mmcv._ext``, after all other finders."""
 
     def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
-        """See ``importlib``; ``None`` for every other module."""
-        return importlib.util.spec_from_file_location(EXT, _STAND_IN) if fullname == EXT else None
+        return importlib.util.spec_from_file_location(EXT, _REPLACEMENT) if fullname == EXT else None
 
 
-class TorchvisionFinder(MetaPathFinder):
-    """Finder that has ``torchvision`` loaded by :class:`TorchvisionLoader`; it is asked first."""
+class _TorchvisionFinder(MetaPathFinder):
+    """Finder of torchvision for :class:`_TorchvisionLoader`, before all other finders."""
 
     def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
-        """See ``importlib``; ``None`` for every other module."""
         spec = PathFinder.find_spec(fullname, path, target) if fullname == "torchvision" else None
         if spec is not None and isinstance(spec.loader, SourceFileLoader):
-            spec.loader = TorchvisionLoader(fullname, spec.loader.path)
+            spec.loader = _TorchvisionLoader(fullname, spec.loader.path)
         return spec
 
 
-class TorchvisionLoader(SourceFileLoader):
-    """Loader that declares the operators that torchvision looks up, where its own library cannot load.
+class _TorchvisionLoader(SourceFileLoader):
+    """Loader of torchvision that declares its operators if its library does not load.
 
-    The published torchvision wheel is a CUDA build: beside a CPU-only PyTorch its C++ library does not load
-    and the import stops at ``operator torchvision::nms does not exist``. MMPretrain needs only its transforms,
-    so the two schemas without kernels are enough.
+    The library of the published wheel needs CUDA. With a CPU-only PyTorch, the import fails with ``operator
+    torchvision::nms does not exist``. MMPretrain needs only the transforms, so schemas without kernels are enough.
     """
 
     def exec_module(self, module: ModuleType) -> None:
-        """Run torchvision's code, and once more where the operators were missing."""
         try:
             super().exec_module(module)
         except RuntimeError as error:
@@ -56,14 +52,14 @@ class TorchvisionLoader(SourceFileLoader):
             library = torch.library.Library("torchvision", "FRAGMENT")
             for schema in _SCHEMAS:
                 library.define(schema)
-            _libraries.append(library)  # the declaration lives as long as this object
+            _libraries.append(library)  # the schemas live as long as this object
             super().exec_module(module)
 
 
 def install_import_hooks() -> None:
-    """Put both finders into ``sys.meta_path``, once."""
+    """Add both finders to ``sys.meta_path``, once."""
     kinds = set(map(type, sys.meta_path))
-    if MMCVExtFinder not in kinds:
-        sys.meta_path.append(MMCVExtFinder())
-    if TorchvisionFinder not in kinds:
-        sys.meta_path.insert(0, TorchvisionFinder())
+    if _MMCVExtFinder not in kinds:
+        sys.meta_path.append(_MMCVExtFinder())
+    if _TorchvisionFinder not in kinds:
+        sys.meta_path.insert(0, _TorchvisionFinder())

@@ -1,7 +1,7 @@
-"""Stand-in for ``mmcv._ext``, MMCV's compiled operators: those that person search and its detectors need.
+"""Replacement of ``mmcv._ext``, MMCV's compiled operators, with those that person search needs.
 
-``import_hooks.py`` has it imported under that name where MMCV was built without operators. Contracts are MMCV's, which
-passes numbers by name: results go into the given tensors, of any strides and on any device.
+``import_hooks.py`` imports it under that name if MMCV was built without operators. Signatures are MMCV's: numbers are
+keyword arguments, and results are written to the given tensors, of any strides and on any device.
 """
 
 from collections.abc import Callable
@@ -30,7 +30,7 @@ def roi_align_forward(
     aligned: bool,
     **size: int,
 ) -> None:
-    """Write :func:`mmpersonsearch.ops.roi_align.roi_align` into ``output``.
+    """Write :func:`mmpersonsearch.ops.roi_align.roi_align` to ``output``.
 
     Raises:
         NotImplementedError: ``pool_mode`` is 0, the maximum of the samples.
@@ -64,7 +64,7 @@ def roi_align_backward(
 def roi_pool_forward(
     input: Tensor, rois: Tensor, output: Tensor, argmax: Tensor, *, spatial_scale: float, **size: int
 ) -> None:
-    """Write :func:`mmpersonsearch.ops.roi_pool.roi_pool` into ``output`` and ``argmax``."""
+    """Write :func:`mmpersonsearch.ops.roi_pool.roi_pool` to ``output`` and ``argmax``."""
     values, places = roi_pool(input, rois, tuple(output.shape[2:]), spatial_scale)
     output.copy_(values)
     argmax.copy_(places)
@@ -76,7 +76,7 @@ def roi_pool_backward(grad_output: Tensor, rois: Tensor, argmax: Tensor, grad_in
 
 
 def get_compiler_version() -> str:
-    """Tell ``mmengine.utils.dl_utils.collect_env`` and MMCV's that nothing was compiled."""
+    """Return what ``collect_env`` of MMEngine and MMCV prints."""
     return "not compiled"
 
 
@@ -91,14 +91,14 @@ def _check_pool_mode(pool_mode: int) -> None:
 
 
 def __getattr__(name: str) -> Callable[..., NoReturn]:
-    """Any other operator: MMCV asks for it when it is imported, and calls it perhaps."""
+    """Return an operator that fails when it is called: MMCV looks up all of them when it is imported."""
     if name.startswith("__"):
         raise AttributeError(f"module 'mmcv._ext' has no attribute {name!r}")
 
     def missing(*args: object, **kwargs: object) -> NoReturn:
         raise NotImplementedError(
-            f"MMCV's operator {name!r} is not there: this MMCV was built without compiled operators, and "
-            f"mmpersonsearch brings NMS, RoIAlign and RoIPool only. To compile them: {HOW_TO_COMPILE}"
+            f"MMCV's operator {name!r} is missing: this MMCV was built without compiled operators, and "
+            f"mmpersonsearch replaces only NMS, RoIAlign and RoIPool. To compile them: {HOW_TO_COMPILE}"
         )
 
     missing.__name__ = name

@@ -1,4 +1,4 @@
-"""Preparing ``mmcv.ops`` before MMDetection is imported."""
+"""Preparation of ``mmcv.ops`` for the import of MMDetection."""
 
 import importlib
 import sys
@@ -8,18 +8,18 @@ from functools import wraps
 from types import ModuleType
 from typing import Any
 
-from mmpersonsearch.ops import mmcv_ext as stand_in
+from mmpersonsearch.ops import mmcv_ext as replacement
 from mmpersonsearch.ops.import_hooks import EXT
 
-# On a CPU, MMCV's compiled RoIAlign misreads maps in channels_last and is slower; RoIPool it has on GPUs only.
+# On a CPU, compiled RoIAlign misreads maps in channels_last and is slower; compiled RoIPool exists on GPUs only.
 _OURS_ON_CPU = ("roi_align_forward", "roi_align_backward", "roi_pool_forward", "roi_pool_backward")
 
 
 def prepare_mmcv_ops() -> None:
-    """Make ``mmcv.ops`` importable and right, however MMCV was built.
+    """Make ``mmcv.ops`` importable and correct, with and without compiled operators.
 
-    A compiled MMCV is used, but for RoIAlign and RoIPool on a CPU. One that is there but does not load is named in a
-    warning, and the stand-in takes its place. Does nothing where MMCV is not installed.
+    Replaces compiled RoIAlign and RoIPool on a CPU, and with a warning all operators that do not load. Does nothing if
+    MMCV is not installed.
     """
     try:
         ext = importlib.import_module(EXT)
@@ -28,27 +28,27 @@ def prepare_mmcv_ops() -> None:
             if error.name in ("mmcv", EXT):
                 return
             raise
-        sys.modules[EXT] = stand_in
+        sys.modules[EXT] = replacement
         warnings.warn(
             f"MMCV's compiled operators do not load ({error}); mostly they were compiled for another PyTorch. "
-            "mmpersonsearch's RoIAlign, RoIPool and NMS take their place, other operators are missing. To compile "
-            f"them again: {stand_in.HOW_TO_COMPILE}",
+            "mmpersonsearch replaces RoIAlign, RoIPool and NMS; other operators are missing. To compile "
+            f"them again: {replacement.HOW_TO_COMPILE}",
             stacklevel=2,
         )
         return
     if is_compiled(ext):
         for name in _OURS_ON_CPU:
             if not hasattr(getattr(ext, name), "compiled"):
-                setattr(ext, name, _by_device(getattr(stand_in, name), getattr(ext, name)))
+                setattr(ext, name, _by_device(getattr(replacement, name), getattr(ext, name)))
 
 
 def is_compiled(ext: ModuleType) -> bool:
-    """Whether a module ``mmcv._ext`` is MMCV's own."""
-    return ext.__file__ != stand_in.__file__
+    """Tell whether a module ``mmcv._ext`` is MMCV's own."""
+    return ext.__file__ != replacement.__file__
 
 
 def _by_device(ours: Callable[..., None], compiled: Callable[..., None]) -> Callable[..., None]:
-    """Ours for tensors on a CPU, else the compiled operator, which stays at hand as ``compiled``."""
+    """Dispatch to ours for tensors on a CPU, else to the compiled operator, which is kept as ``compiled``."""
 
     @wraps(ours)
     def operator(first: Any, *args: Any, **kwargs: Any) -> None:

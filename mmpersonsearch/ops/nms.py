@@ -6,24 +6,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
-# Boxes that are decided on together. Small enough for their overlaps with all others to stay in the cache.
+# Boxes that are decided together, few enough for their overlaps with all others to fit into the cache.
 _BLOCK = 64
 
 
 def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, offset: int = 0) -> Tensor:
-    """Keep boxes in order of decreasing score unless they overlap one that is kept already.
+    """Keep boxes in order of decreasing score unless they overlap one that is already kept.
 
-    It is torchvision's operator where that is loaded, else operations on arrays, on the CPU. Equal scores keep their
-    order.
+    Uses torchvision's operator if it is loaded, else arrays on the CPU, where boxes of equal scores keep their order.
 
     Args:
         boxes: (n, 4) xyxy.
         scores: (n,).
-        iou_threshold: A box is dropped when its IoU with a kept one is greater.
-        offset: What is added to each side's length, 0 or 1 (boxes whose last pixel is included).
+        iou_threshold: A box is dropped if its IoU with a kept one is greater.
+        offset: Added to the width and height, 0 or 1 (boxes that include their last pixel).
 
     Returns:
-        (m,) int64 the boxes that are kept, by decreasing score.
+        (m,) int64 indices of the kept boxes, by decreasing score.
     """
     boxes = torch.cat((boxes[:, :2], boxes[:, 2:] + offset), 1).to(torch.promote_types(boxes.dtype, torch.float32))
     threshold = boxes.new_tensor(iou_threshold).item()  # rounded as the IoUs are
@@ -32,13 +31,13 @@ def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, offset: int = 0) ->
 
         return torchvision_nms(boxes, scores.to(boxes), threshold)
     order = scores.argsort(stable=True, descending=True)
-    # Not by PyTorch: many small operations, for each of which its threads would have to meet.
+    # NumPy, because PyTorch would synchronize its threads in each of many small operations.
     return order[torch.from_numpy(_suppress(boxes[order].detach().cpu().numpy(), threshold)).to(order.device)]
 
 
 @cache
 def _torchvision_has_nms(device: str) -> bool:
-    """Whether torchvision's compiled operator serves here: beside a CPU-only PyTorch it does not load."""
+    """Tell whether torchvision's compiled operator is loaded, which fails with a CPU-only PyTorch."""
     try:
         from torchvision.ops import nms as torchvision_nms
 
@@ -49,7 +48,7 @@ def _torchvision_has_nms(device: str) -> bool:
 
 
 def _suppress(boxes: np.ndarray, threshold: float) -> np.ndarray:
-    """(m,) which of the (n, 4) boxes, in order of decreasing score, are kept."""
+    """Return (m,) indices of the kept ones of (n, 4) boxes in order of decreasing score."""
     corners = np.ascontiguousarray(boxes.T)
     rest, kept = np.arange(len(boxes)), []
     while len(rest):
@@ -61,9 +60,9 @@ def _suppress(boxes: np.ndarray, threshold: float) -> np.ndarray:
 
 
 def _decide(suppresses: np.ndarray) -> np.ndarray:
-    """(k,) which boxes are kept, where (k, k) tells which earlier box would drop which later one.
+    """Return (k,) whether boxes are kept, from (k, k) whether an earlier box would drop a later one.
 
-    Each round settles at least one more box, for good; mostly a few rounds settle all.
+    Each round decides at least one more box finally; usually a few rounds decide all.
     """
     keep = np.ones(len(suppresses), dtype=bool)
     while True:
@@ -74,7 +73,7 @@ def _decide(suppresses: np.ndarray) -> np.ndarray:
 
 
 def _overlap(first: np.ndarray, second: np.ndarray, threshold: float) -> np.ndarray:
-    """(a, b) whether the IoUs of (4, a) and (4, b) boxes are greater than a threshold."""
+    """Return (a, b) whether the IoUs of (4, a) and (4, b) boxes are greater than a threshold."""
     ours, theirs = first[:, :, None], second[:, None, :]
     width = np.minimum(ours[2], theirs[2])
     width -= np.maximum(ours[0], theirs[0])

@@ -1,4 +1,4 @@
-"""RoIAlign of feature maps: each cell is one weighted sum of pixels, with the same weights in all channels."""
+"""RoIAlign of feature maps by weighted sums of pixels, with the same weights in all channels."""
 
 from typing import Any, NamedTuple
 
@@ -10,17 +10,17 @@ from torch.autograd.function import once_differentiable
 
 from mmpersonsearch.ops.sampling_axis import SamplingAxis
 
-# Most summands of one call: about 400 MB of pixels and weights with their temporaries.
+# Maximum number of summands per call: about 400 MB of pixels and weights with their temporaries.
 _MAX_SUMMANDS = 1 << 24
 
 
 class Summands(NamedTuple):
-    """A sparse matrix (cells x pixels), row by row.
+    """Sparse matrix (cells x pixels) in compressed rows.
 
     Attributes:
         pixels: (S,) int32, rows of the table of pixels.
         weights: (S,) of the table's dtype.
-        starts: (cells + 1,) int32, where each cell's summands start, and S.
+        starts: (cells + 1,) int32, first summand of each cell, and S.
     """
 
     pixels: Tensor
@@ -29,13 +29,13 @@ class Summands(NamedTuple):
 
 
 def sum_pixels(maps: Tensor, images: Tensor, rows: SamplingAxis, columns: SamplingAxis) -> Tensor:
-    """Sum the pixels of each RoI's cells, in one ``embedding_bag`` over the table of all pixels.
+    """Sum the pixels of each RoI's cells by ``embedding_bag`` over the table of all pixels.
 
     Args:
         maps: (B, C, H, W), float32 or float64.
-        images: (n,) int64 map of each RoI.
-        rows: Of the n > 0 RoIs.
-        columns: Of the RoIs.
+        images: (n,) int64 index of each RoI's map; n > 0.
+        rows: Rows of the RoIs.
+        columns: Columns of the RoIs.
 
     Returns:
         (n, C, h, w) in channels_last.
@@ -44,7 +44,7 @@ def sum_pixels(maps: Tensor, images: Tensor, rows: SamplingAxis, columns: Sampli
     table = maps.flatten(2).mT.reshape(-1, channels).contiguous()
     grids, group = torch.stack((rows.samples, columns.samples), 1).unique(dim=0, return_inverse=True)
     order = group.argsort(stable=True)
-    # RoIs with the same number of samples are laid out together.
+    # RoIs with the same number of samples form a group.
     laid_out = [
         _lay_out(images[members], rows.select(members), columns.select(members))
         for of_grid, (ny, nx) in zip(order.split(group.bincount(minlength=len(grids)).tolist()), grids.tolist())
@@ -56,7 +56,7 @@ def sum_pixels(maps: Tensor, images: Tensor, rows: SamplingAxis, columns: Sampli
 
 
 def _lay_out(images: Tensor, rows: SamplingAxis, columns: SamplingAxis) -> tuple[Tensor, Tensor]:
-    """(n h w, k) pixels and weights of all cells, RoI by RoI: those of the rows by those of the columns."""
+    """Return (n h w, k) pixels and weights of all cells, from those of the rows and of the columns."""
     (y, y_weights), (x, x_weights) = rows.find_pixels(), columns.find_pixels()
     first_pixels = (images * (rows.length * columns.length)).int()[:, None, None]
     lines = first_pixels + y * columns.length
@@ -66,7 +66,7 @@ def _lay_out(images: Tensor, rows: SamplingAxis, columns: SamplingAxis) -> tuple
 
 
 def _join(laid_out: list[tuple[Tensor, Tensor]]) -> list[Summands]:
-    """Put the cells of several groups behind one another, in as few matrices as memory allows."""
+    """Concatenate the cells of groups, to as few matrices as :data:`_MAX_SUMMANDS` allows."""
     matrices, waiting, number = [], [], 0
     for pixels, weights in laid_out:
         if waiting and number + pixels.numel() > _MAX_SUMMANDS:
@@ -86,8 +86,8 @@ def _join_all(groups: list[tuple[Tensor, Tensor]]) -> Summands:
 class _WeightedSum(torch.autograd.Function):
     """Weighted sums of a table's rows.
 
-    PyTorch's own backward of ``embedding_bag`` adds row by row; the sums of the transposed matrix take a fraction of
-    its time, and always add in the same order.
+    The backward sums by the transposed matrix, which is faster than PyTorch's backward of ``embedding_bag`` and always
+    adds in the same order.
     """
 
     @staticmethod
@@ -114,7 +114,7 @@ def _sum_rows(table: Tensor, summands: Summands) -> Tensor:
 
 
 def _transpose(summands: Summands, num_pixels: int) -> Summands:
-    """The same matrix column by column: in which cells, with which weights, each pixel is."""
+    """Transpose the matrix: return the cells and weights of each pixel."""
     pixels, weights, starts = summands
     if pixels.is_cpu:  # a sort in linear time
         matrix = csr_array((weights.numpy(), pixels.numpy(), starts.numpy()), (len(starts) - 1, num_pixels)).tocsc()

@@ -1,13 +1,13 @@
-"""RoIAlign of images: rows, then columns, by matrix products."""
+"""RoIAlign of images by matrix products over rows, then columns."""
 
 import torch
 from torch import Tensor
 
 from mmpersonsearch.ops.sampling_axis import SamplingAxis
 
-# Patches of a part are as large as its largest RoI: RoIs of about the same size are resampled together.
+# RoIs of similar size form a part, whose patches are as large as its largest RoI.
 _PARTS = 4
-# Most values of the patches of a part: 128 MiB of float32.
+# Maximum number of values in the patches of a part: 128 MiB of float32.
 _MAX_VALUES = 1 << 25
 
 
@@ -16,9 +16,9 @@ def resample(maps: Tensor, images: Tensor, rows: SamplingAxis, columns: Sampling
 
     Args:
         maps: (B, C, H, W), float32 or float64.
-        images: (n,) int64 map of each RoI.
-        rows: Of the n > 0 RoIs.
-        columns: Of the RoIs.
+        images: (n,) int64 index of each RoI's map; n > 0.
+        rows: Rows of the RoIs.
+        columns: Columns of the RoIs.
 
     Returns:
         (n, C, h, w).
@@ -29,7 +29,7 @@ def resample(maps: Tensor, images: Tensor, rows: SamplingAxis, columns: Sampling
 
 
 def _resample_part(maps: Tensor, images: Tensor, rows: SamplingAxis, columns: SamplingAxis, members: Tensor) -> Tensor:
-    """(m, h, C, w) of some RoIs."""
+    """Resample (m, h, C, w) patches of some RoIs."""
     channels, height, width = maps.shape[1:]
     (y, row_weights), (x, column_weights) = (_make_weights(axis.select(members)) for axis in (rows, columns))
     if len(members) > 1 and len(members) * channels * y.size(1) * x.size(1) > _MAX_VALUES:
@@ -45,9 +45,9 @@ def _resample_part(maps: Tensor, images: Tensor, rows: SamplingAxis, columns: Sa
 
 
 def _make_weights(axis: SamplingAxis) -> tuple[Tensor, Tensor]:
-    """(n, P) pixels of each RoI's patch and (n, cells, P) their weights, P as many as the largest RoI has."""
+    """Return (n, P) pixels of each RoI's patch and their weights (n, cells, P); P is that of the largest RoI."""
     pixels, weights = axis.find_pixels()
-    if pixels.size(2) == 0:  # all RoIs have no size
+    if pixels.size(2) == 0:  # all RoIs are empty
         return torch.zeros_like(axis.samples)[:, None], weights.new_zeros(*weights.shape[:2], 1)
     first = pixels.flatten(1).amin(1)
     places = pixels.long() - first[:, None, None]

@@ -1,4 +1,4 @@
-"""RoIAlign by tensor operations on every device; on a CPU a multiple of the compiled one's speed."""
+"""RoIAlign by tensor operations, on every device; faster than the compiled one on a CPU."""
 
 import torch
 from torch import Tensor
@@ -7,7 +7,7 @@ from mmpersonsearch.ops.pixel_sums import sum_pixels
 from mmpersonsearch.ops.resampling import resample
 from mmpersonsearch.ops.sampling_axis import SamplingAxis
 
-# An image's crops have more cells than an embedding has channels: bookkeeping for each cell would cost the most.
+# Up to so many channels, as in crops of images, a sum per cell would cost more than resampling.
 _FEW_CHANNELS = 8
 
 
@@ -28,19 +28,19 @@ def roi_align(
     Args:
         maps: (B, C, H, W) of any floating dtype and strides; channels_last is the fastest. Half precision is summed
             in float32.
-        rois: (n, 5) image number and xyxy box in pixels of the input; n may be 0.
+        rois: (n, 5) image index and xyxy box in pixels of the input; n may be 0.
         output_size: (h, w) cells of a RoI.
-        spatial_scale: Pixels of the map in a pixel of the input.
-        sampling_ratio: Samples of a cell along each axis; 0: as many as the cell has pixels of the map, rounded up.
-        aligned: Whether the center of a pixel is at .5. If not, it is at 0, and a RoI is one pixel wide and high at
-            least.
+        spatial_scale: Pixels of the map per pixel of the input.
+        sampling_ratio: Samples per cell along each axis; 0: as many as the cell has pixels of the map, rounded up.
+        aligned: Whether the center of a pixel is at .5. If not, it is at 0, and a RoI is at least one pixel wide and
+            high.
 
     Returns:
-        (n, C, h, w) of the maps' dtype; 0 for samples more than a pixel beyond the map.
+        (n, C, h, w) in the dtype of the maps; samples more than a pixel outside the map are 0.
 
     Raises:
-        ValueError: A RoI is not finite, is of an image that is not there, or (``aligned``) ends before it starts.
-            Checked on a CPU only: on a GPU it would have to wait.
+        ValueError: A RoI is not finite, its image does not exist, or (``aligned``) it ends before it starts. Checked
+            on a CPU only, because a GPU would have to synchronize.
     """
     if rois.is_cpu:
         _check_rois(rois, len(maps), aligned)
@@ -64,17 +64,17 @@ def add_roi_align_gradient(
     sampling_ratio: int = 0,
     aligned: bool = True,
 ) -> None:
-    """Add the gradient of :func:`roi_align` with respect to its maps, for who has no autograd.
+    """Add the gradient of :func:`roi_align` with respect to its maps, for callers without autograd.
 
     Args:
         grad_maps: (B, C, H, W), changed in place.
         grad_output: (n, C, h, w).
         rois: (n, 5); see :func:`roi_align`.
-        spatial_scale: Pixels of the map in a pixel of the input.
-        sampling_ratio: Samples of a cell along each axis, or 0.
+        spatial_scale: Pixels of the map per pixel of the input.
+        sampling_ratio: Samples per cell along each axis, or 0.
         aligned: Whether the center of a pixel is at .5.
     """
-    # RoIAlign is linear in the map: any map serves.
+    # RoIAlign is linear in the map, so any map will do.
     with torch.enable_grad():
         maps = torch.zeros_like(grad_maps, memory_format=torch.channels_last).requires_grad_()
         output = roi_align(maps, rois, tuple(grad_output.shape[2:]), spatial_scale, sampling_ratio, aligned)
@@ -89,6 +89,6 @@ def _check_rois(rois: Tensor, num_maps: int, aligned: bool) -> None:
     if wrong.any():
         first = int(wrong.nonzero()[0])
         raise ValueError(
-            f"RoI {first} is {rois[first].tolist()}, expected the number of an image, 0 to {num_maps - 1}, and a "
+            f"RoI {first} is {rois[first].tolist()}, expected the index of an image, 0 to {num_maps - 1}, and a "
             f"finite box x1, y1, x2, y2{' with x1 <= x2 and y1 <= y2' if aligned else ''}"
         )

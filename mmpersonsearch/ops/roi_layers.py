@@ -1,4 +1,4 @@
-"""MMCV's RoI layers without the way through MMCV's operators."""
+"""RoIAlign and RoIPool layers that call our operators directly."""
 
 import importlib
 
@@ -12,24 +12,23 @@ from mmpersonsearch.ops.roi_pool import roi_pool
 
 
 class RoIAlign(mmcv.ops.RoIAlign):
-    """``mmcv.ops.RoIAlign`` that takes RoIs in a precision of their own, and maps of any strides.
+    """``mmcv.ops.RoIAlign`` for maps of any strides and RoIs of another precision.
 
-    On a CPU, and where MMCV was built without operators, it is :func:`mmpersonsearch.ops.roi_align.roi_align`, many
-    times as fast as MMCV's compiled one on maps in channels_last.
+    Calls :func:`mmpersonsearch.ops.roi_align.roi_align` on a CPU and if MMCV was built without operators.
     """
 
     def forward(self, input: Tensor, rois: Tensor) -> Tensor:
-        """Map (B, C, H, W) maps and (n, 5) RoIs to (n, C, h, w); compiled operators refuse n = 0, this does not."""
+        """Compute (n, C, h, w) from (B, C, H, W) maps and (n, 5) RoIs; n may be 0, unlike in compiled operators."""
         if len(rois) and (self.pool_mode != "avg" or self.use_torchvision or _use_compiled(input)):
             return super().forward(input, rois.type_as(input))
         return roi_align(input, rois, self.output_size, self.spatial_scale, self.sampling_ratio, self.aligned)
 
 
 class RoIPool(mmcv.ops.RoIPool):
-    """``mmcv.ops.RoIPool`` on every device, as :class:`RoIAlign` is RoIAlign."""
+    """``mmcv.ops.RoIPool`` on every device; see :class:`RoIAlign`."""
 
     def forward(self, input: Tensor, rois: Tensor) -> Tensor:
-        """Map (B, C, H, W) maps and (n, 5) RoIs to (n, C, h, w)."""
+        """Compute (n, C, h, w) from (B, C, H, W) maps and (n, 5) RoIs; n may be 0."""
         if len(rois) and _use_compiled(input):
             return super().forward(input, rois.type_as(input))
         return roi_pool(input, rois, self.output_size, self.spatial_scale)[0]

@@ -1,9 +1,9 @@
-"""RoIPool by MMCV's definition, on every device."""
+"""RoIPool as in MMCV, on every device."""
 
 import torch
 from torch import Tensor
 
-# Most values that are compared at once: 256 MiB of float32.
+# Maximum number of values that are compared at once: 256 MiB of float32.
 _MAX_VALUES = 1 << 26
 
 
@@ -12,18 +12,18 @@ def roi_pool(
 ) -> tuple[Tensor, Tensor]:
     """Take the largest value of each cell of a grid over each RoI (Girshick, Fast R-CNN).
 
-    A cell's window goes from the floor of its start to the ceiling of its end, clipped to the map. Of equal values
-    the first one, row by row, gets the gradient.
+    The window of a cell extends from the floor of its start to the ceiling of its end, clipped to the map. The first of
+    equal values, row by row, gets the gradient.
 
     Args:
         maps: (B, C, H, W) of any floating dtype and strides.
-        rois: (n, 5) image number and xyxy box in pixels of the input, the last pixel included; n may be 0.
+        rois: (n, 5) image index and xyxy box in pixels of the input, the last pixel included; n may be 0.
         output_size: (h, w) cells of a RoI.
-        spatial_scale: Pixels of the map in a pixel of the input.
+        spatial_scale: Pixels of the map per pixel of the input.
 
     Returns:
-        (n, C, h, w) in channels_last; 0 where a window is empty. And, int32 of the same shape, which pixel of its
-        image's map, y * W + x, each value is; -1 where a window is empty.
+        (n, C, h, w) in channels_last, 0 for empty windows; and the pixel y * W + x of each value, int32 of the same
+        shape, -1 for empty windows.
     """
     _, channels, height, width = maps.shape
     table = maps.permute(0, 2, 3, 1).reshape(-1, channels)
@@ -38,7 +38,7 @@ def roi_pool(
 
 
 def add_roi_pool_gradient(grad_maps: Tensor, grad_output: Tensor, rois: Tensor, argmax: Tensor) -> None:
-    """Add the gradient of :func:`roi_pool` with respect to its maps, for who has no autograd.
+    """Add the gradient of :func:`roi_pool` with respect to its maps, for callers without autograd.
 
     Args:
         grad_maps: (B, C, H, W), changed in place.
@@ -62,7 +62,7 @@ def add_roi_pool_gradient(grad_maps: Tensor, grad_output: Tensor, rois: Tensor, 
 def _find_largest(
     table: Tensor, rois: Tensor, output_size: tuple[int, int], map_size: tuple[int, int], spatial_scale: float
 ) -> Tensor:
-    """(n, h, w, C) which pixel of its image each cell's largest value is; -1 where its window is empty."""
+    """Return (n, h, w, C) the pixel of each cell's largest value in its map; -1 for empty windows."""
     channels, width = table.size(1), map_size[1]
     (top, bottom), (left, right) = (
         _find_windows(rois[:, first], rois[:, first + 2], cells, length, spatial_scale)
@@ -90,7 +90,7 @@ def _find_largest(
 
 
 def _find_windows(start: Tensor, end: Tensor, cells: int, length: int, spatial_scale: float) -> tuple[Tensor, Tensor]:
-    """(n, cells) first pixel of each cell's window and (n, cells) the one after its last; none in a RoI of no size."""
+    """Return (n, cells) the first pixel of each window and (n, cells) the one after its last; equal in empty RoIs."""
     dtype = torch.promote_types(start.dtype, torch.float32)
     start, end = start.to(dtype) * spatial_scale, (end.to(dtype) + 1) * spatial_scale
     size = end - start

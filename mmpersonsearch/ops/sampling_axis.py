@@ -1,4 +1,4 @@
-"""Where RoIAlign takes its samples."""
+"""Positions of RoIAlign's samples."""
 
 from typing import NamedTuple
 
@@ -7,13 +7,13 @@ from torch import Tensor
 
 
 class SamplingAxis(NamedTuple):
-    """Rows or columns of all RoIs. RoIAlign's weights are those of the rows times those of the columns.
+    """Rows or columns of all RoIs. A weight of RoIAlign is that of its row times that of its column.
 
     Attributes:
-        start: (n,) of the RoIs, in pixels of the map, float32 or float64.
+        start: (n,) starts of the RoIs in pixels of the map, float32 or float64.
         cell: (n,) length of a cell.
-        samples: (n,) int64 number of samples in a cell; 0 in a RoI of no size.
-        cells: Number of cells.
+        samples: (n,) int64 samples per cell; 0 in an empty RoI.
+        cells: Cells per RoI.
         length: Pixels of the map.
     """
 
@@ -39,13 +39,13 @@ class SamplingAxis(NamedTuple):
         Args:
             rois: (n, 5), float32 or float64.
             axis: 0: columns, 1: rows.
-            cells: Of a RoI along the axis.
-            length: Of the map along the axis.
-            spatial_scale: Pixels of the map in a pixel of the input.
-            sampling_ratio: Samples of a cell along the axis; 0: as many as the cell has pixels of the map.
+            cells: Cells per RoI.
+            length: Pixels of the map.
+            spatial_scale: Pixels of the map per pixel of the input.
+            sampling_ratio: Samples per cell; 0: as many as the cell has pixels of the map.
             aligned: Whether the center of a pixel is at .5.
         """
-        # Operation by operation as in MMCV: the number of samples jumps with a rounding error.
+        # The same operations as in MMCV: a rounding error would change the number of samples.
         offset = 0.5 if aligned else 0.0
         start, end = (rois[:, i] * spatial_scale - offset for i in (1 + axis, 3 + axis))
         size = end - start if aligned else (end - start).clamp(min=1)
@@ -54,15 +54,15 @@ class SamplingAxis(NamedTuple):
         return cls(start, cell, samples.long(), cells, length)
 
     def select(self, members: Tensor) -> "SamplingAxis":
-        """The axis of (m,) RoIs."""
+        """Select (m,) RoIs."""
         return self._replace(start=self.start[members], cell=self.cell[members], samples=self.samples[members])
 
     def find_pixels(self) -> tuple[Tensor, Tensor]:
-        """Tell what each cell is the weighted sum of.
+        """Find the pixels that each cell sums.
 
         Returns:
-            (n, cells, 2 S) pixels of the map, int32, and their weights, where S is the largest number of samples; a
-            RoI with fewer has weights 0.
+            (n, cells, 2 S) pixels of the map, int32, and their weights; S is the largest number of samples, and RoIs
+            with fewer samples are padded by weights of 0.
         """
         numbers = torch.arange(int(self.samples.max()), device=self.start.device)
         samples = self.samples.clamp(min=1)[:, None, None]

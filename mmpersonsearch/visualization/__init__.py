@@ -1,8 +1,7 @@
-"""Pictures of what was found."""
+"""Figures and pictures of results."""
 
 from .curve_plots import plot_gallery_sizes, plot_loss_weights, plot_precision_recall, plot_rcp_parameters
 from .embedding_plots import plot_center_similarities, plot_embeddings
-from .figures import write_figure
 from .ranking_picture import draw_ranking, open_scene, query_titles
 
 __all__ = [
@@ -15,7 +14,6 @@ __all__ = [
     "plot_precision_recall",
     "plot_rcp_parameters",
     "query_titles",
-    "write_figure",
 ]
 
 try:
@@ -23,6 +21,6 @@ try:
 
     __all__ += ["PersonSearchLocalVisualizer"]
 except ModuleNotFoundError as error:
-    # Ranking pictures also serve where MMDetection or MMCV is not installed.
+    # The other functions do not need MMDetection and MMCV.
     if error.name not in ("mmdet", "mmcv"):
         raise

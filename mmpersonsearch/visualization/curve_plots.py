@@ -1,7 +1,7 @@
-"""Figures of papers: search against gallery size, RCP's parameters and the OIM loss's weight, precision-recall curves.
+"""Plots of search metrics by gallery size, RCP's parameters or the weight of the OIM loss; precision-recall curves.
 
-All take fractions in [0, 1] and show percent. Runs differ by marker and color or have panels of their own, plain
-similarity has dashed lines and hollow markers or none: the figures are readable in black and white.
+All take fractions in [0, 1] and show percent. They are readable in black and white: runs differ by marker or panel, and
+plain similarity has dashed lines.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from scipy.optimize import isotonic_regression
 
 from mmpersonsearch.utils.errors import InputError
 
-FIGURES = ("mAP", "top-1")
+METRICS = ("mAP", "top-1")
 MARKERS = "o^sDvPX*"
-# Colors of Okabe and Ito, dark enough for text, which the color-blind tell apart.
+# Colors after Okabe and Ito for the color-blind, dark enough for text.
 COLORS = ("#0072b2", "#d55e00", "#007a5a", "#b0508a", "#2f2f2f", "#8a6d00", "#4b3aa8", "#a11d33")
 STYLE = {
     "font.size": 8,
@@ -44,19 +44,19 @@ _LABEL_HEIGHT = 10.0  # points between the baselines of two labels
 
 
 def plot_gallery_sizes(sizes: Sequence[int], runs: Mapping[str, Mapping[str, Mapping[str, Sequence[float]]]]) -> Figure:
-    """MAP and top-1 against the size of the gallery (figure 4 of the TDN paper), with and without RCP.
+    """Plot mAP and top-1 by gallery size, with and without RCP (figure 4 of the TDN paper).
 
     Args:
         sizes: (S,) numbers of images.
-        runs: For each run ``{"similarity" or "rcp": {"mAP": (S,), "top-1": (S,)}}``.
+        runs: By name ``{"similarity" or "rcp": {"mAP": (S,), "top-1": (S,)}}``.
 
     Raises:
-        InputError: No run, or more than can be told apart.
+        InputError: There is no run, or there are more than 8.
     """
     with rc_context(STYLE):
         num_lines = sum(map(len, runs.values()))
         figure, (panels,) = _page(runs, 1, 2, row_height=max(2.5, 0.6 + num_lines * _LABEL_HEIGHT / 72))
-        for panel, name in zip(panels, FIGURES):
+        for panel, name in zip(panels, METRICS):
             panel.axes.set(xscale="log", xlabel="Gallery size (images)", ylabel=f"{name} (%)")
             panel.axes.set_xticks(sizes, [str(size) for size in sizes])
             panel.axes.xaxis.set_minor_locator(NullLocator())
@@ -75,20 +75,20 @@ def plot_rcp_parameters(
     threshold: float,
     weight: float,
 ) -> Figure:
-    """MAP and top-1 against RCP's threshold b and weight lambda (figures 5 and 6 of the TDN paper).
+    """Plot mAP and top-1 by RCP's threshold b and weight lambda (figures 5 and 6 of the TDN paper).
 
-    What RCP gains is small beside the differences of runs, so each run has a row of panels with limits of its own.
+    The effect of RCP is small compared with the differences between runs, so each run has its own row of panels.
 
     Args:
-        thresholds: (B,) values of b, at which lambda is ``weight``.
-        weights: (L,) values of lambda, at which b is ``threshold``.
-        runs: For each run ``{"similarity": {"mAP": number, "top-1": number}, "threshold": {"mAP": (B,), "top-1":
-            (B,)}, "weight": {"mAP": (L,), "top-1": (L,)}}``. Plain similarity is drawn as a level line.
-        threshold: b of the panels over lambda.
-        weight: lambda of the panels over b.
+        thresholds: (B,) values of b, with lambda = ``weight``.
+        weights: (L,) values of lambda, with b = ``threshold``.
+        runs: By name ``{"similarity": {"mAP": float, "top-1": float}, "threshold": {"mAP": (B,), "top-1": (B,)},
+            "weight": {"mAP": (L,), "top-1": (L,)}}``. Plain similarity is drawn as a horizontal line.
+        threshold: Value of b for the weights.
+        weight: Value of lambda for the thresholds.
 
     Raises:
-        InputError: No run, or more than can be told apart.
+        InputError: There is no run, or there are more than 8.
     """
     parameters = {
         "threshold": (thresholds, f"Threshold b (λ = {weight:g})"),
@@ -98,14 +98,14 @@ def plot_rcp_parameters(
         figure, panels = _page(runs, len(runs), 4, row_height=1.8)
         for number, ((run, figures), row) in enumerate(zip(runs.items(), panels)):
             row[0].axes.set_title(run, loc="left", fontweight="bold", parse_math=False)
-            for panel, (name, parameter) in zip(row, product(FIGURES, parameters)):
+            for panel, (name, parameter) in zip(row, product(METRICS, parameters)):
                 values, title = parameters[parameter]
                 panel.axes.set(xlabel=title, ylabel=f"{name} (%)")
                 panel.axes.set_xticks(values[:: -(-len(values) // 5)])
                 panel.axes.locator_params(axis="y", nbins=5, min_n_ticks=3)
                 panel.level(figures["similarity"][name], number)
                 panel.line(values, figures[parameter][name], number)
-            for first, second in (row[:2], row[2:]):  # one figure against both parameters
+            for first, second in (row[:2], row[2:]):  # the same metric by both parameters
                 second.axes.sharey(first.axes)
         lines = panels[0][0].axes.lines
         figure.legend(lines[::-1], ["RCP", "plain similarity"], loc="outside upper right", ncols=2, handlelength=3.2)
@@ -115,16 +115,15 @@ def plot_rcp_parameters(
 def plot_loss_weights(
     curves: Mapping[str, Mapping[str, Sequence[float]]], detectors: Mapping[str, float] | None = None
 ) -> Figure:
-    """Detection AP and search mAP against the weight of the OIM loss (figure 1 of Munjal et al., BMVC 2019).
+    """Plot detection AP and search mAP by the weight of the OIM loss (figure 1 of Munjal et al., BMVC 2019).
 
     Args:
-        curves: For each name ``{"weights": (L,), "detection AP": (L,), "search mAP": (L,)}`` with weights that ascend
-            and, where they are means, ``"detection AP, spread"`` and ``"search mAP, spread"`` (L,), drawn as bars up
-            and down; curves may have different weights, one alone is a point.
-        detectors: Detection AP of detectors alone, by name: level lines among the detection curves.
+        curves: By name ``{"weights": (L,), "detection AP": (L,), "search mAP": (L,)}`` with ascending weights, and
+            optionally ``"detection AP, spread"`` and ``"search mAP, spread"`` (L,), drawn as error bars.
+        detectors: Detection AP of detectors without Re-ID, by name, drawn as horizontal lines.
 
     Raises:
-        InputError: No curve, or more curves and detectors than can be told apart; a detector has a curve's name.
+        InputError: There is no curve, there are more than 8 curves and detectors, or two have the same name.
     """
     detectors = detectors or {}
     if not curves or curves.keys() & detectors.keys():
@@ -139,8 +138,10 @@ def plot_loss_weights(
             panel.axes.locator_params(axis="x", nbins=6)
             for number, figures in enumerate(curves.values()):
                 panel.line(figures["weights"], figures[name], number)
-                if f"{name}, spread" in figures:
-                    panel.bars(figures["weights"], figures[name], figures[f"{name}, spread"], number)
+                if (spread := figures.get(f"{name}, spread")) is not None:
+                    spread = np.asarray(spread)
+                    low, high = (100 * (np.asarray(figures[name]) + sign * spread) for sign in (-1, 1))
+                    panel.axes.vlines(figures["weights"], low, high, color=COLORS[number], linewidth=1)
         lines = panels[1].axes.lines
         place = dict(loc="outside lower center", ncols=min(3, len(curves)), handlelength=3.2)
         without_formulas(figure.legend(lines, curves, **place))
@@ -150,15 +151,15 @@ def plot_loss_weights(
 
 
 def plot_precision_recall(runs: Mapping[str, Mapping[str, Any]]) -> Figure:
-    """Precision-recall curves of the search and of the detection, with the areas under them.
+    """Plot precision-recall curves of search and detection, with the areas under them.
 
     Args:
-        runs: For each run ``{"search": {"similarity" or "rcp": {"recall": (R,), "precision": (R,), "mAP": number}},
-            "detection": {"recall": (K,), "precision": (K,), "ap": number}}`` with recalls that ascend, as in
+        runs: By name ``{"search": {"similarity" or "rcp": {"recall": (R,), "precision": (R,), "mAP": float}},
+            "detection": {"recall": (K,), "precision": (K,), "ap": float}}`` with ascending recalls, as in
             :class:`mmpersonsearch.evaluation.SearchCurve` and :class:`mmpersonsearch.evaluation.DetectionCurve`.
 
     Raises:
-        InputError: No run, or more than can be told apart.
+        InputError: There is no run, or there are more than 8.
     """
     with rc_context(STYLE):
         num_lines = max((len(figures["search"]) for figures in runs.values()), default=0) * len(runs)
@@ -170,7 +171,7 @@ def plot_precision_recall(runs: Mapping[str, Mapping[str, Any]]) -> Figure:
                 search.curve(curve["recall"], curve["precision"], number, is_plain=ranking == "similarity")
                 search.explain(curve["mAP"], _title(run, ranking))
             curve = figures["detection"]
-            # A step's precision holds from the recall of the step before it, which for the first is 0.
+            # The precision of a step holds from the recall of the step before it; the first begins at 0.
             recall = np.concatenate([np.zeros(1)[: len(curve["recall"])], curve["recall"]])
             precision = np.concatenate([curve["precision"][:1], curve["precision"]])
             detection.curve(recall, precision, number, drawstyle="steps-pre")
@@ -181,7 +182,7 @@ def plot_precision_recall(runs: Mapping[str, Mapping[str, Any]]) -> Figure:
 
 
 class _Panel:
-    """One pair of axes, in percent upwards."""
+    """Axes whose y is in percent."""
 
     def __init__(self, axes: Axes) -> None:
         self.axes = axes
@@ -193,31 +194,26 @@ class _Panel:
     def line(self, x: Sequence[float], y: Sequence[float], number: int, is_plain: bool = False, **kwargs: Any) -> None:
         """Draw a line of run ``number``, dashed and with hollow markers for plain similarity."""
         style = {"color": COLORS[number], "marker": MARKERS[number], **(_PLAIN if is_plain else {})}
-        # Of a line without points, the layout would take the place for infinite.
+        # The layout would take the extent of a line without points for infinite.
         self.axes.plot(x, 100 * np.asarray(y), clip_on=False, in_layout=len(x) > 0, **style, **kwargs)
-
-    def bars(self, x: Sequence[float], y: Sequence[float], spread: Sequence[float], number: int) -> None:
-        """Draw how far values of run ``number`` spread."""
-        low, high = 100 * (np.asarray(y) - spread), 100 * (np.asarray(y) + spread)
-        self.axes.vlines(x, low, high, color=COLORS[number], linewidth=1)
 
     def curve(
         self, recall: Sequence[float], precision: Sequence[float], number: int, is_plain: bool = False, **kwargs: Any
     ) -> None:
-        """Draw a curve of many points, with a marker at some: at equal distances along it, no two curves' together."""
-        first = 0.02 * (number + 1) + 0.09 * is_plain  # share of the axes' diagonal
+        """Draw a curve of many points, with markers at equal distances that differ between curves."""
+        first = 0.02 * (number + 1) + 0.09 * is_plain  # fraction of the axes' diagonal
         self.line(100 * np.asarray(recall), precision, number, is_plain, markevery=(first, 0.18), **kwargs)
 
     def level(self, y: float, number: int) -> None:
-        """Draw a level line of run ``number``."""
+        """Draw a horizontal line for run ``number``."""
         self.axes.axhline(100 * y, color=COLORS[number], linestyle=_PLAIN["linestyle"], linewidth=1)
 
     def name_end(self, x: float, y: float, text: str, number: int) -> None:
-        """Name the line of run ``number`` that ends at (x, y)."""
+        """Record the name of the line of run ``number`` that ends at (x, y), for :meth:`draw_names`."""
         self._ends.append((x, 100 * y, text, COLORS[number]))
 
     def draw_names(self) -> None:
-        """Write the names to the right of the axes, apart from each other, with a thin line to each end."""
+        """Write the names to the right of the axes without overlap, each with a thin line to its end."""
         axes = self.axes
         ends = sorted(self._ends, key=lambda end: end[1])
         height = axes.bbox.height * 72 / axes.figure.dpi
@@ -228,11 +224,11 @@ class _Panel:
             axes.annotate(text, (x, y), color=color, arrowprops=arrow, parse_math=False, **place)
 
     def explain(self, area: float, text: str) -> None:
-        """Keep a line of the legend for the curve that was drawn last: the area under it and its name."""
+        """Record a legend entry for the last curve: the area under it and its name."""
         self._entries.append((area, self.axes.lines[-1], text))
 
     def legend(self, title: str) -> None:
-        """Draw the legend below the axes, the largest area first."""
+        """Draw the legend below the axes, in order of decreasing area."""
         areas, lines, texts = zip(*sorted(self._entries, key=lambda entry: -entry[0]))
         # A figure space is as wide as a digit.
         numbers = [f"{100 * area:5.1f}".replace(" ", "\N{FIGURE SPACE}") for area in areas]
@@ -243,7 +239,7 @@ class _Panel:
 
 
 def without_formulas(legend: Legend) -> None:
-    """Have a legend show its texts as they are, dollar signs included."""
+    """Disable the parsing of formulas in a legend, for names with dollar signs."""
     for text in legend.get_texts():
         text.set_parse_math(False)
 
@@ -251,10 +247,10 @@ def without_formulas(legend: Legend) -> None:
 def _page(
     runs: Mapping[str, Any], num_rows: int, num_columns: int, row_height: float
 ) -> tuple[Figure, list[list[_Panel]]]:
-    """A figure as wide as a page, and its panels, row after row."""
+    """Make a figure of page width and its rows of panels."""
     if not 0 < len(runs) <= len(MARKERS):
         raise InputError(f"a figure shows 1 to {len(MARKERS)} runs, got {len(runs)}: {', '.join(runs)}")
-    # Without pyplot: no window, no figure that is kept open.
+    # pyplot would keep the figure open.
     figure = Figure(figsize=(PAGE_WIDTH, num_rows * row_height), layout="constrained")
     figure.get_layout_engine().set(wspace=0.06, hspace=0.06)
     grid = figure.subplots(num_rows, num_columns, squeeze=False)
@@ -272,6 +268,6 @@ def _draw_names(figure: Figure, panels: Sequence[_Panel]) -> None:
 
 
 def _apart(places: np.ndarray, gap: float) -> np.ndarray:
-    """Ascending places moved as little as possible (least squares) into [0, 1] with at least ``gap`` between them."""
+    """Move ascending places into [0, 1] with at least ``gap`` between them, by least squares."""
     steps = gap * np.arange(len(places))
     return isotonic_regression(places - steps).x.clip(0, max(0, 1 - steps[-1])) + steps

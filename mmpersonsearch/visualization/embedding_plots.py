@@ -1,4 +1,4 @@
-"""Figures of embeddings: persons' in the plane, and how similar identities' centers are."""
+"""Plots of embeddings and of similarities between identities."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _LINES = ("-", "--", ":", "-.")
 
 
 def plot_embeddings(runs: Mapping[str, tuple[np.ndarray, np.ndarray]], identities: Sequence[int]) -> Figure:
-    """Embeddings in the plane, a panel a run (figure 4, a and b, of the FDPS paper).
+    """Plot embeddings in the plane, one panel per run (figure 4, a and b, of the FDPS paper).
 
     Args:
-        runs: For each run (n, 2) positions and (n,) identities.
-        identities: They differ by color and marker.
+        runs: By name (n, 2) positions and (n,) identities.
+        identities: The identities to draw, which differ by color and marker.
 
     Raises:
-        InputError: No run, or no identity or more than can be told apart.
+        InputError: There are no runs, no identities, or more than 64.
     """
     most = len(COLORS) * len(MARKERS)
     if not runs or not 0 < len(identities) <= most:
@@ -51,14 +51,14 @@ def plot_embeddings(runs: Mapping[str, tuple[np.ndarray, np.ndarray]], identitie
 
 
 def plot_center_similarities(edges: Sequence[float], runs: Mapping[str, Mapping[str, Any]]) -> Figure:
-    """Histograms of the similarities of identities' centers (figure 4, c, of the FDPS paper).
+    """Plot histograms of the similarities of identities' centers (figure 4, c, of the FDPS paper).
 
     Args:
-        edges: (B + 1,) limits of the bins, ascending.
-        runs: For each run ``{"shares": (B,) of all pairs, in [0, 1], "mean": number}``.
+        edges: (B + 1,) ascending edges of the bins.
+        runs: By name ``{"shares": (B,) fractions of all pairs, "mean": float}``.
 
     Raises:
-        InputError: No run, or more than can be told apart.
+        InputError: There is no run, or there are more than 4.
     """
     most = len(_LINES)
     if not 0 < len(runs) <= most:

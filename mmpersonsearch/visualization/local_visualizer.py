@@ -1,4 +1,4 @@
-"""Scenes with their detections and queries."""
+"""Visualizer of scenes with detections and queries."""
 
 from __future__ import annotations
 
@@ -14,36 +14,17 @@ from torch import Tensor
 
 from mmpersonsearch.registry import VISUALIZERS
 
-Color = tuple[int, int, int]
-
 
 @VISUALIZERS.register_module()
 class PersonSearchLocalVisualizer(DetLocalVisualizer):
-    """Draws detections with their scores, and the boxes of queries in another color.
+    """Visualizer of detections with their scores, and of queries in another color.
 
-    Serves MMDetection's ``DetVisualizationHook``. With ground truth the picture has two halves: left the annotated
-    persons, labelled ones with their identities and unlabelled ones dashed, right the detections. The colors differ
-    in brightness too.
-
-    Args:
-        name: Name of the instance, for MMEngine.
-        bbox_color: RGB of detections.
-        query_color: RGB of queries.
-        gt_color: RGB of annotated persons.
-        kwargs: :class:`mmdet.visualization.DetLocalVisualizer`'s.
+    ``DetVisualizationHook`` of MMDetection calls it. With ground truth, the left half of the picture shows the
+    annotated persons, labelled ones with their identities and unlabelled ones dashed; the right half shows the
+    detections.
     """
 
-    def __init__(
-        self,
-        name: str = "visualizer",
-        bbox_color: Color = (0, 114, 178),
-        query_color: Color = (255, 176, 0),
-        gt_color: Color = (0, 158, 115),
-        **kwargs: object,
-    ) -> None:
-        super().__init__(name, bbox_color=bbox_color, **kwargs)
-        self.query_color = query_color
-        self.gt_color = gt_color
+    DETECTION_COLOR, QUERY_COLOR, GT_COLOR = (0, 114, 178), (255, 176, 0), (0, 158, 115)  # RGB
 
     def add_datasample(
         self,
@@ -54,17 +35,16 @@ class PersonSearchLocalVisualizer(DetLocalVisualizer):
         draw_pred: bool = True,
         **kwargs: object,
     ) -> None:
-        """Draw one image and show it, write it to a file, or hand it to the backends.
+        """Draw one image; show it, write it to a file or pass it to the backends.
 
         Args:
-            name: Name of the picture for window and backends.
+            name: Name of the picture.
             image: (h, w, 3) RGB in [0, 255].
             data_sample: ``gt_instances`` (``bboxes``, ``person_ids``), ``pred_instances`` (``bboxes``, ``scores``) and
-                ``query_instances`` (``bboxes``, ``query_ids``), each where present, all in pixels of ``image``.
+                ``query_instances`` (``bboxes``, ``query_ids``), all optional, in pixels of ``image``.
             draw_gt: Whether to draw ``gt_instances``.
             draw_pred: Whether to draw ``pred_instances``.
-            kwargs: :meth:`mmdet.visualization.DetLocalVisualizer.add_datasample`'s, such as ``out_file`` and
-                ``pred_score_thr``.
+            kwargs: Arguments of the base class, such as ``out_file`` and ``pred_score_thr``.
         """
         sample = DetDataSample() if data_sample is None else data_sample.cpu()
         self._queries = sample.get("query_instances")
@@ -74,31 +54,31 @@ class PersonSearchLocalVisualizer(DetLocalVisualizer):
     def _draw_instances(
         self, image: np.ndarray, instances: InstanceData, classes: object, palette: object
     ) -> np.ndarray:
-        """Annotated persons or detections, which have scores, and then the queries."""
+        """Draw annotated persons or detections (which have scores), then the queries."""
         taken: list[np.ndarray] = []
         if "scores" in instances:
             texts = [f"{100 * score:.0f}" for score in instances.scores.tolist()]
-            image = self._draw_boxes(image, instances.bboxes, texts, self.bbox_color, taken)
+            image = self._draw_boxes(image, instances.bboxes, texts, self.DETECTION_COLOR, taken)
         else:
             ids = instances.get("person_ids", torch.full((len(instances.bboxes),), -1)).tolist()
             texts, styles = [f"id {i}" if i >= 0 else "" for i in ids], ["-" if i >= 0 else "--" for i in ids]
-            image = self._draw_boxes(image, instances.bboxes, texts, self.gt_color, taken, line_styles=styles)
+            image = self._draw_boxes(image, instances.bboxes, texts, self.GT_COLOR, taken, line_styles=styles)
         if self._queries is None:
             return image
         texts = [f"query {i}" for i in self._queries.query_ids.tolist()]
-        return self._draw_boxes(image, self._queries.bboxes, texts, self.query_color, taken, below=True)
+        return self._draw_boxes(image, self._queries.bboxes, texts, self.QUERY_COLOR, taken, below=True)
 
     def _draw_boxes(
         self,
         image: np.ndarray,
         bboxes: Tensor,
         texts: Sequence[str],
-        color: Color,
+        color: tuple[int, int, int],
         taken: list[np.ndarray],
         line_styles: str | list[str] = "-",
         below: bool = False,
     ) -> np.ndarray:
-        """Boxes with a text over them, or at their lower edge; where others are ``taken``, elsewhere at the box."""
+        """Draw boxes with texts at places that are not ``taken``; see :func:`place_labels`."""
         if len(bboxes) == 0:
             return image
         height, width = image.shape[:2]
@@ -125,7 +105,7 @@ class PersonSearchLocalVisualizer(DetLocalVisualizer):
         return self.get_image()
 
     def _label_sizes(self, texts: Sequence[str], font_size: float) -> np.ndarray:
-        """(n, 2) width and height in pixels of texts with their ground."""
+        """Compute (n, 2) width and height in pixels of texts with their background."""
         size = font_size * self.fig_save.dpi / 72
         widths = [TextPath((0, 0), text, size=size).get_extents().width + 4 if text else 0.0 for text in texts]
         return np.stack([widths, np.full(len(texts), 1.25 * size + 2)], axis=1)
@@ -138,18 +118,17 @@ def place_labels(
     taken: list[np.ndarray],
     below: bool = False,
 ) -> np.ndarray:
-    """Find a place at each box for its label, so that none covers another.
+    """Place a label at each box, so that labels overlap least.
 
-    Tried are, in this order, over and under the line of the box's upper edge, first at its left and then at its
-    right; the same at its lower edge; then places further off by a label's height. The first place where the label
-    covers least of the others is taken.
+    The candidates are above and below the upper edge of the box, at its left and then at its right; the same at the
+    lower edge; then places further away by the height of a label. The first of least overlap is chosen.
 
     Args:
         bboxes: (n, 4) xyxy in pixels.
-        sizes: (n, 2) width and height of the labels; those without width need no place.
+        sizes: (n, 2) width and height of the labels; labels of width 0 are skipped.
         image_size: Width and height of the image, in which labels stay.
-        taken: xyxy of labels that are there already; the new ones are added.
-        below: Begin at the lower edge.
+        taken: xyxy of labels that are placed already; the new ones are appended.
+        below: Whether to begin at the lower edge.
 
     Returns:
         (n, 2) upper left corners.
@@ -159,8 +138,7 @@ def place_labels(
         if size[0] > 0:
             candidates = _candidates(bbox, size, below).clip(0, np.maximum(np.array(image_size) - size, 0))
             labels = np.concatenate([candidates, candidates + size], axis=1)
-            # argmin takes the first of equal ones.
-            best = int(np.argmin(_covered(labels, taken)))
+            best = int(np.argmin(_covered(labels, taken)))  # the first of equals
             corner[:] = candidates[best]
             taken.append(labels[best])
     return corners
@@ -175,7 +153,7 @@ def _candidates(bbox: np.ndarray, size: np.ndarray, below: bool) -> np.ndarray:
 
 
 def _covered(labels: np.ndarray, taken: list[np.ndarray]) -> np.ndarray:
-    """(m,) square pixels of others that each label covers."""
+    """Compute (m,) the area in pixels of others that each label covers."""
     others = np.array(taken).reshape(-1, 4)
     starts = np.maximum(labels[:, None, :2], others[:, :2])
     ends = np.minimum(labels[:, None, 2:], others[:, 2:])

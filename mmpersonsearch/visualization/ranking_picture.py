@@ -1,4 +1,4 @@
-"""Ranking lists as pictures: each query beside its best matches, as crops or as whole scenes."""
+"""Pictures of ranking lists: each query beside its best matches, as crops or whole scenes."""
 
 from __future__ import annotations
 
@@ -34,28 +34,26 @@ def draw_ranking(
     row_titles: Sequence[str] | None = None,
     scenes: bool = False,
 ) -> Figure:
-    """Draw one row a query: the query, then the best match of each of its k best gallery images.
+    """Draw one row per query: the query, then the best match of each of its k best gallery images.
 
-    Right matches have a green frame and a tick, wrong ones a red frame and a cross, so that the picture is readable
-    without colors. Under each match stand its rank, similarity, camera and image.
+    True matches have a green frame and a tick, false ones a red frame and a cross. Rank, similarity, camera and image
+    of a match are below it.
 
     Args:
         protocol: Test images and queries.
-        rankings: Rows, as :func:`mmpersonsearch.evaluation.rank_gallery` gives them; the same query may come again, for
-            another model or ranking.
-        load_image: Gives the picture of an ``img_id``, a PIL image or (h, w, 3) uint8 RGB.
-        out_file: Where to write the picture, PNG, JPEG or SVG by its name.
-        title: Headline.
-        row_titles: One text a row, above it; see :func:`query_titles`.
-        scenes: Whole scenes instead of crops. The query's shows its box; a match's shows the matched box, green
-            (right) or red (wrong), thin and gray the other detections, and dashed the true box where the person is in
-            the scene but another was taken.
+        rankings: Rows, from :func:`mmpersonsearch.evaluation.rank_gallery`.
+        load_image: Function from an ``img_id`` to a PIL image or (h, w, 3) uint8 RGB.
+        out_file: PNG, JPEG or SVG file to write.
+        title: Title of the picture.
+        row_titles: Titles of the rows; see :func:`query_titles`.
+        scenes: Draw whole scenes, not crops: with the box of the query; with the matched box of a match, green (true)
+            or red (false), the other detections, thin and gray, and dashed the true box if another was matched.
 
     Returns:
         The figure.
 
     Raises:
-        ValueError: No row, or a wrong number of ``row_titles``.
+        ValueError: There is no row, or a wrong number of ``row_titles``.
     """
     if len(rankings) == 0:
         raise ValueError("draw_ranking: no ranking list to draw")
@@ -83,7 +81,7 @@ def draw_ranking(
 def query_titles(
     protocol: SearchProtocol, query_inds: Sequence[int], aps: Mapping[int, float] | None = None
 ) -> list[str]:
-    """Say identity, camera and, where they are given, average precision of queries, as titles of rows."""
+    """Make titles of rows from identity, camera and, if given, average precision of queries."""
     titles = []
     for query_ind in query_inds:
         query = protocol.queries[query_ind]
@@ -97,11 +95,11 @@ def query_titles(
 
 
 def open_scene(path: str | Path) -> Image.Image:
-    """Read an image as the models see it: RGB, turned as its EXIF orientation says.
+    """Read an image as the models get it: RGB, rotated by its EXIF orientation.
 
     Raises:
         FileNotFoundError: There is no such file.
-        InputError: The file is not an image, or cut off.
+        InputError: The file is no image, or truncated.
     """
     try:
         with Image.open(path) as file:
@@ -115,7 +113,7 @@ def open_scene(path: str | Path) -> Image.Image:
 def _make_page(
     num_rows: int, num_columns: int, title: str, legend: list[Patch], scenes: bool
 ) -> tuple[Figure, np.ndarray]:
-    """A figure, and its (rows, columns) cells, each of the same size in pixels."""
+    """Make a figure and its (rows, columns) cells, all of the same size in pixels."""
     width, height = _SCENE if scenes else _CROP
     head, texts = 14 + 26 * bool(title) + 26 * bool(legend), 80  # texts: around a cell, above and below it
     size = np.array([num_columns * (width + _GAP) + _GAP, head + num_rows * (height + texts)])
@@ -140,9 +138,9 @@ def _make_page(
 def _legend(protocol: SearchProtocol) -> list[Patch]:
     texts = {
         "query": (QUERY, 2, "-"),
-        "right match ✓": (RIGHT, 2, "-"),
-        "wrong match ✗": (WRONG, 2, "-"),
-        f"the {protocol.class_name}, where another was taken": (RIGHT, 2, "--"),
+        "true match ✓": (RIGHT, 2, "-"),
+        "false match ✗": (WRONG, 2, "-"),
+        f"the {protocol.class_name}, if another was matched": (RIGHT, 2, "--"),
         "other detections": (OTHER, 0.8, "-"),
     }
     return [
@@ -152,7 +150,7 @@ def _legend(protocol: SearchProtocol) -> list[Patch]:
 
 
 class _Cells:
-    """Draws queries and matches; see :func:`draw_ranking` for the arguments."""
+    """Drawer of queries and matches; see :func:`draw_ranking` for the arguments."""
 
     def __init__(self, protocol: SearchProtocol, load_image: LoadImage, scenes: bool) -> None:
         self.protocol = protocol
@@ -191,7 +189,7 @@ class _Cells:
 
 
 def _crop(pixels: np.ndarray, bbox: np.ndarray) -> np.ndarray:
-    """The part of an image that a box covers, at least one pixel."""
+    """Crop an image to a box, but at least to one pixel."""
     height, width = pixels.shape[:2]
     x, y = np.clip(np.floor(bbox[:2]), 0, [width - 1, height - 1]).astype(int)
     right, bottom = np.ceil(bbox[2:]).astype(int)
@@ -199,7 +197,7 @@ def _crop(pixels: np.ndarray, bbox: np.ndarray) -> np.ndarray:
 
 
 def _show(axes: Axes, pixels: np.ndarray, color: str) -> None:
-    """Show an image in its own proportions, the rest of the cell gray."""
+    """Show an image without distortion; the rest of the cell is gray."""
     height, width = pixels.shape[:2]
     axes.imshow(pixels, aspect="auto", extent=(0, width, height, 0))
     room = axes.get_window_extent()
@@ -210,9 +208,9 @@ def _show(axes: Axes, pixels: np.ndarray, color: str) -> None:
 
 
 def _draw_box(axes: Axes, bbox: np.ndarray, color: str, line_width: float, line_style: str) -> None:
-    """Draw a box around what it holds, so that small persons are not hidden, on a white line for any ground."""
+    """Draw a box outside its content, on a white line for contrast."""
     height, width = axes.images[0].get_array().shape[:2]
-    image_pixels = np.ptp(axes.get_xlim()) / axes.get_window_extent().width  # in one of the figure
+    image_pixels = np.ptp(axes.get_xlim()) / axes.get_window_extent().width  # per pixel of the figure
     outside = (line_width / 2 + 0.5) * DPI / 72 * image_pixels
     x1, y1, x2, y2 = np.clip(bbox, 0, [width, height] * 2) + outside * np.array([-1, -1, 1, 1])
     for shade, added, style in (("white", 0.6 * line_width, "-"), (color, 0, line_style)):

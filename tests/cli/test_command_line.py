@@ -1,8 +1,9 @@
 import argparse
 
 import pytest
+from matplotlib.figure import Figure
 
-from mmpersonsearch.cli.command_line import exit_on_bad_input, parse_runs, positive, print_table
+from mmpersonsearch.cli.command_line import exit_on_bad_input, parse_runs, positive, print_table, save_figure
 from mmpersonsearch.utils.errors import InputError
 
 
@@ -47,3 +48,14 @@ def test_a_table_has_a_line_a_row(capsys):
     print_table("Title", ("case", "ms", "count"), [("a", 1 / 3, 7), ("b", None, 12345)])
     lines = [line.replace("│", " ").split() for line in capsys.readouterr().out.splitlines()]
     assert [line for line in lines if line and line[0] in "ab"] == [["a", "0.333", "7"], ["b", "12345"]]
+
+
+def test_the_same_numbers_give_the_same_files(tmp_path):
+    contents = []
+    for _ in range(2):
+        figure = Figure(figsize=(1, 1))
+        figure.subplots().plot([0, 1], clip_on=True)
+        save_figure(figure, {"runs": {}}, str(tmp_path / "out" / "one.two"))
+        contents.append({path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()})
+    assert contents[0] == contents[1]
+    assert set(contents[0]) == {"one.two.png", "one.two.svg", "one.two.json"}

@@ -38,7 +38,7 @@ def test_absent_torchvision_is_absent():
 def test_the_finder_is_installed_once():
     code = (
         "import importlib, sys, mmpersonsearch; importlib.reload(mmpersonsearch)\n"
-        "print([type(one).__name__ for one in sys.meta_path].count('TorchvisionFinder'), 'torch' in sys.modules)"
+        "print([type(one).__name__ for one in sys.meta_path].count('_TorchvisionFinder'), 'torch' in sys.modules)"
     )
     done = run(code)
     assert done.stdout.split() == ["1", "False"], done.stderr

@@ -137,7 +137,7 @@ def test_half_precision_is_summed_in_float32_at_exact_places(dtype):
 )
 def test_a_wrong_roi_is_named(roi, aligned):
     maps, rois = draw(torch.float32)
-    with pytest.raises(ValueError, match=r"RoI 7 is \[.*\], expected the number of an image, 0 to 1, and a finite box"):
+    with pytest.raises(ValueError, match=r"RoI 7 is \[.*\], expected the index of an image, 0 to 1, and a finite box"):
         roi_align(maps, torch.cat((rois, torch.tensor([roi]))), (3, 3), 1 / 8, 0, aligned)
     if roi == [0, 20, 0, 10, 10]:
         assert roi_align(maps, torch.tensor([roi]), (3, 3), 1 / 8, 0, False).isfinite().all()

@@ -163,7 +163,7 @@ def test_pictures_name_what_is_searched_for():
     rankings = rank_gallery(protocol, detections, query_feats, [0], k=1)
     figure = draw_ranking(protocol, rankings, scene, scenes=True)
     texts = [text.get_text() for text in figure.findobj(Text)]
-    assert {"tattoo 0", "the tattoo, where another was taken"} <= set(texts)
+    assert {"tattoo 0", "the tattoo, if another was matched"} <= set(texts)
     assert not [text for text in texts if "person" in text]
 
 
