@@ -23,15 +23,7 @@ from .run_config import read_config
 
 
 def load_scene(dataset: Dataset, index: int, split: str) -> tuple[np.ndarray, DetDataSample]:
-    """Load one scene through the pipeline.
-
-    Args:
-        dataset: Data set with a pipeline.
-        index: Index of the scene.
-        split: ``'train'`` or ``'test'``.
-
-    Returns:
-        (h, w, 3) RGB, and the data sample with all boxes in pixels of this image.
+    """Load one scene of a split through its pipeline: (h, w, 3) RGB, and a data sample with boxes in its pixels.
 
     Raises:
         InputError: The data set does not yield scenes.
@@ -56,18 +48,7 @@ def load_scene(dataset: Dataset, index: int, split: str) -> tuple[np.ndarray, De
 def draw_scenes(
     dataset: Dataset, split: str, visualizer: PersonSearchLocalVisualizer, out: Path, number: int | None
 ) -> int:
-    """Write one picture per scene, ``<index>_<image>.png``.
-
-    Args:
-        dataset: Data set with a pipeline.
-        split: ``'train'`` or ``'test'``.
-        visualizer: Visualizer of the scenes.
-        out: Folder of the pictures.
-        number: Number of scenes, evenly spaced over the split; None: all.
-
-    Returns:
-        Number of pictures.
-    """
+    """Write pictures ``<index>_<image>.png`` of ``number`` scenes, all by default, and return how many."""
     number = len(dataset) if number is None else min(number, len(dataset))
     chosen = np.linspace(0, len(dataset) - 1, number).round().astype(int).tolist()
     for index in tqdm(chosen, desc=f"drawing {split}", unit="image"):

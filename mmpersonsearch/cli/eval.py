@@ -22,29 +22,6 @@ from .command_line import add_config, exit_on_bad_input, make_parser, print_tabl
 from .run_config import build_evaluation, find_search_metric, read_config
 
 
-def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = make_parser("eval", __doc__)
-    parser.add_argument("predictions", help="file that mmpersonsearch test --out has written")
-    add_config(parser, "config of the data set, the rankings and the thresholds")
-    parser.add_argument(
-        "--ranking",
-        nargs="+",
-        action="append",
-        metavar=("TYPE", "KEY=VALUE"),
-        help="report this ranking and plain similarity instead of the config's rankings; may be repeated",
-    )
-    parser.add_argument("--gallery-sizes", type=int, nargs="+", help="gallery sizes (CUHK-SYSU), the main one first")
-    parser.add_argument("--det-thr", type=float, help="skip detections with a lower score")
-    parser.add_argument("--out", metavar="RESULT.json", help="write the metrics to this file")
-    parser.add_argument("--compare", nargs="+", default=[], metavar="RESULT.json", help="print these results too")
-    parser.add_argument(
-        "--allow-different-protocols",
-        action="store_true",
-        help="accept predictions for other annotation files, and compare results of different protocols",
-    )
-    return parser.parse_args(argv)
-
-
 def change_evaluation(config: Config, args: argparse.Namespace) -> None:
     """Set rankings, threshold and gallery sizes in the config.
 
@@ -95,7 +72,26 @@ def print_results(results: dict[str, dict[str, Any]]) -> None:
 
 
 def main(argv: list[str] | None = None) -> None:
-    args = parse_args(argv)
+    parser = make_parser("eval", __doc__)
+    parser.add_argument("predictions", help="file that mmpersonsearch test --out has written")
+    add_config(parser, "config of the data set, the rankings and the thresholds")
+    parser.add_argument(
+        "--ranking",
+        nargs="+",
+        action="append",
+        metavar=("TYPE", "KEY=VALUE"),
+        help="report this ranking and plain similarity instead of the config's rankings; may be repeated",
+    )
+    parser.add_argument("--gallery-sizes", type=int, nargs="+", help="gallery sizes (CUHK-SYSU), the main one first")
+    parser.add_argument("--det-thr", type=float, help="skip detections with a lower score")
+    parser.add_argument("--out", metavar="RESULT.json", help="write the metrics to this file")
+    parser.add_argument("--compare", nargs="+", default=[], metavar="RESULT.json", help="print these results too")
+    parser.add_argument(
+        "--allow-different-protocols",
+        action="store_true",
+        help="accept predictions for other annotation files, and compare results of different protocols",
+    )
+    args = parser.parse_args(argv)
     with exit_on_bad_input("mmpersonsearch eval"):
         config = read_config(args.config, args.cfg_options)
         change_evaluation(config, args)

@@ -36,18 +36,10 @@ Boxes = Mapping[str | int, InstanceData]
 
 
 def given_boxes(protocol: SearchProtocol, predictions: str | None) -> Boxes:
-    """Collect the boxes to embed, by image.
+    """Return by image the boxes of predictions, by default the true ones, with scores of 1.
 
-    Args:
-        protocol: Protocol of the test split.
-        predictions: File that ``mmpersonsearch test --out`` has written; None for the true boxes.
-
-    Returns:
-        ``bboxes`` (n, 4) xyxy in pixels of the original image and ``scores`` (n,), 1 for true boxes.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        InputError: It does not fit the protocol.
+    They are ``bboxes`` (n, 4) xyxy in pixels of the original image and ``scores`` (n,). For errors, see
+    :func:`read_predictions`.
     """
     if predictions is not None:
         found = read_predictions(predictions, protocol).detections
@@ -60,16 +52,7 @@ def given_boxes(protocol: SearchProtocol, predictions: str | None) -> Boxes:
 
 @torch.no_grad()
 def embed(model: nn.Module, batch: dict[str, Any], boxes: Boxes) -> list[DetDataSample]:
-    """Embed given boxes and the queries.
-
-    Args:
-        model: Model in eval mode.
-        batch: Batch of the test split.
-        boxes: Boxes of :func:`given_boxes`.
-
-    Returns:
-        The samples of the batch; ``pred_instances`` are the given boxes with their ``reid_feats``.
-    """
+    """Embed the boxes and queries of a batch, and return its samples; ``pred_instances`` are the given boxes."""
     data = model.data_preprocessor(batch)
     images, samples = data["inputs"], data["data_samples"]
     given = [boxes[sample.img_id] for sample in samples]

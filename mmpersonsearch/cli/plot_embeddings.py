@@ -139,7 +139,7 @@ def draw_centers(args: argparse.Namespace) -> tuple[Figure, dict[str, Any]]:
     return plot_center_similarities(edges, runs), {"edges": edges, "runs": runs}
 
 
-def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+def main(argv: list[str] | None = None) -> None:
     parser = make_parser("plot embeddings", __doc__)
     commands = parser.add_subparsers(dest="kind", required=True)
     tsne = commands.add_parser("tsne", help="embeddings of some identities by t-SNE")
@@ -160,11 +160,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     centers.set_defaults(draw=draw_centers)
     for command in (tsne, centers):
         add_figure(command)
-    return parser.parse_args(argv)
-
-
-def main(argv: list[str] | None = None) -> None:
-    args = parse_args(argv)
+    args = parser.parse_args(argv)
     with exit_on_bad_input("mmpersonsearch plot embeddings"):
         figure, numbers = args.draw(args)
     save_figure(figure, numbers, args.out)

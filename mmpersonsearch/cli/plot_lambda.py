@@ -11,7 +11,6 @@ Writes the figure as PNG and SVG, and its numbers, fractions in [0, 1], as JSON.
 
 from __future__ import annotations
 
-import argparse
 import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -27,39 +26,11 @@ from .command_line import add_figure, exit_on_bad_input, make_parser, save_figur
 KEYS = {"detection AP": "detection/ap", "search mAP": "person_search/mAP"}
 
 
-def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = make_parser("plot lambda", __doc__)
-    parser.add_argument(
-        "--curve",
-        nargs="+",
-        action="append",
-        required=True,
-        metavar=("NAME", "LAMBDA=RESULT.json"),
-        help="name in the figure, and one or several results per weight; may be repeated",
-    )
-    parser.add_argument(
-        "--detector",
-        nargs="+",
-        default=[],
-        metavar="NAME=RESULT.json",
-        help="detectors without Re-ID: the AP, averaged over the results of a name, is drawn as a level line",
-    )
-    add_figure(parser)
-    parser.add_argument("--allow-different-protocols", action="store_true", help="compare anyway")
-    return parser.parse_args(argv)
-
-
 def group_results(words: Sequence[str], option: str, form: str, read_key: Callable[[str], Any]) -> dict[Any, list[str]]:
     """Read ``['DET=a.json', 'DET=b.json']`` as ``{'DET': ['a.json', 'b.json']}``.
 
-    Args:
-        words: Arguments of the option.
-        option: Name of the option, for the message.
-        form: Expected form of a word, for the message.
-        read_key: Function from the text before ``=`` to the key, or to None if it is malformed.
-
     Raises:
-        InputError: A word is malformed, or a result is repeated.
+        InputError: A word does not have the form, ``read_key`` returns None for its key, or a result is repeated.
     """
     groups = defaultdict(list)
     for word in words:
@@ -134,7 +105,25 @@ def read_curves(
 
 
 def main(argv: list[str] | None = None) -> None:
-    args = parse_args(argv)
+    parser = make_parser("plot lambda", __doc__)
+    parser.add_argument(
+        "--curve",
+        nargs="+",
+        action="append",
+        required=True,
+        metavar=("NAME", "LAMBDA=RESULT.json"),
+        help="name in the figure, and one or several results per weight; may be repeated",
+    )
+    parser.add_argument(
+        "--detector",
+        nargs="+",
+        default=[],
+        metavar="NAME=RESULT.json",
+        help="detectors without Re-ID: the AP, averaged over the results of a name, is drawn as a level line",
+    )
+    add_figure(parser)
+    parser.add_argument("--allow-different-protocols", action="store_true", help="compare anyway")
+    args = parser.parse_args(argv)
     with exit_on_bad_input("mmpersonsearch plot lambda"):
         curves = read_curves(parse_curves(args.curve), args.allow_different_protocols)
         detectors, key = group_results(args.detector, "--detector", "NAME=RESULT.json", str), KEYS["detection AP"]

@@ -1,4 +1,4 @@
-"""Measure a person-search model's testing throughput: images in, boxes with embeddings out."""
+"""Measure the testing speed of a person search model, from images to boxes with embeddings."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from mmpersonsearch.cli.command_line import add_config, add_device, exit_on_bad_
 from mmpersonsearch.cli.flops import count_gflops
 from mmpersonsearch.cli.run_config import read_config
 
-# Parts of a model that are timed by themselves; what is left is NMS, box decoding and the like. A two-step model has
-# them in its detector.
+# Parts of a model that are timed separately; the rest is NMS, box decoding and the like. In a two-step model they are
+# parts of the detector.
 STAGES = {
     "backbone (Part-1)": "backbone",
     "RPN": "rpn_head",
@@ -36,11 +36,11 @@ STAGES = {
 
 
 class StageTimer:
-    """Sums the seconds that each part of a model takes.
+    """Timer of the parts of a model, in seconds.
 
     Args:
         model: The model; parts of :data:`STAGES` that it lacks are skipped.
-        synchronize: Waits for the device.
+        synchronize: Function that waits for the device.
     """
 
     def __init__(self, model: nn.Module, synchronize: Callable[[], None]) -> None:
@@ -66,7 +66,7 @@ class StageTimer:
 
 
 class Contestant:
-    """A model with its measurements.
+    """Model with its measurements.
 
     Args:
         config: Config file; the model is untrained.
@@ -77,7 +77,7 @@ class Contestant:
         torch.manual_seed(0)
         self.config, self.args = config, args
         self.model = build_model(read_config(config, args.cfg_options), device=args.device)
-        # An untrained model finds what it likes: have it report as many boxes as asked for, whatever their scores.
+        # An untrained model detects at random: it reports the given number of boxes, whatever their scores.
         test_cfg = getattr(self.model, "detector", self.model).roi_head.test_cfg
         test_cfg.score_thr, test_cfg.max_per_img = -1.0, args.num_persons
         test_cfg.nms.iou_threshold = 1.0
@@ -115,7 +115,7 @@ class Contestant:
         self.timer.seconds.clear()
 
     def summary(self) -> dict:
-        """Images a second (median), milliseconds an image of each stage and boxes an image (means), size."""
+        """Return median images per second, mean milliseconds per image of each stage, boxes per image, and sizes."""
         count = len(self.times) * self.args.batch_size
         stages = {name: 1e3 * self.timer.seconds[name] / count for name in STAGES if name in self.timer.seconds}
         stages["rest"] = 1e3 * mean(self.times) - sum(stages.values())
@@ -141,13 +141,13 @@ def print_summaries(summaries: list[dict]) -> None:
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     add_config(parser)
-    parser.add_argument("--compare", metavar="CONFIG", help="a second model, run in turn in the same process")
+    parser.add_argument("--compare", metavar="CONFIG", help="second model, in turns with the first")
     parser.add_argument("--shape", type=int, nargs=2, default=[600, 960], metavar=("HEIGHT", "WIDTH"))
-    parser.add_argument("--num-persons", type=int, default=10, help="boxes of an image after NMS")
+    parser.add_argument("--num-persons", type=int, default=10, help="boxes per image after NMS")
     parser.add_argument("--batch-size", type=int, default=1)
-    parser.add_argument("--rounds", type=int, default=10, help="batches of each model, after one for warm-up")
+    parser.add_argument("--rounds", type=int, default=10, help="batches per model, after one for warm-up")
     add_device(parser)
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument("--json", action="store_true", help="print JSON, not a table")
     return parser.parse_args(argv)
 
 

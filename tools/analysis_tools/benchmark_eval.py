@@ -1,8 +1,8 @@
 """Measure the evaluation of person search on random embeddings in the shapes of PRW and CUHK-SYSU.
 
-Beside it, in the same process: the bare product of queries and detections, and a loop over queries and gallery images
-as public code has it, whose average precisions must be the same. Memory is what the process holds at most above what
-it held before, as the kernel counts it (Linux).
+For comparison, it measures the product of queries and detections, and a loop over queries and gallery images as in
+public code, which gives the same average precisions. Memory is the peak of the process above the memory at the start,
+as the kernel reports it (Linux).
 
     python tools/analysis_tools/benchmark_eval.py --shape prw --dim 256 --loop-queries 100
 """
@@ -31,14 +31,14 @@ Case = tuple[SearchProtocol, list[InstanceData], Tensor]
 
 @dataclass
 class Shape:
-    """How large a data set is.
+    """Size of a data set.
 
     Attributes:
         num_images: Test images.
-        num_detections: Detections in all of them.
+        num_detections: Detections in all test images.
         num_queries: Queries.
         num_ids: Labelled identities.
-        gallery_sizes: Images in each query's own gallery; none: every image but the query's own.
+        gallery_sizes: Images in the gallery of a query; empty: all images but the query's own.
     """
 
     num_images: int
@@ -55,16 +55,16 @@ SHAPES = {
 
 
 def draw_case(shape: Shape, dim: int, fraction: float, device: str) -> Case:
-    """Draw a set whose number of queries times detections is ``fraction`` of the shape's.
+    """Draw a random set with a ``fraction`` of the shape's queries x detections.
 
-    Half of the persons are labelled, and each is detected; embeddings are an identity's direction and noise.
+    Half of the persons are labelled, and all are detected; an embedding is the direction of the identity plus noise.
     """
     rng = np.random.default_rng(0)
     scale = fraction**0.5
     num_images, num_queries = round(shape.num_images * scale), round(shape.num_queries * scale)
     images = np.sort(rng.integers(num_images, size=round(shape.num_detections * scale)))
     person_ids = np.where(rng.random(len(images)) < 0.5, rng.integers(shape.num_ids, size=len(images)), -1)
-    # An identity is in an image once at most.
+    # An identity is at most once in an image.
     _, first = np.unique(images * (shape.num_ids + 1) + person_ids, return_index=True)
     again = np.setdiff1d(np.arange(len(images)), first)
     person_ids[again] = -1
@@ -98,7 +98,7 @@ def draw_case(shape: Shape, dim: int, fraction: float, device: str) -> Case:
 
 
 def draw_lists(rng: np.random.Generator, scenes: list[SceneImage], queries: list[Query], size: int) -> list[ImageList]:
-    """For each query the images that hold the person, and others."""
+    """Draw for each query a gallery list of images with the person and others."""
     places: dict[int, list[tuple[int, np.ndarray]]] = {}
     for scene in scenes:
         for person_id, bbox in zip(scene.person_ids.tolist(), scene.bboxes):
@@ -143,7 +143,7 @@ def run(args: argparse.Namespace, fraction: float) -> tuple[dict, Case, np.ndarr
 
 
 def compare_with_loop(case: Case, aps: np.ndarray, number: int) -> dict:
-    """Time the loop over some queries, and see how far its average precisions are from ours."""
+    """Measure the loop on some queries, and the largest difference of its average precisions from ours."""
     evaluated = np.flatnonzero(np.isfinite(aps))
     asked = evaluated[np.linspace(0, len(evaluated) - 1, number).round().astype(int)]
     started = time.perf_counter()
@@ -162,9 +162,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--shape", choices=list(SHAPES), default="prw")
     parser.add_argument("--dim", type=int, default=256, help="width of the embeddings")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--rounds", type=int, default=3, help="the fastest counts")
+    parser.add_argument("--rounds", type=int, default=3, help="the fastest is reported")
     parser.add_argument("--fractions", type=float, nargs="+", default=[0.25, 0.5, 1.0], help="of queries x detections")
-    parser.add_argument("--loop-queries", type=int, default=0, help="queries for the loop over images (0: no loop)")
+    parser.add_argument("--loop-queries", type=int, default=0, help="number of queries for the loop (0: no loop)")
     parser.add_argument("--json", help="write the measurements to this file too")
     args = parser.parse_args(argv)
     warnings.filterwarnings("ignore", message="queries left out")

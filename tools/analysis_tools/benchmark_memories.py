@@ -1,8 +1,8 @@
-"""Measure the memories' updates and the losses on them in the shape of CUHK-SYSU: 128 samples, 5,532 identities.
+"""Measure updates of memories and their losses in the shape of CUHK-SYSU: 128 samples, 5,532 identities.
 
-Beside the updates, in the same process, a loop over samples as in published code; both must give the same table. A
-loss is measured forward and backward with its update. Memory is what a call holds at most above what was held before,
-as the kernel counts it (Linux), on a GPU as PyTorch does.
+For comparison, it measures updates by a loop over samples as in published code, which give the same table. A loss is
+measured forward and backward, with its update. Memory is the peak of a call above the memory before it, as the kernel
+(Linux) or, on a GPU, PyTorch reports it.
 
 python tools/analysis_tools/benchmark_memories.py --rounds 200
 """
@@ -32,7 +32,7 @@ from mmpersonsearch.models.memories import CircularQueue, LookupTable
 
 
 def draw_person_ids(num_samples: int, num_ids: int, generator: torch.Generator) -> dict[str, Tensor]:
-    """Identities of a batch: random ones; several RoIs a person, as a detector samples them; one person only."""
+    """Draw identities of a batch: random ones, several RoIs per person as a detector samples them, or one person."""
     few = torch.randint(num_ids, (-(-num_samples // 8),), generator=generator).repeat_interleave(8)
     return {
         "LUT, random persons": torch.randint(num_ids, (num_samples,), generator=generator),
@@ -42,7 +42,7 @@ def draw_person_ids(num_samples: int, num_ids: int, generator: torch.Generator) 
 
 
 def loop_over_samples(lut: LookupTable, feats: Tensor, person_ids: Tensor) -> None:
-    """The update as published code computes it."""
+    """Update the table as published code does."""
     table, momentum = lut.features, lut.momentum
     for feat, person_id in zip(feats, person_ids.tolist()):
         table[person_id] = momentum * table[person_id] + (1 - momentum) * feat
@@ -50,9 +50,9 @@ def loop_over_samples(lut: LookupTable, feats: Tensor, person_ids: Tensor) -> No
 
 
 def most_mib(function: Callable[[], object], device: torch.device) -> float:
-    """Most MiB that a call holds above what was held before."""
+    """Measure the peak memory of a call in MiB above the memory before it."""
     if device.type != "cuda":
-        ctypes.CDLL(None).malloc_trim(0)  # what earlier calls have freed is not held
+        ctypes.CDLL(None).malloc_trim(0)  # returns what earlier calls have freed
         return 1024 * measure(function, 1)[2]
     torch.cuda.reset_peak_memory_stats(device)
     before = torch.cuda.memory_allocated(device)
@@ -61,7 +61,7 @@ def most_mib(function: Callable[[], object], device: torch.device) -> float:
 
 
 def measure_lut(feats: Tensor, person_ids: Tensor, num_ids: int, rounds: int) -> dict:
-    """Milliseconds of the update and of the loop, and how far apart the tables of one update are."""
+    """Measure update and loop in milliseconds, and the largest difference of their tables after one update."""
     start = F.normalize(torch.randn(num_ids, feats.size(1), generator=torch.Generator().manual_seed(1)))
     ours, loop = (LookupTable(num_ids, feats.size(1)).to(feats.device) for _ in range(2))
     for one in (ours, loop):
@@ -77,7 +77,7 @@ def measure_lut(feats: Tensor, person_ids: Tensor, num_ids: int, rounds: int) ->
 
 
 def measure_updates(args: argparse.Namespace) -> list[dict]:
-    """One row a case."""
+    """Measure one row per case."""
     generator = torch.Generator().manual_seed(0)
     feats = F.normalize(torch.randn(args.samples, args.dim, generator=generator)).to(args.device)
     rows = []
@@ -89,7 +89,7 @@ def measure_updates(args: argparse.Namespace) -> list[dict]:
 
 
 def measure_losses(args: argparse.Namespace) -> list[dict]:
-    """One row a loss, for w of the BOIM loss alone and for the choice of I-Net's T = 100 classes alone."""
+    """Measure one row per loss, and w of the BOIM loss and the choice of I-Net's T = 100 classes alone."""
     generator = torch.Generator().manual_seed(0)
     _, person_ids, _ = draw_person_ids(args.samples, args.ids, generator).values()
     person_ids = person_ids.to(args.device)
@@ -137,7 +137,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--dictionary-size", type=int, default=5120, help="entries of I-Net's feature dictionary")
     parser.add_argument("--dim", type=int, default=256, help="width of the embeddings")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--rounds", type=int, default=100, help="the median counts")
+    parser.add_argument("--rounds", type=int, default=100, help="the median is reported")
     parser.add_argument("--json", help="write the measurements to this file too")
     args = parser.parse_args(argv)
 

@@ -1,7 +1,7 @@
-"""Measure RoIAlign, RoIPool and NMS in the shapes of the papers' models, beside MMCV's compiled ones if there are any.
+"""Measure RoIAlign, RoIPool and NMS in the shapes of the papers' models, and compare with MMCV's compiled operators.
 
-Images are 600 x 960, with persons of 60 to 360 pixels. Maps are measured in channels_last, as this package's backbones
-give them, and contiguous; compiled RoIAlign misreads channels_last, so its time includes the copy.
+Images have 600 x 960 pixels. Maps are in channels_last, as the backbones of this package return them, or contiguous;
+compiled RoIAlign misreads channels_last, so its time includes a copy.
 
 python tools/analysis_tools/benchmark_ops.py --rounds 9
 """
@@ -26,7 +26,7 @@ LAYOUTS = {"channels_last": torch.channels_last, "contiguous": torch.contiguous_
 
 
 class Case(NamedTuple):
-    """A RoI layer of a model: its name, ``RoIAlign`` or ``RoIPool``, and the sizes of its input and output."""
+    """RoI layer of a model: name, ``RoIAlign`` or ``RoIPool``, and sizes of input and output."""
 
     name: str
     kind: str
@@ -49,7 +49,7 @@ CASES = (
 
 
 def draw_rois(number: int) -> Tensor:
-    """(n, 5) persons in an image."""
+    """Draw (n, 5) RoIs of persons in an image."""
     generator = torch.Generator().manual_seed(0)
     height, width, x, y = torch.rand(4, number, generator=generator)
     height = 60 + 300 * height
@@ -59,7 +59,7 @@ def draw_rois(number: int) -> Tensor:
 
 
 def draw_boxes(number: int, spread: float) -> tuple[Tensor, Tensor]:
-    """(n, 4) proposals around 40 persons, and their scores; the spread is in pixels."""
+    """Draw (n, 4) proposals around 40 persons with a spread in pixels, and their scores."""
     generator = torch.Generator().manual_seed(0)
     persons = draw_rois(40)[:, 1:]
     boxes = persons[torch.randint(40, (number,), generator=generator)]
@@ -70,7 +70,7 @@ def draw_boxes(number: int, spread: float) -> tuple[Tensor, Tensor]:
 
 @contextmanager
 def compiled_operators() -> Iterator[bool]:
-    """Put MMCV's compiled operators in their place for a while; gives whether there are any."""
+    """Restore MMCV's compiled operators in a block; yields whether there are any."""
     ext = importlib.import_module("mmcv._ext")
     ours = {name: getattr(ext, name) for name in dir(ext) if hasattr(getattr(ext, name), "compiled")}
     for name, operator in ours.items():
@@ -83,7 +83,7 @@ def compiled_operators() -> Iterator[bool]:
 
 
 def make_layers(case: Case) -> tuple[nn.Module, nn.Module]:
-    """Our layer and MMCV's."""
+    """Make our layer and MMCV's."""
     import mmcv.ops
 
     from mmpersonsearch.ops import roi_layers
@@ -93,7 +93,7 @@ def make_layers(case: Case) -> tuple[nn.Module, nn.Module]:
 
 
 def measure_layer(case: Case, layout: str, rounds: int) -> dict:
-    """One row: milliseconds forward, and forward with backward."""
+    """Measure one row: milliseconds of forward, and of forward and backward."""
     shape = (1, case.channels, HEIGHT // case.stride, WIDTH // case.stride)
     generator = torch.Generator().manual_seed(0)
     maps = torch.randn(shape, generator=generator).contiguous(memory_format=LAYOUTS[layout])
@@ -124,13 +124,13 @@ def measure_layer(case: Case, layout: str, rounds: int) -> dict:
 
 
 def measure_nms(spread: float, rounds: int) -> dict:
-    """One row: milliseconds for 2,000 boxes."""
+    """Measure one row: milliseconds for 2,000 boxes."""
     from mmpersonsearch.ops.mmcv_ext import nms
 
     boxes, scores = draw_boxes(2000, spread)
     options = dict(iou_threshold=0.7, offset=0)
     kept = nms(boxes, scores, **options)
-    row = dict(case=f"NMS of 2,000 boxes, {len(kept)} are kept")
+    row = dict(case=f"NMS of 2,000 boxes, {len(kept)} kept")
     row["forward"] = median_ms(lambda: nms(boxes, scores, **options), rounds)
     ext = importlib.import_module("mmcv._ext")
     if ext.__file__.endswith(".so"):
@@ -142,7 +142,7 @@ def measure_nms(spread: float, rounds: int) -> dict:
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=positive, default=9, help="the median counts")
+    parser.add_argument("--rounds", type=positive, default=9, help="the median is reported")
     parser.add_argument("--layouts", nargs="+", choices=list(LAYOUTS), default=list(LAYOUTS))
     parser.add_argument("--json", help="write the measurements to this file too")
     args = parser.parse_args(argv)

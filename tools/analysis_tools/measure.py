@@ -1,4 +1,4 @@
-"""Time and memory of calls, and tables of them: what the benchmarks share."""
+"""Measurement of time and memory, and tables of it, for the benchmarks."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from mmpersonsearch.cli.command_line import print_table
 
 
 def measure(function: Callable[[], object], rounds: int) -> tuple[object, float, float]:
-    """Result, least seconds, and most GiB held above what was held before."""
+    """Call a function; return its result, the least seconds, and the peak memory in GiB above that before."""
     seconds, before = [], memory("VmRSS")
-    Path("/proc/self/clear_refs").write_text("5")  # starts the kernel's high-water mark anew
+    Path("/proc/self/clear_refs").write_text("5")  # resets the peak
     for _ in range(rounds):
         started = time.perf_counter()
         result = function()
@@ -26,13 +26,13 @@ def measure(function: Callable[[], object], rounds: int) -> tuple[object, float,
 
 
 def memory(name: str) -> float:
-    """GiB that the kernel reports of this process under a name."""
+    """Read a memory value of this process in GiB, by the kernel's name."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(name)) / 2**20
 
 
 def median_ms(function: Callable[[], object], rounds: int, device: torch.device | None = None) -> float:
-    """Median time of a call in milliseconds."""
+    """Measure the median time of a call in milliseconds."""
     times = []
     for _ in range(rounds + 3):
         started = time.perf_counter()
@@ -44,6 +44,6 @@ def median_ms(function: Callable[[], object], rounds: int, device: torch.device 
 
 
 def print_measurements(title: str, columns: dict[str, str], rows: list[dict]) -> None:
-    """Print a line a row, its ``case`` first; ``columns`` are keys of the rows and their headings."""
+    """Print a table of rows, their ``case`` first; ``columns`` are their keys and headings."""
     cells = [(row["case"], *(row.get(key) for key in columns)) for row in rows]
     print_table(title, ("", *columns.values()), cells)
