@@ -22,6 +22,7 @@ def as_before(cfg: dict) -> dict:
         cfg: A resolved config as plain data; it may be changed.
     """
     _hooks_as_before(cfg)
+    _model_as_before(cfg["model"])
     return {key: value for key, value in cfg.items() if key in KEPT}
 
 
@@ -41,3 +42,18 @@ def _hooks_as_before(cfg: dict) -> None:
     hooks += cfg.get("custom_hooks", [])
     if hooks:
         cfg["custom_hooks"] = hooks
+
+
+def _model_as_before(model: dict) -> None:
+    """The soft losses were a class of this package; so was a ResNet that is the shared head of MMDetection's."""
+    if "loss_soft" in model:
+        weight = model["loss_soft"]["loss_weight"] * 100 / 2
+        model["loss_soft"] = dict(type="SoftCrossEntropyLoss", temperature=10.0)
+        if weight != 1:
+            model["loss_soft"]["loss_weight"] = weight
+    for part in (model, model.get("teacher", {})):
+        roi_head = part.get("roi_head", {})
+        if roi_head.get("type") in ("mmdet.StandardRoIHead", "DisentangledRoIHead"):
+            shared_head = roi_head.get("shared_head")
+            if shared_head and shared_head["type"] == "ResNetIBN":
+                shared_head["type"] = "SharedResNetIBN"

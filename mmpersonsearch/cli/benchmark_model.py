@@ -103,10 +103,8 @@ class Contestant:
     def step(self) -> None:
         """Run one batch, from images to boxes with embeddings."""
         batch = self.batch()
-        dtype = torch.float16 if self.args.device.startswith("cuda") else torch.bfloat16
         started = time.perf_counter()
-        with torch.autocast(self.args.device.split(":")[0], dtype, enabled=self.args.amp):
-            results = self.model.test_step(batch)
+        results = self.model.test_step(batch)
         self.synchronize()
         self.times.append((time.perf_counter() - started) / self.args.batch_size)
         self.num_boxes += [len(result.pred_instances) for result in results]
@@ -149,7 +147,6 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--num-persons", type=int, default=10, help="boxes of an image after NMS")
     parser.add_argument("--batch-size", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=10, help="batches of each model, after one for warm-up")
-    parser.add_argument("--amp", action="store_true", help="bfloat16 on a CPU, float16 on a GPU")
     add_device(parser)
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     return parser.parse_args(argv)
@@ -168,7 +165,7 @@ def main(argv: list[str] | None = None) -> None:
     summaries = [contestant.summary() for contestant in contestants]
     ratio = summaries[0]["images_per_second"] / summaries[-1]["images_per_second"]
     if args.json:
-        print(json.dumps(dict(results=summaries, ratio=ratio, shape=args.shape, device=args.device, amp=args.amp)))
+        print(json.dumps(dict(results=summaries, ratio=ratio, shape=args.shape, device=args.device)))
         return
     print_summaries(summaries)
     if args.compare:

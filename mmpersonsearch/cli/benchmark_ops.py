@@ -16,7 +16,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-import mmpersonsearch.registry  # noqa: F401  (it makes mmcv.ops importable)
+import mmpersonsearch.models  # noqa: F401  (it makes mmcv.ops importable)
 
 from .command_line import make_parser, positive, write_json
 from .measure import median_ms, print_measurements
@@ -26,17 +26,7 @@ LAYOUTS = {"channels_last": torch.channels_last, "contiguous": torch.contiguous_
 
 
 class Case(NamedTuple):
-    """A RoI layer of a model.
-
-    Attributes:
-        name: Whose.
-        kind: ``RoIAlign`` or ``RoIPool``.
-        num_rois: RoIs.
-        channels: Of the map.
-        stride: Of the map.
-        size: (h, w) cells.
-        sampling_ratio: Of RoIAlign.
-    """
+    """A RoI layer of a model: its name, ``RoIAlign`` or ``RoIPool``, and the sizes of its input and output."""
 
     name: str
     kind: str

@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 from mmdet.structures import DetDataSample
+from mmdet.structures.bbox import scale_boxes
 from mmengine.config import Config, DictAction
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
@@ -24,9 +25,10 @@ from rich.progress import track
 from torch import nn
 
 from mmpersonsearch.apis import build_model
-from mmpersonsearch.evaluation import PersonSearchMetric
+from mmpersonsearch.evaluation.metrics import PersonSearchMetric
 from mmpersonsearch.evaluation.predictions import read_predictions
 from mmpersonsearch.evaluation.provenance import describe_model, describe_versions
+from mmpersonsearch.models.detectors import query_boxes
 from mmpersonsearch.registry import METRICS
 from mmpersonsearch.structures import SearchProtocol
 from mmpersonsearch.utils.files import write_whole
@@ -62,7 +64,7 @@ def given_boxes(protocol: SearchProtocol, predictions: str | None) -> Boxes:
 
 @torch.no_grad()
 def embed(model: nn.Module, batch: dict[str, Any], boxes: Boxes) -> list[DetDataSample]:
-    """Test a batch with given boxes in place of the model's detections.
+    """Embed given boxes in place of the model's detections, and the queries.
 
     Args:
         model: In eval mode.
@@ -70,21 +72,19 @@ def embed(model: nn.Module, batch: dict[str, Any], boxes: Boxes) -> list[DetData
         boxes: See :func:`given_boxes`.
 
     Returns:
-        The model's samples; ``pred_instances`` are the given boxes, with ``reid_feats``.
+        The batch's samples; ``pred_instances`` are the given boxes, with ``reid_feats``.
     """
-    for sample in batch["data_samples"]:  # a model embeds whatever query boxes it gets
-        bboxes = boxes[sample.img_id].bboxes
-        stand_ins = InstanceData(bboxes=bboxes, query_ids=torch.full((len(bboxes),), -1))
-        sample.query_instances = InstanceData.cat([sample.query_instances, stand_ins])
-    results = model.test_step(batch)
-    for sample in results:
-        is_query = sample.query_instances.query_ids >= 0
-        embedded, given = sample.query_instances[~is_query], boxes[sample.img_id]
-        sample.query_instances = sample.query_instances[is_query]
-        sample.pred_instances = InstanceData(
-            bboxes=given.bboxes, scores=given.scores, reid_feats=embedded.reid_feats.cpu()
-        )
-    return results
+    data = model.data_preprocessor(batch)
+    images, samples = data["inputs"], data["data_samples"]
+    given = [boxes[sample.img_id] for sample in samples]
+    in_input = [scale_boxes(one.bboxes.to(images), sample.scale_factor) for one, sample in zip(given, samples)]
+    queries = query_boxes(samples, images)
+    feats = model.embed(images, [torch.cat(pair) for pair in zip(in_input, queries)])
+    for sample, one, of_image in zip(samples, given, feats):
+        number = len(one.bboxes)
+        sample.pred_instances = InstanceData(bboxes=one.bboxes, scores=one.scores, reid_feats=of_image[:number].cpu())
+        sample.query_instances.reid_feats = of_image[number:]
+    return samples
 
 
 def evaluate(args: argparse.Namespace, config: Config, model: nn.Module, boxes: Boxes) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from mmdet.structures.bbox import bbox_overlaps
 from sklearn.manifold import TSNE
 from torch import Tensor
 
-from mmpersonsearch.evaluation import PersonSearchMetric
+from mmpersonsearch.evaluation.metrics import PersonSearchMetric
 from mmpersonsearch.evaluation.predictions import Predictions, read_predictions
 from mmpersonsearch.models.memories.lut_checkpoint import find_lut
 from mmpersonsearch.registry import METRICS
@@ -50,12 +50,7 @@ NUM_BINS = 100
 
 
 def choose_identities(protocol: SearchProtocol, wanted: Sequence[int] | None, number: int) -> list[int]:
-    """The wanted identities, or else those of the queries' with the most true boxes; in order.
-
-    Args:
-        protocol: Of the test split.
-        wanted: The data set's own numbers.
-        number: How many at most where none are wanted.
+    """The wanted identities, or else those ``number`` of the queries' with the most true boxes; in order.
 
     Raises:
         InputError: The test split does not show one that is wanted.
@@ -71,19 +66,10 @@ def choose_identities(protocol: SearchProtocol, wanted: Sequence[int] | None, nu
 def collect_embeddings(
     protocol: SearchProtocol, found: Predictions, identities: Sequence[int], det_thr: float, iou_thr: float
 ) -> tuple[Tensor, np.ndarray]:
-    """The embeddings of detections on some identities.
+    """Embeddings (n, D) and identities (n,) of detections on some identities.
 
-    A person's detection is the one that overlaps the true box most, where the IoU is at least ``iou_thr``.
-
-    Args:
-        protocol: Of the test split.
-        found: What a model found in it.
-        identities: Whose embeddings.
-        det_thr: Least score of a detection.
-        iou_thr: Least IoU of a detection and its true box.
-
-    Returns:
-        (n, D) embeddings and (n,) identities.
+    A person's detection is the one that overlaps the true box most, with a score and an IoU of at least ``det_thr`` and
+    ``iou_thr``.
     """
     feats, person_ids = [], []
     for scene, detections in zip(protocol.images, found.detections):
@@ -146,13 +132,8 @@ def measure_centers(path: str) -> dict[str, Any]:
     mean = float(similarities.fill_diagonal_(0).sum() / pairs)
     # The diagonal's 2 is left out. torch.histc would count in float32, which ends at 2^24.
     counts, _ = np.histogram(similarities.fill_diagonal_(2).numpy(), NUM_BINS, (-1, 1))
-    return {
-        "checkpoint": path,
-        "num_centers": number,
-        "num_empty": len(table) - number,
-        "mean": mean,
-        "shares": (counts / pairs).tolist(),
-    }
+    found = {"checkpoint": path, "num_centers": number, "num_empty": len(table) - number, "mean": mean}
+    return {**found, "shares": (counts / pairs).tolist()}
 
 
 def draw_centers(args: argparse.Namespace) -> tuple[Figure, dict[str, Any]]:

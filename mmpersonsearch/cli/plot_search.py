@@ -18,13 +18,13 @@ from matplotlib.figure import Figure
 from mmengine.config import Config
 
 from mmpersonsearch.evaluation import (
-    PersonSearchMetric,
     RankingWithContextPersons,
     SearchResult,
     detection_curve,
     evaluate_searches,
     search_curve,
 )
+from mmpersonsearch.evaluation.metrics import PersonSearchMetric
 from mmpersonsearch.evaluation.predictions import Predictions, read_predictions
 from mmpersonsearch.registry import METRICS
 from mmpersonsearch.utils.errors import InputError
@@ -39,11 +39,10 @@ PAPER_STEPS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 def measure_gallery_sizes(args: argparse.Namespace, metric: PersonSearchMetric, run: Predictions) -> dict[str, Any]:
     """MAP and top-1 against the size of the gallery, with and without RCP."""
-    rcp = RankingWithContextPersons(args.threshold, args.weight)
-    results = _search(metric, run, [None, rcp], args.sizes)
+    results = _search(metric, run, [None, args.rcp], args.sizes)
     return {
         ranking or "similarity": _metrics([result for result in results if result.ranking == ranking])
-        for ranking in (None, rcp.name)
+        for ranking in (None, args.rcp.name)
     }
 
 
@@ -69,7 +68,7 @@ def measure_curves(args: argparse.Namespace, metric: PersonSearchMetric, run: Pr
     """Precision-recall curves of the search, with and without RCP, and of the detection of all persons."""
     protocol = metric.search_protocol()
     searches = {}
-    for name, ranking in (("similarity", None), ("rcp", RankingWithContextPersons(args.threshold, args.weight))):
+    for name, ranking in (("similarity", None), (args.rcp.name, args.rcp)):
         curve = search_curve(protocol, run.detections, run.query_feats, metric.det_thr, ranking, protocol.main_gallery)
         searches[name] = dict(recall=curve.recalls.tolist(), precision=curve.precisions.tolist(), mAP=curve.mAP)
     gt_bboxes = [image.bboxes for image in protocol.images]
@@ -165,6 +164,7 @@ def main(argv: list[str] | None = None) -> None:
     kind = KINDS[args.kind]
     values = {name: getattr(args, name) for name in kind.values}
     with exit_on_bad_input("mmpersonsearch plot search"):
+        args.rcp = RankingWithContextPersons(args.threshold, args.weight)
         paths = parse_runs(args.runs)
         config = read_config(args.config, args.cfg_options)
         if args.kind == "gallery-size":

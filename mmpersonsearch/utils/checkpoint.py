@@ -6,12 +6,13 @@ import pickle
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from mmengine.dist import barrier, get_dist_info, get_local_rank
+from mmengine.dist import barrier, get_local_rank
 from mmengine.logging import HistoryBuffer
 from mmengine.model import is_model_wrapper
 from mmengine.runner import CheckpointLoader
@@ -29,16 +30,15 @@ _NUMPY_CORES = ("numpy._core.multiarray", "numpy.core.multiarray")  # the names 
 def load_checkpoint_file(path: str, map_location: str | torch.device | Callable = "cpu") -> dict[str, Any]:
     """Read a checkpoint that holds nothing but tensors, plain data and MMEngine's log buffers.
 
-    MMEngine's own loader unpickles anything where the careful way fails. This one refuses instead, so that a
-    teacher or a model from somebody else cannot run code.
+    MMEngine's own loader unpickles anything where the safe way fails. This one refuses, so that a model from somebody
+    else cannot run code.
 
     Args:
-        path: A local file or an ``http://`` / ``https://`` address. A download is kept in
-            ``torch.hub``'s folder and made by one process a machine.
+        path: File or URL (http, https). A download is kept in ``torch.hub``'s folder and made by one process a machine.
         map_location: As in :func:`torch.load`.
 
     Returns:
-        The checkpoint as it was saved: MMEngine's keys (``state_dict``, ``meta``, ...) or the bare weights.
+        The checkpoint as it was saved: MMEngine's keys (``state_dict``, ``meta``, ...) or bare weights.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -64,7 +64,7 @@ def load_checkpoint_file(path: str, map_location: str | torch.device | Callable 
 
 
 def find_checkpoint(path: str) -> str:
-    """Return a local path with ``~`` expanded, an address unchanged.
+    """Return a local path with ``~`` expanded, a URL unchanged.
 
     Raises:
         FileNotFoundError: It is a local path and no file is there.
@@ -142,15 +142,11 @@ def load_from_plain_data(filename: str, map_location: Any = None) -> dict[str, A
     return load_checkpoint_file(filename, map_location=map_location)
 
 
-def _download(address: str, map_location: Any) -> Any:
+def _download(url: str, map_location: Any) -> Any:
     """Fetch in the first process of each machine, then read in all."""
-
-    def load() -> Any:
-        return torch.hub.load_state_dict_from_url(address, map_location=map_location, weights_only=True)
-
+    load = partial(torch.hub.load_state_dict_from_url, url, map_location=map_location, weights_only=True)
     checkpoint = load() if get_local_rank() == 0 else None
-    if get_dist_info()[1] > 1:
-        barrier()
+    barrier()
     return load() if checkpoint is None else checkpoint
 
 
@@ -169,14 +165,7 @@ def _training_globals() -> list[Any]:
     core = getattr(np, "_core", None) or np.core
     functions = (core.multiarray._reconstruct, core.multiarray.scalar)
     renamed = [_as_global(f"{name}.{f.__name__}", f) for name in _NUMPY_CORES for f in functions]
-    return [
-        HistoryBuffer,
-        np.ndarray,
-        np.dtype,
-        *numbers,
-        *renamed,
-        _as_global("builtins.getattr", _get_statistic),
-    ]
+    return [HistoryBuffer, np.ndarray, np.dtype, *numbers, *renamed, _as_global("builtins.getattr", _get_statistic)]
 
 
 def _get_statistic(owner: Any, name: str) -> Callable:

@@ -12,6 +12,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
+from mmpersonsearch.utils.errors import InputError
+
 PACKAGE = Path(__file__).resolve().parents[1]
 MMENGINE_TABLE = "mmengine.config.utils"
 
@@ -38,7 +40,7 @@ def find_config(path_or_name: str) -> str:
 
     Raises:
         FileNotFoundError: There is neither such a file nor such a name; the message has the most similar names.
-        ValueError: Several configs have the name.
+        InputError: Several configs have the name.
     """
     path = osp.expanduser(path_or_name)
     if osp.isfile(path):
@@ -49,7 +51,7 @@ def find_config(path_or_name: str) -> str:
     if len(found) == 1:
         return str(found[0])
     if found:
-        raise ValueError(f"several configs have the name {path_or_name}: {', '.join(map(str, found))}")
+        raise InputError(f"several configs have the name {path_or_name}: {', '.join(map(str, found))}")
     stems = [config.stem for config in configs]
     similar = difflib.get_close_matches(osp.basename(name), stems, n=3) or ["none; mmpersonsearch configs lists all"]
     raise FileNotFoundError(

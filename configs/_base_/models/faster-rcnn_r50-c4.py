@@ -33,7 +33,7 @@ model = dict(
             out_channels=1024,
             featmap_strides=[16],
         ),
-        shared_head=dict(type="SharedResNetIBN", depth=50, stages=(4,), ibn_stages=(), init_cfg=init_cfg),
+        shared_head=dict(type="ResNetIBN", depth=50, stages=(4,), ibn_stages=(), init_cfg=init_cfg),
         bbox_head=dict(
             type="mmdet.BBoxHead",
             with_avg_pool=True,

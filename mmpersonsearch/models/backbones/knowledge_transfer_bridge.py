@@ -31,4 +31,5 @@ class KnowledgeTransferBridge(ResNetIBN):
         Returns:
             (K, C, H / 8, W / 8), to be added to the base feature maps of the same persons.
         """
-        return super().forward(crops)[-1]
+        (maps,) = super().forward(crops)
+        return maps

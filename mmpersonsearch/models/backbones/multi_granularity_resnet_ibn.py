@@ -47,4 +47,4 @@ class MultiGranularityResNetIBN(BaseModule):
             (N, C, H / 32, W / 32) of the global branch, then two (N, C, H / 16, W / 16).
         """
         (shared,) = self.trunk(x)
-        return tuple(branch(shared)[-1] for branch in self.branches)
+        return tuple(branch(shared) for branch in self.branches)

@@ -1,8 +1,14 @@
 """Person-search models as detectors."""
 
 from .distilled_person_search_detector import DistilledPersonSearchDetector
-from .person_detector import PersonDetector
-from .person_search_detector import PersonSearchDetector
+from .person_search_detector import PersonDetector, PersonSearchDetector, PersonSearchModel, query_boxes
 from .two_step_person_search import TwoStepPersonSearch
 
-__all__ = ["DistilledPersonSearchDetector", "PersonDetector", "PersonSearchDetector", "TwoStepPersonSearch"]
+__all__ = [
+    "DistilledPersonSearchDetector",
+    "PersonDetector",
+    "PersonSearchDetector",
+    "PersonSearchModel",
+    "TwoStepPersonSearch",
+    "query_boxes",
+]

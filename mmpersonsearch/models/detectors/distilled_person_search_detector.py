@@ -15,6 +15,7 @@ from mmpersonsearch.models.roi_heads.person_search_roi_head import SampledBoxes
 from mmpersonsearch.models.teachers import DetectorTeacher, TeacherOwner
 from mmpersonsearch.registry import MODELS
 from mmpersonsearch.utils.distributed import share_of_samples
+from mmpersonsearch.utils.precision import float32
 
 from .person_search_detector import PersonSearchDetector
 
@@ -37,7 +38,9 @@ class DistilledPersonSearchDetector(TeacherOwner, PersonSearchDetector):
             ``checkpoint``.
         loss_hint: Config of the loss between the maps, :class:`HintLoss`; the channels are filled in. Its
             ``loss_weight`` is :math:`\lambda_{Hint}`.
-        loss_soft: Config of L_t,cls, :class:`SoftCrossEntropyLoss`.
+        loss_soft: Config of L_t,cls, MMDetection's ``KnowledgeDistillationKLDivLoss``: the cross entropy of the paper
+            less the teacher's entropy, hence of the same gradient, times T^2 (Hinton et al.), which the paper does not
+            multiply by, and over the number of classes, 2. So ``T=10, loss_weight=2 / 100`` is the paper's.
         loss_bounded: Config of L_t,reg, :class:`TeacherBoundedRegressionLoss`. Its ``loss_weight`` is gamma.
         mu: Share of the ground truth in the classification losses.
         kwargs: See :class:`PersonSearchDetector`.
@@ -79,7 +82,7 @@ class DistilledPersonSearchDetector(TeacherOwner, PersonSearchDetector):
         """
         x = self.extract_feat(batch_inputs)
         teacher_x = self.teacher.extract_feat(batch_inputs)
-        with torch.autocast(batch_inputs.device.type, enabled=False):
+        with float32():
             losses = dict(loss_hint=self.loss_hint(x[0], teacher_x[0]))
             rpn_losses, proposals = self.rpn_loss(x, teacher_x, batch_data_samples)
         losses.update(rpn_losses)

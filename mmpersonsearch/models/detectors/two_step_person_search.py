@@ -2,21 +2,22 @@
 
 from typing import NoReturn
 
-import torch
 import torch.nn.functional as F
 from mmdet.models.detectors import BaseDetector
 from mmdet.structures import SampleList
 from mmdet.structures.bbox import bbox2roi
+from mmdet.utils import InstanceList
 from torch import Tensor
 
-from mmpersonsearch.models.roi_heads import PersonSearchRoIHead
 from mmpersonsearch.models.teachers import check_same_pixels
 from mmpersonsearch.registry import MODELS
 from mmpersonsearch.utils.checkpoint import load_checkpoint_file, load_strictly
 
+from .person_search_detector import PersonSearchModel
+
 
 @MODELS.register_module()
-class TwoStepPersonSearch(BaseDetector):
+class TwoStepPersonSearch(PersonSearchModel, BaseDetector):
     """Two-step baseline (TDN's table V): a detector, then a Re-ID model on crops of its detections.
 
     Both are trained by their own configs, ``tools/model_converters/join_two_step.py`` puts their weights into one
@@ -32,9 +33,6 @@ class TwoStepPersonSearch(BaseDetector):
     Raises:
         ValueError: The detector has no data preprocessor; detector and Re-ID model normalise images differently.
     """
-
-    # The crops are those of TDN's teacher.
-    crop = PersonSearchRoIHead.crop
 
     def __init__(self, detector: dict, reid: dict, crop_extractor: dict) -> None:
         if "data_preprocessor" not in detector:
@@ -71,44 +69,22 @@ class TwoStepPersonSearch(BaseDetector):
             "checkpoints with tools/model_converters/join_two_step.py"
         )
 
-    def predict(self, batch_inputs: Tensor, batch_data_samples: SampleList, rescale: bool = True) -> SampleList:
-        """Detect persons, then embed them and the queries.
+    def detect(self, batch_inputs: Tensor, batch_data_samples: SampleList, x: tuple[()] = ()) -> InstanceList:
+        """See :meth:`PersonSearchModel.detect`; ``x`` is not used."""
+        samples = self.detector.predict(batch_inputs, [sample.new() for sample in batch_data_samples], rescale=False)
+        return [sample.pred_instances[sample.pred_instances.labels == 0] for sample in samples]
 
-        Args:
-            batch_inputs: (B, 3, H, W) normalised images.
-            batch_data_samples: One an image.
-            rescale: Whether boxes go back to pixels of the original image.
-
-        Returns:
-            The data samples, as those of :meth:`PersonSearchDetector.predict`.
-        """
-        samples = self.detector.predict(batch_inputs, batch_data_samples, rescale=False)
-        detections = [sample.pred_instances for sample in samples]
-        detections = [found[found.labels == 0] for found in detections]
-        queries = PersonSearchRoIHead.query_boxes(samples, batch_inputs)
-        boxes = [torch.cat((found.bboxes, query)) for found, query in zip(detections, queries)]
-        reid_feats = self.embed(batch_inputs, bbox2roi(boxes)).split([len(one) for one in boxes])
-        results = PersonSearchRoIHead.pack_results(detections, reid_feats, samples, rescale)
-        return self.add_pred_to_datasample(samples, results)
-
-    def embed(self, images: Tensor, rois: Tensor) -> Tensor:
-        """Embed persons.
-
-        Args:
-            images: (B, 3, H, W) normalised images.
-            rois: (K, 5) image number and xyxy box in pixels of ``images``; K may be 0.
-
-        Returns:
-            (K, D) float32, L2-normalised.
-        """
-        crops = self.crop(images, rois)
+    def embed(self, batch_inputs: Tensor, boxes: list[Tensor], x: tuple[()] = ()) -> list[Tensor]:
+        """See :meth:`PersonSearchModel.embed`; ``x`` is not used."""
+        crops = self.crop_extractor((batch_inputs,), bbox2roi(boxes))
         # Networks refuse an empty batch: an empty crop tells the width of the embedding.
         batch = crops if len(crops) else crops.new_zeros(1, *crops.shape[1:])
-        return F.normalize(self.reid(batch, mode="tensor").float())[: len(crops)]
+        feats = F.normalize(self.reid(batch, mode="tensor").float())[: len(crops)]
+        return feats.split([len(one) for one in boxes])
 
-    def extract_feat(self, batch_inputs: Tensor) -> tuple[Tensor, ...]:
-        """Compute the detector's maps."""
-        return self.detector.extract_feat(batch_inputs)
+    def extract_feat(self, batch_inputs: Tensor) -> tuple[()]:
+        """Compute nothing: detector and Re-ID model share no maps."""
+        return ()
 
     def _forward(self, batch_inputs: Tensor, batch_data_samples: SampleList | None = None) -> tuple:
         return self.detector(batch_inputs, batch_data_samples, mode="tensor")

@@ -2,15 +2,13 @@
 
 from .balanced_oim_loss import BalancedOIMLoss, center_density, negative_category_loss
 from .batch_hard_triplet_loss import BatchHardTripletLoss
-from .c2hep_loss import C2HEPLoss
 from .contrastive_loss import ContrastiveLoss
 from .feature_distillation_loss import FeatureDistillationLoss, feature_distillation
-from .hep_loss import HEPLoss
+from .hep_losses import C2HEPLoss, HEPLoss
 from .hint_loss import HintLoss
 from .oim_loss import OIMLoss
 from .olp_loss import OLPLoss
 from .priority_classes import priority_cross_entropy, select_priority_classes
-from .soft_cross_entropy_loss import SoftCrossEntropyLoss, soft_cross_entropy
 from .teacher_bounded_regression_loss import TeacherBoundedRegressionLoss, teacher_bounded_regression
 from .weighted_regularized_triplet_loss import WeightedRegularizedTripletLoss, weighted_regularized_triplet
 
@@ -24,7 +22,6 @@ __all__ = [
     "HintLoss",
     "OIMLoss",
     "OLPLoss",
-    "SoftCrossEntropyLoss",
     "TeacherBoundedRegressionLoss",
     "WeightedRegularizedTripletLoss",
     "center_density",
@@ -32,7 +29,6 @@ __all__ = [
     "negative_category_loss",
     "priority_cross_entropy",
     "select_priority_classes",
-    "soft_cross_entropy",
     "teacher_bounded_regression",
     "weighted_regularized_triplet",
 ]

@@ -14,8 +14,7 @@ from mmpersonsearch.models.memories import CircularQueue, LookupTable
 from mmpersonsearch.models.memories.lut_checkpoint import read_lut
 from mmpersonsearch.registry import MODELS
 from mmpersonsearch.utils.distributed import mean_over_ranks
-
-from .precision import at_least_like
+from mmpersonsearch.utils.precision import at_least_like, float32
 
 
 @MODELS.register_module()
@@ -81,6 +80,7 @@ class OIMLoss(BaseModule):
                 self.lut.features.copy_(read_lut(self.lut_checkpoint, metainfo, self.lut.features.shape))
             self.lut_loaded = True
 
+    @float32()
     def forward(self, feats: Tensor, person_ids: Tensor) -> Tensor:
         """Compute the loss and, in training mode, enter the batch into the memories.
 
@@ -105,9 +105,8 @@ class OIMLoss(BaseModule):
             raise ValueError(f"OIMLoss: person_id {int(person_ids.max())}, but num_ids is {self.num_ids}")
         # The concatenation copies, so that the update below does not touch what backward needs.
         memory = torch.cat([self.lut.features, self.queue.features]).to(feats)
-        with torch.autocast(feats.device.type, enabled=False):
-            logits = self.scale * feats[labelled] @ memory.t()
-            loss = self.sum_of_losses(logits, person_ids[labelled]) / self._num_labelled(labelled)
+        logits = self.scale * feats[labelled] @ memory.t()
+        loss = self.sum_of_losses(logits, person_ids[labelled]) / self._num_labelled(labelled)
         if self.training:
             if not self.freeze_lut:
                 self.lut.update(feats, person_ids)

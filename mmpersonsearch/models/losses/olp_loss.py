@@ -6,8 +6,7 @@ from torch import Tensor, nn
 from mmpersonsearch.models.memories import FeatureDictionary
 from mmpersonsearch.registry import MODELS
 from mmpersonsearch.utils.distributed import gather_batch
-
-from .precision import at_least_like
+from mmpersonsearch.utils.precision import at_least_like, float32
 
 
 def positive_pairs(person_ids: Tensor) -> Tensor:
@@ -47,6 +46,7 @@ class OLPLoss(nn.Module):
         self.loss_weight = loss_weight
         self.dictionary = FeatureDictionary(dictionary_size, feat_channels)
 
+    @float32()
     def forward(self, feats: Tensor, person_ids: Tensor) -> Tensor:
         """Compute the loss and, in training mode, enter the batch into the dictionary.
 
@@ -58,15 +58,15 @@ class OLPLoss(nn.Module):
             Scalar, mean over the subgroups; 0 with a graph where there is none. Under distribution, where pairs are
             made across ranks, too, each rank returns the joint batch's (see :func:`gather_batch`).
         """
-        with torch.autocast(feats.device.type, enabled=False):
-            anchors, anchor_ids, joint_feats, is_pair = self._subgroups(feats, person_ids)
-            positives = (anchors @ joint_feats.detach().t()).exp()
-            negatives = self._negatives(anchors, anchor_ids)[0].exp().sum(dim=1, keepdim=True)
-            loss = torch.log1p(negatives / positives)[is_pair].sum() / is_pair.sum().clamp(min=1)
+        anchors, anchor_ids, joint_feats, is_pair = self._subgroups(feats, person_ids)
+        positives = (anchors @ joint_feats.detach().t()).exp()
+        negatives = self._negatives(anchors, anchor_ids)[0].exp().sum(dim=1, keepdim=True)
+        loss = torch.log1p(negatives / positives)[is_pair].sum() / is_pair.sum().clamp(min=1)
         if self.training:
             self.dictionary.update(feats, person_ids)
         return self.loss_weight * loss
 
+    @float32()
     @torch.no_grad()
     def hardest_negatives(self, feats: Tensor, person_ids: Tensor, number: int) -> tuple[Tensor, Tensor]:
         """Find the dictionary's entries that are most similar to the anchors (section 3.3, step 2).
@@ -79,9 +79,8 @@ class OLPLoss(nn.Module):
         Returns:
             (k,) identities, ``-1`` and repetitions among them, and their (k,) cosines with an anchor; of all ranks.
         """
-        with torch.autocast(feats.device.type, enabled=False):
-            anchors, anchor_ids, _, _ = self._subgroups(feats, person_ids)
-            similarities, entry_ids = self._negatives(anchors, anchor_ids)
+        anchors, anchor_ids, _, _ = self._subgroups(feats, person_ids)
+        similarities, entry_ids = self._negatives(anchors, anchor_ids)
         similarities, entries = similarities.topk(min(number, len(entry_ids)), dim=1)
         found = similarities > -torch.inf
         return entry_ids[entries[found]], similarities[found]

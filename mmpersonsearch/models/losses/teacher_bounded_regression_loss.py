@@ -65,14 +65,7 @@ class TeacherBoundedRegressionLoss(nn.Module):
         weight: Tensor | None = None,
         avg_factor: float | None = None,
     ) -> Tensor:
-        """Compute the loss.
-
-        Args:
-            student_deltas: (n, 4).
-            teacher_deltas: (n, 4).
-            targets: (n, 4).
-            weight: (n, 4), 0 where a box has no target.
-            avg_factor: What the sum is divided by; n by default.
+        """Divide the sum of :func:`teacher_bounded_regression` by ``avg_factor``, n by default.
 
         Returns:
             Scalar; 0 with a graph where n is 0.

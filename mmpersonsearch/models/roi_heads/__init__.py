@@ -5,7 +5,6 @@ from .coupled_roi_head import CoupledRoIHead
 from .disentangled_roi_head import DisentangledRoIHead
 from .fc_layers import FCLayers
 from .person_search_roi_head import PersonSearchRoIHead
-from .shared_resnet_ibn import SharedResNetIBN
 from .single_roi_extractor import SingleRoIExtractor
 
 __all__ = [
@@ -13,7 +12,6 @@ __all__ = [
     "DisentangledRoIHead",
     "FCLayers",
     "PersonSearchRoIHead",
-    "SharedResNetIBN",
     "SingleRoIExtractor",
     "bbox_heads",
     "reid_heads",

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mmpersonsearch.models.batch_norms import kept_statistics
 from mmpersonsearch.registry import MODELS
+from mmpersonsearch.utils.precision import float32
 
 from .person_search_roi_head import BoxDistillation, PersonSearchRoIHead
 
@@ -24,7 +25,7 @@ class CoupledRoIHead(PersonSearchRoIHead):
     def extract_maps(self, x: tuple[Tensor, ...], rois: Tensor) -> Tensor:
         """Compute the (n, C, h, w) maps that both heads read, for (n, 5) RoIs; n may be 0."""
         with kept_statistics(self.shared_head, len(rois)):
-            return self.shared_head(self.bbox_roi_extractor(x, rois))[-1]
+            return self.shared_head(self.bbox_roi_extractor(x, rois))
 
     def loss(
         self,
@@ -38,7 +39,7 @@ class CoupledRoIHead(PersonSearchRoIHead):
         sampled = self.sample_proposals(proposals, batch_data_samples)
         rois = bbox2roi([one.priors for one in sampled])
         feat_maps = self.extract_maps(x, rois)
-        with torch.autocast(rois.device.type, enabled=False):
+        with float32():
             scores, deltas = self.bbox_head(feat_maps.float())
             losses = self.loss_boxes(scores, deltas, rois, sampled, distil_boxes)
 
@@ -56,51 +57,29 @@ class CoupledRoIHead(PersonSearchRoIHead):
         losses.update(self.reid_head.loss(feat_maps[is_person], person_ids, crops))
         return losses
 
-    def predict(
-        self,
-        x: tuple[Tensor, ...],
-        proposals: InstanceList,
-        batch_data_samples: SampleList,
-        images: Tensor,
-        rescale: bool = True,
+    def predict_boxes(
+        self, x: tuple[Tensor, ...], proposals: InstanceList, batch_data_samples: SampleList
     ) -> InstanceList:
-        """See :meth:`PersonSearchRoIHead.predict`."""
-        # The queries go through the shared head behind the proposals, in one batch.
-        boxes = [one.bboxes for one in proposals] + self.query_boxes(batch_data_samples, x[0])
-        rois = bbox2roi(boxes)
-        num_imgs = len(batch_data_samples)
-        rois[:, 0] %= num_imgs
-        counts = [len(one) for one in boxes]
-        feat_maps = self.extract_maps(x, rois).split(counts)
-        rois = rois.split(counts)
+        """See :meth:`PersonSearchRoIHead.predict_boxes`; detections come with priors, and embedded at these."""
+        rois = bbox2roi([one.bboxes for one in proposals])
+        feat_maps = self.extract_maps(x, rois)
+        counts = [len(one) for one in proposals]
+        metas = [sample.metainfo for sample in batch_data_samples]
+        return [self._detect(*one) for one in zip(rois.split(counts), feat_maps.split(counts), metas)]
 
-        detections, reid_feats = [], []
-        for i, sample in enumerate(batch_data_samples):
-            found, kept = self.detect(rois[i], feat_maps[i], sample.metainfo)
-            detections.append(found)
-            reid_feats.append(self.reid_head.predict(torch.cat((feat_maps[i][kept], feat_maps[num_imgs + i]))))
-        return self.pack_results(detections, reid_feats, batch_data_samples, rescale)
+    def embed_boxes(self, x: tuple[Tensor, ...], rois: Tensor, images: Tensor) -> Tensor:
+        """See :meth:`PersonSearchRoIHead.embed_boxes`."""
+        return self.reid_head.predict(self.extract_maps(x, rois))
 
-    def detect(self, rois: Tensor, feat_maps: Tensor, img_meta: dict) -> tuple[InstanceData, Tensor]:
-        """Turn one image's RoIs into detections.
-
-        Args:
-            rois: (n, 5).
-            feat_maps: (n, C, h, w) of the RoIs.
-            img_meta: Meta information of the image.
-
-        Returns:
-            The m detections after NMS, in pixels of the input, and (m,) which RoI each came from.
-        """
-        if len(rois) == 0:
-            nothing = rois.new_zeros(0)
-            found = InstanceData(bboxes=rois[:, 1:], scores=nothing, labels=nothing.long())
-            return found, nothing.long()
-        with torch.autocast(rois.device.type, enabled=False):
+    def _detect(self, rois: Tensor, feat_maps: Tensor, img_meta: dict) -> InstanceData:
+        """Turn one image's (n, 5) RoIs and their (n, C, h, w) maps into detections; n may be 0."""
+        with float32():
             scores, deltas = self.bbox_head(feat_maps.float())
         (raw,) = self.bbox_head.predict_by_feat((rois,), (scores,), (deltas,), [img_meta], rcnn_test_cfg=None)
         cfg = self.test_cfg
         dets, labels, kept = multiclass_nms(
             raw.bboxes, raw.scores, cfg.score_thr, cfg.nms, cfg.max_per_img, return_inds=True
         )
-        return InstanceData(bboxes=dets[:, :4], scores=dets[:, 4], labels=labels), kept
+        found = InstanceData(bboxes=dets[:, :4], scores=dets[:, 4], labels=labels, priors=rois[kept, 1:])
+        found.reid_feats = self.reid_head.predict(feat_maps[kept])
+        return found

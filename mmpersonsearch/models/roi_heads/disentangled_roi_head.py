@@ -6,11 +6,11 @@ import torch
 from mmdet.structures import SampleList
 from mmdet.structures.bbox import bbox2roi, bbox_overlaps
 from mmdet.utils import InstanceList
-from mmengine.structures import InstanceData
 from torch import Tensor
 
 from mmpersonsearch.models.batch_norms import kept_statistics
 from mmpersonsearch.registry import MODELS
+from mmpersonsearch.utils.precision import float32
 
 from .person_search_roi_head import BoxDistillation, PersonSearchRoIHead
 
@@ -62,12 +62,13 @@ class DisentangledRoIHead(PersonSearchRoIHead):
     ) -> dict[str, Tensor]:
         """See :meth:`PersonSearchRoIHead.loss`."""
         sampled = self.sample_proposals(proposals, batch_data_samples)
-        with torch.autocast(images.device.type, enabled=False):
+        with float32():
             sampled_rois = bbox2roi([one.priors for one in sampled])
             boxes = self._bbox_forward(x, sampled_rois)
             losses = self.loss_boxes(boxes["cls_score"], boxes["bbox_pred"], sampled_rois, sampled, distil_boxes)
             rois, person_ids = self.person_rois(boxes, sampled, batch_data_samples)
-        losses.update(self.reid_loss(x, rois, person_ids, images))
+        feat_maps, crops = self.extract_reid_maps(x, rois, images)
+        losses.update(self.reid_head.loss(feat_maps, person_ids, crops))
         return losses
 
     @torch.no_grad()
@@ -108,18 +109,13 @@ class DisentangledRoIHead(PersonSearchRoIHead):
             person_ids.append(truth.person_ids[nearest])
         return bbox2roi(chosen), torch.cat(person_ids)
 
-    def reid_loss(self, x: tuple[Tensor, ...], rois: Tensor, person_ids: Tensor, images: Tensor) -> dict[str, Tensor]:
-        """Compute the Re-ID branch's losses of (K, 5) RoIs with (K,) identities; K may be 0."""
-        feat_maps, crops = self.extract_reid_maps(x, rois, images)
-        return self.reid_head.loss(feat_maps, person_ids, crops)
-
     def extract_reid_maps(self, x: tuple[Tensor, ...], rois: Tensor, images: Tensor) -> tuple[Tensor, Tensor | None]:
         """Run Part-2 on the base feature maps, with the bridge's added.
 
         Args:
             x: Maps of the backbone (Part-1).
             rois: (K, 5); K may be 0.
-            images: (B, 3, H, W) normalised images.
+            images: (B, 3, H, W) normalized images.
 
         Returns:
             (K, C, h, w) maps for the Re-ID head, and the (K, 3, H', W') crops where training or the bridge needs them.
@@ -131,23 +127,15 @@ class DisentangledRoIHead(PersonSearchRoIHead):
             with kept_statistics(self.bridge, len(rois)):
                 base = base + self.bridge(crops)
         with kept_statistics(self.part2, len(rois)):
-            return self.part2(base)[-1], crops
+            return self.part2(base), crops
 
-    def predict(
-        self,
-        x: tuple[Tensor, ...],
-        proposals: InstanceList,
-        batch_data_samples: SampleList,
-        images: Tensor,
-        rescale: bool = True,
+    @float32()
+    def predict_boxes(
+        self, x: tuple[Tensor, ...], proposals: InstanceList, batch_data_samples: SampleList
     ) -> InstanceList:
-        """See :meth:`PersonSearchRoIHead.predict`."""
-        with torch.autocast(images.device.type, enabled=False):
-            detections: list[InstanceData] = self.predict_bbox(
-                x, [sample.metainfo for sample in batch_data_samples], proposals, self.test_cfg
-            )
-        queries = self.query_boxes(batch_data_samples, x[0])
-        boxes = [torch.cat((found.bboxes, query)) for found, query in zip(detections, queries)]
-        feat_maps, _ = self.extract_reid_maps(x, bbox2roi(boxes), images)
-        reid_feats = self.reid_head.predict(feat_maps).split([len(one) for one in boxes])
-        return self.pack_results(detections, reid_feats, batch_data_samples, rescale)
+        """See :meth:`PersonSearchRoIHead.predict_boxes`."""
+        return self.predict_bbox(x, [sample.metainfo for sample in batch_data_samples], proposals, self.test_cfg)
+
+    def embed_boxes(self, x: tuple[Tensor, ...], rois: Tensor, images: Tensor) -> Tensor:
+        """See :meth:`PersonSearchRoIHead.embed_boxes`."""
+        return self.reid_head.predict(self.extract_reid_maps(x, rois, images)[0])

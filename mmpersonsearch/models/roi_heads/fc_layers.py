@@ -39,6 +39,6 @@ class FCLayers(Sequential):
             init_cfg=init_cfg or dict(type="Xavier", layer="Linear"),
         )
 
-    def forward(self, x: Tensor) -> tuple[Tensor]:
-        """Map (N, in_channels, height, width) to one (N, out_channels, 1, 1) map, as a stage would."""
-        return (super().forward(x.flatten(1))[:, :, None, None],)
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, in_channels, height, width) to (N, out_channels, 1, 1), as a stage would."""
+        return super().forward(x.flatten(1))[:, :, None, None]

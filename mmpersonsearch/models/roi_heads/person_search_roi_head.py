@@ -1,4 +1,4 @@
-"""What the RoI heads of person search share: sampling, crops, queries, and results with embeddings."""
+"""What the RoI heads of person search share: sampling, crops, losses of boxes."""
 
 from abc import ABCMeta, abstractmethod
 from collections.abc import Callable
@@ -8,9 +8,7 @@ from mmdet.models.roi_heads import StandardRoIHead
 from mmdet.models.task_modules.samplers import SamplingResult
 from mmdet.models.utils import unpack_gt_instances
 from mmdet.structures import SampleList
-from mmdet.structures.bbox import scale_boxes
 from mmdet.utils import InstanceList
-from mmengine.structures import InstanceData
 from torch import Tensor
 
 from mmpersonsearch.registry import MODELS
@@ -48,7 +46,7 @@ class PersonSearchRoIHead(StandardRoIHead, metaclass=ABCMeta):
 
     Args:
         reid_head: Config of the Re-ID head.
-        crop_extractor: Config of the RoI extractor that cuts fixed-size person crops from the normalised images, for
+        crop_extractor: Config of the RoI extractor that cuts fixed-size person crops from the normalized images, for
             a teacher or a knowledge transfer bridge.
         kwargs: See MMDetection's ``StandardRoIHead``.
 
@@ -67,7 +65,7 @@ class PersonSearchRoIHead(StandardRoIHead, metaclass=ABCMeta):
         """Cut persons from the images.
 
         Args:
-            images: (B, 3, H, W) normalised images.
+            images: (B, 3, H, W) normalized images.
             rois: (K, 5) image number and xyxy box in pixels of ``images``.
 
         Returns:
@@ -112,45 +110,6 @@ class PersonSearchRoIHead(StandardRoIHead, metaclass=ABCMeta):
         share = share_of_samples(len(rois), rois.device)
         return {name: share * value if name.startswith("loss") else value for name, value in losses.items()}
 
-    @staticmethod
-    def query_boxes(batch_data_samples: SampleList, like: Tensor) -> list[Tensor]:
-        """The queries' boxes of each image, scaled to the input: a list of (Q, 4), Q = 0 without queries."""
-        boxes = []
-        for sample in batch_data_samples:
-            if "query_instances" in sample:
-                boxes.append(scale_boxes(sample.query_instances.bboxes.to(like), sample.scale_factor))
-            else:
-                boxes.append(like.new_zeros(0, 4))
-        return boxes
-
-    @staticmethod
-    def pack_results(
-        detections: InstanceList,
-        reid_feats: list[Tensor],
-        batch_data_samples: SampleList,
-        rescale: bool,
-    ) -> InstanceList:
-        """Give each image's detections and queries their embeddings.
-
-        Args:
-            detections: One of ``bboxes`` (n, 4), ``scores``, ``labels`` an image, in pixels of the input.
-            reid_feats: One (n + Q, D) an image: the detections' embeddings, then the queries'.
-            batch_data_samples: Their ``query_instances`` get ``reid_feats`` (Q, D).
-            rescale: Whether boxes go back to pixels of the original image.
-
-        Returns:
-            The detections with ``reid_feats`` (n, D).
-        """
-        results = []
-        for found, feats, sample in zip(detections, reid_feats, batch_data_samples):
-            bboxes = scale_boxes(found.bboxes, [1 / s for s in sample.scale_factor]) if rescale else found.bboxes
-            results.append(
-                InstanceData(bboxes=bboxes, scores=found.scores, labels=found.labels, reid_feats=feats[: len(bboxes)])
-            )
-            if "query_instances" in sample:
-                sample.query_instances.reid_feats = feats[len(bboxes) :]
-        return results
-
     @abstractmethod
     def loss(
         self,
@@ -166,28 +125,31 @@ class PersonSearchRoIHead(StandardRoIHead, metaclass=ABCMeta):
             x: (B, C, H / s, W / s) maps of the backbone, float32.
             proposals: The RPN's, in pixels of ``images``.
             batch_data_samples: Ground truth with ``person_ids``.
-            images: (B, 3, H, W) normalised images.
+            images: (B, 3, H, W) normalized images.
             distil_boxes: Gives further losses of the sampled boxes, which join the others.
         """
 
     @abstractmethod
-    def predict(
-        self,
-        x: tuple[Tensor, ...],
-        proposals: InstanceList,
-        batch_data_samples: SampleList,
-        images: Tensor,
-        rescale: bool = True,
+    def predict_boxes(
+        self, x: tuple[Tensor, ...], proposals: InstanceList, batch_data_samples: SampleList
     ) -> InstanceList:
-        """Detect persons and embed them, and the queries of each image at their given boxes.
+        """Detect persons; see :meth:`PersonSearchModel.detect` for what comes back.
 
         Args:
             x: See :meth:`loss`.
             proposals: See :meth:`loss`.
-            batch_data_samples: With ``query_instances`` where an image has queries: they get ``reid_feats``.
-            images: See :meth:`loss`.
-            rescale: Whether boxes go back to pixels of the original image.
+            batch_data_samples: One an image.
+        """
+
+    @abstractmethod
+    def embed_boxes(self, x: tuple[Tensor, ...], rois: Tensor, images: Tensor) -> Tensor:
+        """Embed persons.
+
+        Args:
+            x: See :meth:`loss`.
+            rois: (K, 5) image number and xyxy box in pixels of ``images``; K may be 0.
+            images: (B, 3, H, W) normalized images.
 
         Returns:
-            One an image: ``bboxes`` (n, 4), ``scores`` (n,), ``labels`` (n,), ``reid_feats`` (n, D) L2-normalised.
+            (K, D) float32, L2-normalized.
         """

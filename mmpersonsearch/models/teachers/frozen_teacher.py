@@ -10,6 +10,7 @@ from torch import nn
 
 from mmpersonsearch.registry import MODELS
 from mmpersonsearch.utils.checkpoint import load_checkpoint_file, load_strictly
+from mmpersonsearch.utils.errors import InputError
 
 _SIZE = 32
 
@@ -35,7 +36,7 @@ class FrozenTeacher:
 
         Raises:
             FileNotFoundError: The file is missing.
-            ValueError: Keys are missing, unexpected or of another shape; the message names them.
+            InputError: Keys are missing, unexpected or of another shape; the message names them.
         """
         load_strictly(self.model, load_checkpoint_file(self.checkpoint), self.checkpoint)
         self.loaded = True
@@ -69,7 +70,7 @@ class TeacherOwner(nn.Module):
 
         Raises:
             FileNotFoundError: The checkpoint is missing.
-            ValueError: The checkpoint does not fit the teacher; teacher and student normalize images differently, so
+            InputError: The checkpoint does not fit the teacher; teacher and student normalize images differently, so
                 that what the student gets is not what the teacher knows.
         """
         if self.teacher is not None:
@@ -89,7 +90,7 @@ def check_same_pixels(**data_preprocessors: nn.Module) -> None:
         data_preprocessors: Two, by their models' names.
 
     Raises:
-        ValueError: They normalize images differently, or take their channels in another order.
+        InputError: They normalize images differently, or take their channels in another order.
     """
     image = torch.randint(256, (3, _SIZE, _SIZE), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     seen = {}
@@ -98,7 +99,7 @@ def check_same_pixels(**data_preprocessors: nn.Module) -> None:
         seen[name] = inputs[0, :, :_SIZE, :_SIZE].cpu()
     (first, ours), (second, theirs) = seen.items()
     if not torch.allclose(ours, theirs, atol=1e-4):
-        raise ValueError(
+        raise InputError(
             f"{first}.data_preprocessor and {second}.data_preprocessor must normalize images alike (mean, std, order "
             f"of channels), but the pixel {image[:, 0, 0].tolist()} becomes {ours[:, 0, 0].tolist()} in {first} and "
             f"{theirs[:, 0, 0].tolist()} in {second}"

@@ -1,25 +1,26 @@
 """Search for whole images: the one box of an image is the image (I-Net and DC-I-Net, table 3, "w/o detection").
 
-Truth, queries and detections are then all boxes of images, so :class:`mmpersonsearch.evaluation.PersonSearchMetric`
-serves as it is: an image's one detection has the IoU 1 with an object's box where the image shows the object, whatever
-the IoU that is asked for, so it is the right match; in other images there is no true box, and it is a wrong match.
+Truth, queries and detections are then all boxes of images, so that ``PersonSearchMetric`` serves as it is: an image's
+one detection has the IoU 1 with an object's box where the image shows the object, whatever the IoU that is asked for,
+so it is the true positive; in other images there is no true box, and it is a false positive.
 """
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
-import torch
 from mmdet.structures import SampleList
+from mmdet.structures.bbox import scale_boxes
+from mmdet.utils import InstanceList
 from mmengine.structures import InstanceData
 from torch import Tensor
 
 from mmpersonsearch.datasets import CocoPersonSearchDataset
 from mmpersonsearch.models.detectors import PersonSearchDetector
 from mmpersonsearch.registry import DATASETS, MODELS
-from mmpersonsearch.structures import Query, SceneImage
+from mmpersonsearch.structures import SearchProtocol
+from mmpersonsearch.utils.errors import InputError
 
 
 @DATASETS.register_module()
@@ -33,39 +34,31 @@ class WholeImageSearchDataset(CocoPersonSearchDataset):
         kwargs: Arguments of :class:`mmpersonsearch.datasets.CocoPersonSearchDataset`, with ``query_file``.
 
     Raises:
-        ValueError: There is no ``query_file``, or an image has no size.
+        InputError: There is no ``query_file``, or an image has no size.
     """
 
     def __init__(self, **kwargs) -> None:
         if kwargs.get("query_file") is None:
-            raise ValueError(
+            raise InputError(
                 "WholeImageSearchDataset: query_file is needed, only a test split has whole images as boxes"
             )
         super().__init__(**kwargs)
 
-    def load_scenes(self) -> list[SceneImage]:
-        """All images; each of its objects has the image's box."""
-        scenes = super().load_scenes()
-        images = json.loads(Path(self.ann_file).read_text())["images"]
-        self._boxes = {image["id"]: self._box(i, image) for i, image in enumerate(images)}
-        return [
-            SceneImage(
-                scene.img_id,
-                np.tile(self._boxes[scene.img_id], (len(scene.person_ids), 1)),
-                scene.person_ids,
-                scene.camera_id,
-            )
-            for scene in scenes
+    def read_protocol(self) -> SearchProtocol:
+        """Read images and queries; each object and each query has its image's box."""
+        protocol = super().read_protocol()
+        entries = self.annotations.images
+        boxes = {img_id: self._box(i, entry) for i, (img_id, entry) in enumerate(entries.items())}
+        images = [
+            replace(scene, bboxes=np.tile(boxes[scene.img_id], (len(scene.person_ids), 1))) for scene in protocol.images
         ]
-
-    def load_queries(self) -> list[Query]:
-        """The queries, each with its image's box."""
-        return [Query(query.img_id, self._boxes[query.img_id], query.person_id) for query in super().load_queries()]
+        queries = [replace(query, bbox=boxes[query.img_id]) for query in protocol.queries]
+        return replace(protocol, images=images, queries=queries)
 
     def _box(self, i: int, image: dict) -> list[float]:
         size = [image.get(key) for key in ("width", "height")]
         if not all(isinstance(side, int) and side > 0 for side in size):
-            raise ValueError(f"{self.ann_file}, images[{i}]: expected width and height in pixels, got {image}")
+            raise InputError(f"{self.ann_file}, images[{i}]: expected width and height in pixels, got {image}")
         return [0, 0, *size]
 
 
@@ -77,42 +70,14 @@ class WholeImageSearch(PersonSearchDetector):
     checkpoint is tested with and without its detector. RPN and box head do not run in testing.
     """
 
-    def predict(self, batch_inputs: Tensor, batch_data_samples: SampleList, rescale: bool = True) -> SampleList:
-        """Embed the images.
-
-        Args:
-            batch_inputs: (B, 3, H, W) normalised images.
-            batch_data_samples: One an image.
-            rescale: Whether boxes are in pixels of the original image.
-
-        Returns:
-            The data samples with ``pred_instances`` of one box and, where an image has queries,
-            ``query_instances.reid_feats`` (Q, D), all of them the image's embedding.
-        """
-        x = self.extract_feat(batch_inputs)
-        samples = [sample.new() for sample in batch_data_samples]
-        for sample in samples:
-            # RoI heads embed whatever box they are given as a query; with no proposals they detect nothing.
-            sample.query_instances = InstanceData(bboxes=_image_box(sample.ori_shape, x[0]))
-        no_proposals = [InstanceData(bboxes=x[0].new_zeros(0, 4)) for _ in samples]
-        self.roi_head.predict(x, no_proposals, samples, batch_inputs)
-        results = []
-        for sample, given in zip(samples, batch_data_samples):
-            feats = sample.query_instances.reid_feats
-            results.append(
-                InstanceData(
-                    bboxes=_image_box(sample.ori_shape if rescale else sample.img_shape, x[0]),
-                    scores=feats.new_ones(1),
-                    labels=torch.zeros(1, dtype=torch.int64, device=feats.device),
-                    reid_feats=feats,
-                )
-            )
-            if "query_instances" in given:
-                given.query_instances.reid_feats = feats.expand(len(given.query_instances), -1)
-        return self.add_pred_to_datasample(batch_data_samples, results)
-
-
-def _image_box(shape: tuple[int, int], like: Tensor) -> Tensor:
-    """(1, 4) box of an image of the given height and width."""
-    height, width = shape[:2]
-    return like.new_tensor([[0, 0, width, height]])
+    def detect(
+        self, batch_inputs: Tensor, batch_data_samples: SampleList, x: tuple[Tensor, ...] | None = None
+    ) -> InstanceList:
+        """Take each image for a detection; see :meth:`mmpersonsearch.models.detectors.PersonSearchModel.detect`."""
+        detections = []
+        for sample in batch_data_samples:
+            height, width = sample.ori_shape[:2]
+            image = batch_inputs.new_tensor([[0, 0, width, height]])
+            bboxes, scores = scale_boxes(image, sample.scale_factor), batch_inputs.new_ones(1)
+            detections.append(InstanceData(bboxes=bboxes, scores=scores, labels=scores.new_zeros(1).long()))
+        return detections

@@ -58,6 +58,11 @@ def test_shapes(depth, channels):
     assert net.out_channels == channels[-1]
 
 
+def test_without_the_stem_it_gives_one_map_as_a_head():
+    head = ResNetIBN(18, stages=(3, 4)).eval()
+    assert head(torch.randn(3, 128, 16, 8)).shape == (3, head.out_channels, 4, 2)
+
+
 def test_last_stride():
     (out,) = ResNetIBN(18, last_stride=1).eval()(torch.randn(1, 3, 64, 32))
     assert out.shape[2:] == (4, 2)
@@ -74,7 +79,7 @@ def test_parts_make_the_whole(tmp_path):
     for part in (part1, part2, bridge):
         part.init_weights()
     image = torch.randn(2, 3, 64, 32)
-    assert torch.allclose(part2(part1(image)[-1])[-1], whole(image)[-1], rtol=1e-3, atol=1e-4)
+    assert torch.allclose(part2(part1(image)[-1]), whole(image)[-1], rtol=1e-3, atol=1e-4)
     assert torch.allclose(bridge(image), part1(image)[-1], rtol=1e-3, atol=1e-4)
 
 
@@ -136,7 +141,7 @@ def test_stages_cut_inside_make_the_whole(depth):
     for part in (front, back):
         part.load_state_dict({key: weights[key] for key in part.state_dict()})
     image = torch.randn(2, 3, 64, 32)
-    assert torch.allclose(back(front(image)[-1])[-1], whole(image)[-1], rtol=1e-4, atol=1e-4)
+    assert torch.allclose(back(front(image)[-1]), whole(image)[-1], rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("depth", [18, 50])

@@ -150,7 +150,7 @@ def test_losses_by_hand_of_one_map():
             (torch.sigmoid(scores[0][i, kind, y, x] / 10), deltas[0][i, 4 * kind : 4 * kind + 4, y, x])
             for scores, deltas in outs
         ]
-        soft -= p_t * p_s.log() + (1 - p_t) * (1 - p_s).log()
+        soft += p_t * (p_t / p_s).log() + (1 - p_t) * ((1 - p_t) / (1 - p_s)).log()
         if bbox_weights[i, anchor].all():
             error, bound = ((d - targets[i, anchor]).square().sum() for d in (d_s, d_t))
             bounded += error if error > bound else 0.0

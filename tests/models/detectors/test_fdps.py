@@ -62,7 +62,7 @@ def test_no_proposal(name):
     nothing = [InstanceData(bboxes=torch.zeros(0, 4), scores=torch.zeros(0)) for _ in samples]
     losses = model.train().roi_head.loss(x, [one.clone() for one in nothing], samples, images)
     assert losses["loss_id"] == 0 and losses["loss_bbox"] == 0
-    results = model.eval().roi_head.predict(x, nothing, samples, images)
+    results = model.eval().roi_head.predict_boxes(x, nothing, samples)
     assert [one.reid_feats.shape for one in results] == [(0, 256), (0, 256)]
 
 

@@ -106,6 +106,54 @@ def test_no_detection_at_all(variant):
     assert len(second.query_instances.reid_feats) == 1
 
 
+@pytest.mark.parametrize("variant", ["", "_baseline", "_oim-star"])
+@torch.no_grad()
+def test_detections_and_queries_are_embedded_as_given_boxes_are(variant):
+    model = build_model(variant).eval()
+    model.roi_head.test_cfg.score_thr = 0.0
+    images, samples = draw_batch([2, 3], num_queries=[2, 0], scale=0.5)
+    found = model.detect(images, samples)
+    results = model.predict(images, samples)
+    feats = model.embed(images, [one.get("priors", one.bboxes) for one in found])
+    queries = model.embed(images, [samples[0].query_instances.bboxes / 2, torch.zeros(0, 4)])
+    for one, result, own, query in zip(found, results, feats, queries):
+        assert len(one) > 0 and own.dtype == torch.float32
+        torch.testing.assert_close(result.pred_instances.bboxes, 2 * one.bboxes)
+        assert torch.equal(result.pred_instances.scores, one.scores)
+        torch.testing.assert_close(result.pred_instances.reid_feats, own, atol=1e-5, rtol=0)
+        torch.testing.assert_close(result.query_instances.reid_feats, query, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("variant", ["", "_baseline", "_oim-star"])
+@torch.no_grad()
+def test_boxes_are_embedded_in_their_order_with_and_without_the_maps(variant):
+    model = build_model(variant).eval()
+    images, samples = draw_batch([3, 2])
+    boxes = [sample.gt_instances.bboxes for sample in samples]
+    feats = model.embed(images, boxes)
+    given = model.embed(images, boxes, model.extract_feat(images))
+    turned = model.embed(images.flip(0), [boxes[1].flip(0), boxes[0]])
+    for i, (one, other) in enumerate(zip(feats, given)):
+        assert one.shape == (len(boxes[i]), feats[0].shape[1])
+        assert torch.equal(one, other)
+        torch.testing.assert_close(one.norm(dim=1), torch.ones(len(one)))
+    torch.testing.assert_close(turned[0].flip(0), feats[1], atol=1e-5, rtol=0)
+    torch.testing.assert_close(turned[1], feats[0], atol=1e-5, rtol=0)
+    assert (feats[0][0] - feats[0][1]).abs().max() > 1e-3  # no two alike, else the order would not show
+
+
+@pytest.mark.parametrize("variant", ["", "_baseline", "_oim-star"])
+@torch.no_grad()
+def test_images_and_batches_without_boxes_are_embedded(variant):
+    model = build_model(variant).eval()
+    images, samples = draw_batch([1, 1])
+    nothing, box = torch.zeros(0, 4), samples[1].gt_instances.bboxes
+    first, second = model.embed(images, [nothing, box])
+    width = second.shape[1]
+    assert first.shape == (0, width) and second.shape == (1, width)
+    assert [one.shape for one in model.embed(images, [nothing, nothing])] == [(0, width)] * 2
+
+
 def test_inference_without_queries():
     model = build_model().eval()
     images, samples = draw_batch([1])

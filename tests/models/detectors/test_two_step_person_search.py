@@ -103,6 +103,18 @@ def test_batch_equals_images_one_by_one():
         assert torch.allclose(alone.query_instances.reid_feats, expected.query_instances.reid_feats, atol=1e-4)
 
 
+@torch.no_grad()
+def test_detections_are_embedded_as_given_boxes_are():
+    model = build_two_step()
+    images, samples = draw_batch([2, 3], num_queries=[2, 0])
+    found = model.detect(images, samples)
+    assert not any("pred_instances" in sample for sample in samples)
+    feats = model.embed(images, [found[0].bboxes, found[1].bboxes[:0]])
+    assert feats[1].shape == (0, 512)
+    expected = model.predict(images, samples)[0].pred_instances
+    torch.testing.assert_close(feats[0], expected.reid_feats, atol=1e-5, rtol=0)
+
+
 @pytest.mark.parametrize("num_queries", [[0, 1], [0, 0], None])
 @torch.no_grad()
 def test_no_detection_at_all(num_queries):
@@ -178,7 +190,7 @@ def test_can_be_wrapped_for_several_processes(tmp_path):
 def test_reid_model_of_other_pixels(change):
     cfg = read_two_step_config()
     cfg.reid.data_preprocessor.update(change)
-    with pytest.raises(ValueError, match=r"detector\.data_preprocessor and reid\.data_preprocessor must normalise"):
+    with pytest.raises(ValueError, match=r"detector\.data_preprocessor and reid\.data_preprocessor must normalize"):
         build_two_step(cfg)
 
 

@@ -19,10 +19,12 @@ def test_each_detection_has_the_embedding_of_its_own_roi():
     ]
     with torch.no_grad():
         x = model.extract_feat(images)
-        found = head.predict(x, proposals, samples, images, rescale=False)
+        found = head.predict_boxes(x, proposals, samples)
         assert [len(one) for one in found] == [4, 3]
         boxes = [one.bboxes for one in found]
-        expected = head.reid_head.predict(head.extract_maps(x, bbox2roi(boxes)))
+        expected = head.embed_boxes(x, bbox2roi(boxes), images)
+        at_priors = head.embed_boxes(x, bbox2roi([one.priors for one in found]), images)
     assert any(not torch.allclose(box, one.bboxes) for box, one in zip(boxes, proposals))  # sorted by score
     torch.testing.assert_close(torch.cat([one.reid_feats for one in found]), expected, atol=1e-4, rtol=0)
+    torch.testing.assert_close(at_priors, expected, atol=1e-4, rtol=0)
     assert (expected @ expected.T).fill_diagonal_(0).max() < 0.9999  # no two alike, else the order would not show

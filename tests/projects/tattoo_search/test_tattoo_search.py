@@ -16,7 +16,7 @@ from sklearn.metrics import average_precision_score
 from tiny_models import draw_batch, read_config
 
 from mmpersonsearch.cli import crop
-from mmpersonsearch.evaluation import PersonSearchMetric
+from mmpersonsearch.evaluation.metrics import PersonSearchMetric
 from mmpersonsearch.registry import DATASETS, HOOKS, METRICS, MODELS, TRANSFORMS
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -163,7 +163,7 @@ def test_the_metric_finds_whole_images_as_by_hand(tattoos):
     ]
     metric = PersonSearchMetric()
     metric.dataset_meta = dict(search_protocol=protocol)
-    found = metric.compute_figures(detections, query_feats)
+    found = metric.measure(detections, query_feats)
     mean_ap, top1 = search_by_hand(protocol, feats, query_feats)
     assert 0.1 < mean_ap < 0.95
     assert found["person_search/mAP"] == pytest.approx(mean_ap) and found["person_search/top-1"] == pytest.approx(top1)

@@ -1,6 +1,7 @@
-"""What every Re-ID head of a person-search model shares: embedding, distillation."""
+"""Re-ID heads of person-search models: what all share, and those that classify identities."""
 
 from abc import ABCMeta, abstractmethod
+from typing import Any
 
 import torch.nn.functional as F
 from mmengine.model import BaseModule
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 from mmpersonsearch.models.batch_norms import kept_statistics
 from mmpersonsearch.models.teachers import ReIDTeacher, TeacherOwner
 from mmpersonsearch.registry import MODELS
+from mmpersonsearch.utils.distributed import mean_over_ranks
 
 
 class ReIDHead(TeacherOwner, BaseModule, metaclass=ABCMeta):
@@ -125,3 +127,47 @@ class ReIDHead(TeacherOwner, BaseModule, metaclass=ABCMeta):
     @abstractmethod
     def loss_identity(self, feats: Tensor, person_ids: Tensor) -> Tensor:
         """Compute the identity loss: a scalar, 0 with a graph where no person is labelled."""
+
+
+@MODELS.register_module()
+class OIMReIDHead(ReIDHead):
+    """Re-ID head whose L2-normalised embedding is matched to a LUT and a CQ (Xiao et al., CVPR 2017, section 3.1).
+
+    As published it has no BN: a batch's own statistics move the embeddings away from what the memories hold.
+
+    Args:
+        loss_id: Config of the loss on L2-normalised features, :class:`OIMLoss`; ``num_ids`` and ``feat_channels``
+            are this head's.
+        with_bn: See :class:`ReIDHead`.
+        kwargs: See :class:`ReIDHead`.
+    """
+
+    def __init__(self, *, loss_id: dict, with_bn: bool = False, **kwargs: Any) -> None:
+        super().__init__(with_bn=with_bn, **kwargs)
+        self.loss_id = MODELS.build(dict(loss_id, num_ids=self.num_ids, feat_channels=self.feat_channels))
+
+    def loss_identity(self, feats: Tensor, person_ids: Tensor) -> Tensor:
+        """See :meth:`ReIDHead.loss_identity`."""
+        return self.loss_id(F.normalize(feats), person_ids)
+
+
+@MODELS.register_module()
+class SoftmaxReIDHead(ReIDHead):
+    """Re-ID head with a bias-free classifier on the BN feature (TDN, section III-A).
+
+    Args:
+        loss_id: Config of the loss on (K, num_ids) scores of the labelled persons, e.g. cross entropy (L_ce). Under
+            distribution, the mean over the ranks is the mean over the labelled persons of all.
+        kwargs: See :class:`ReIDHead`.
+    """
+
+    def __init__(self, *, loss_id: dict, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.classifier = nn.Linear(self.feat_channels, self.num_ids, bias=False)
+        self.loss_id = MODELS.build(loss_id)
+
+    def loss_identity(self, feats: Tensor, person_ids: Tensor) -> Tensor:
+        """See :meth:`ReIDHead.loss_identity`."""
+        labelled = person_ids >= 0
+        scores = self.classifier(feats[labelled])
+        return self.loss_id(scores, person_ids[labelled], avg_factor=mean_over_ranks(labelled.sum()))

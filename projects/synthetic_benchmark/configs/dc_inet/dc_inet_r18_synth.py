@@ -8,11 +8,10 @@ _base_ = [
 
 _base_.inet.roi_head.update(
     type="DisentangledRoIHead",
-    part2=dict(_base_.model.roi_head.shared_head, type="ResNetIBN", depth=18),
+    part2=dict(_base_.model.roi_head.shared_head, depth=18),
     reid_roi_extractor=dict(_base_.model.roi_head.bbox_roi_extractor, out_channels=128),
     max_rois_per_img=8,
 )
-_base_.inet.roi_head.shared_head.type = "SharedResNetIBN"
 _base_.inet.roi_head.reid_head.update(num_ids=_base_.num_ids, loss_id=dict(type="C2HEPLoss"))
 if _base_.part2_weights:
     _base_.inet.roi_head.part2.init_cfg = _base_.part2_weights

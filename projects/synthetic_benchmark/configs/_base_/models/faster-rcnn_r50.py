@@ -41,7 +41,7 @@ model = dict(
             out_channels=512,
             featmap_strides=[8],
         ),
-        shared_head=dict(type="SharedResNetIBN", depth=50, stages=(3, 4), ibn_stages=(1, 2, 3), init_cfg=synth_init),
+        shared_head=dict(type="ResNetIBN", depth=50, stages=(3, 4), ibn_stages=(1, 2, 3), init_cfg=synth_init),
         bbox_head=dict(
             type="mmdet.BBoxHead",
             with_avg_pool=True,

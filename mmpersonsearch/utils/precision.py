@@ -1,7 +1,20 @@
-"""In which precision losses are computed."""
+"""The precision that is computed in."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 import torch
 from torch import Tensor
+
+
+@contextmanager
+def float32() -> Iterator[None]:
+    """Switch autocast off, for a block or, as a decorator, for a function."""
+    with ExitStack() as stack:
+        for device in ("cpu", "cuda"):
+            if torch.is_autocast_enabled(device):
+                stack.enter_context(torch.autocast(device, enabled=False))
+        yield
 
 
 def at_least_like(values: Tensor, like: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mmpersonsearch.visualization.label_places import place_labels
+from mmpersonsearch.visualization.local_visualizer import place_labels
 
 SIZE = np.array([[30.0, 10]])
 

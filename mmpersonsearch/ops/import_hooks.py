@@ -1,11 +1,15 @@
-"""Import hook that makes ``import torchvision`` work beside a PyTorch that has no CUDA."""
+"""Import hooks: ``mmcv._ext`` where MMCV has no compiled operators, torchvision beside a PyTorch without CUDA."""
 
+import importlib.util
 import sys
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+EXT = "mmcv._ext"
+_STAND_IN = Path(__file__).with_name("mmcv_ext.py")
 _SCHEMAS = (
     "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
     "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
@@ -13,8 +17,16 @@ _SCHEMAS = (
 _libraries = []
 
 
+class MMCVExtFinder(MetaPathFinder):
+    """Finder of the stand-in for ``mmcv._ext``, ``mmcv_ext.py``; it is asked last, after a compiled one."""
+
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        """See ``importlib``; ``None`` for every other module."""
+        return importlib.util.spec_from_file_location(EXT, _STAND_IN) if fullname == EXT else None
+
+
 class TorchvisionFinder(MetaPathFinder):
-    """Finder that has ``torchvision`` loaded by :class:`TorchvisionLoader`."""
+    """Finder that has ``torchvision`` loaded by :class:`TorchvisionLoader`; it is asked first."""
 
     def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
         """See ``importlib``; ``None`` for every other module."""
@@ -48,7 +60,10 @@ class TorchvisionLoader(SourceFileLoader):
             super().exec_module(module)
 
 
-def install_torchvision_finder() -> None:
-    """Put the finder at the head of ``sys.meta_path``, once."""
-    if not any(isinstance(finder, TorchvisionFinder) for finder in sys.meta_path):
+def install_import_hooks() -> None:
+    """Put both finders into ``sys.meta_path``, once."""
+    kinds = set(map(type, sys.meta_path))
+    if MMCVExtFinder not in kinds:
+        sys.meta_path.append(MMCVExtFinder())
+    if TorchvisionFinder not in kinds:
         sys.meta_path.insert(0, TorchvisionFinder())
