@@ -54,7 +54,8 @@ parameters = {}
 for leaf in json.loads(sys.argv[1]):
     # MMEngine looks in .mim/configs only.
     folder = "_base_/../../projects/synthetic_benchmark/configs/" if "synth" in leaf else ""
-    Path("mine.py").write_text(f'_base_ = "mmpersonsearch::{folder}{leaf}"\\nwork_dir = "mine"\\nold = _base_.default_scope\\n')
+    base = f'_base_ = "mmpersonsearch::{folder}{leaf}"\\n'
+    Path("mine.py").write_text(base + 'work_dir = "mine"\\nold = _base_.default_scope\\n')
     mine, theirs = Config.fromfile("mine.py"), Config.fromfile(find_config(leaf))
     assert (mine.pop("work_dir"), mine.pop("old")) == ("mine", "mmpersonsearch")
     assert without_scopes(mine.to_dict()) == without_scopes(theirs.to_dict()), leaf
