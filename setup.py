@@ -1,4 +1,4 @@
-"""Puts configs, tools and model index into wheels, as ``.mim``; all else about the build is in pyproject.toml."""
+"""Puts configs, tools, the synthetic benchmark and the model index into wheels, as ``.mim``; see pyproject.toml."""
 
 import shutil
 from pathlib import Path
@@ -8,6 +8,7 @@ from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).resolve().parent
 PACKAGE = "mmpersonsearch"
+PROJECT = "projects/synthetic_benchmark"  # the one that is distributed, without its results
 
 
 class BuildWithMim(build_py):
@@ -26,8 +27,9 @@ class BuildWithMim(build_py):
 def copy_mim(folder: Path) -> None:
     """Copy the files; what an earlier build has left is removed."""
     shutil.rmtree(folder, ignore_errors=True)
-    for name in ("configs", "tools"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
+    for name in ("configs", "tools", PROJECT):
+        ignored = shutil.ignore_patterns("__pycache__", "*.pyc", "results", "notes")
+        shutil.copytree(ROOT / name, folder / name, ignore=ignored)
     shutil.copy(ROOT / "model-index.yml", folder)
 
 

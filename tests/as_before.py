@@ -1,18 +1,29 @@
 """Undoes what a refactoring has done to configs, so that they can be compared with those of before."""
 
+# What a run depends on: the keys that MMEngine's Runner and this package read. All others are variables that a config
+# computes them from, and bases may call these as they like.
+KEPT = (
+    *("default_scope", "model", "load_from", "resume", "find_unused_parameters", "custom_imports"),
+    *("data_root", "num_ids", "queue_size", "train_dataloader", "val_dataloader", "test_dataloader"),
+    *("train_cfg", "val_cfg", "test_cfg", "val_evaluator", "test_evaluator"),
+    *("optim_wrapper", "param_scheduler", "auto_scale_lr"),
+    *("default_hooks", "custom_hooks", "env_cfg", "visualizer", "log_processor", "log_level", "randomness"),
+)
+
 
 def as_before(cfg: dict) -> dict:
     """Return a resolved config with the keys that it had when ``resolved_configs.json`` was written.
 
     A refactoring that renames or regroups keys of configs is undone here, so that the record of before still holds:
-    the change is then written down in one place, and nothing else has changed.
+    the change is then written down in one place, and nothing else has changed. The keys that no run depends on are left
+    out, then and now (``KEPT``).
 
     Args:
         cfg: A resolved config as plain data; it may be changed.
     """
     _hooks_as_before(cfg)
     _model_as_before(cfg["model"])
-    return cfg
+    return {key: value for key, value in cfg.items() if key in KEPT}
 
 
 def _hooks_as_before(cfg: dict) -> None:

@@ -26,7 +26,7 @@ def write_config(path, scenes, **changes):
         scenes: Folder of the data set.
         **changes: Dotted keys with "__" for the dot, as for ``--cfg-options``.
     """
-    cfg = Config.fromfile(ROOT / "configs/tdn/tdn_r18ibn_synth_oim-star.py")
+    cfg = Config.fromfile(ROOT / "projects/synthetic_benchmark/configs/tdn/tdn_r18ibn_synth_oim-star.py")
     for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
         loader.dataset.type = "PRWDataset"
         loader.dataset.data_root = str(scenes)

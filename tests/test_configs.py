@@ -5,12 +5,13 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner import load_checkpoint
-from tiny_models import CONFIGS
+from tiny_models import ROOT, SYNTH
 
 from mmpersonsearch.registry import DATASETS, HOOKS, METRICS, MODELS, TRANSFORMS
+from mmpersonsearch.utils.config_files import list_configs
 
-LEAVES = sorted(path for path in CONFIGS.rglob("*.py") if "_base_" not in path.relative_to(CONFIGS).parts)
-TATTOOS = "projects/tattoo_search/configs"
+LEAVES = list_configs()
+TATTOOS = ROOT / "projects/tattoo_search/configs"
 
 
 @pytest.mark.parametrize("path", LEAVES, ids=[path.stem for path in LEAVES])
@@ -20,6 +21,7 @@ def test_config_builds(path):
     # Weights cost nothing on the meta device; a two-step model computes with pixels when it is built.
     with torch.device("cpu" if cfg.model.type == "TwoStepPersonSearch" else "meta"):
         model = MODELS.build(cfg.model)
+    del cfg.default_hooks["visualization"]  # needs the runner's visualizer
     hooks = [HOOKS.build(hook) for hook in (*cfg.default_hooks.values(), *cfg.get("custom_hooks", []))]
     assert {"FrozenPartsHook", "IdentityCountCheckHook"} <= {type(hook).__name__ for hook in hooks}
     METRICS.build(cfg.test_evaluator)
@@ -40,7 +42,7 @@ def test_config_builds(path):
     "path",
     [
         path
-        for path in (*LEAVES, *sorted((CONFIGS.parent / TATTOOS).glob("*.py")))
+        for path in (*LEAVES, *sorted(TATTOOS.glob("*.py")))
         if "synth" in path.stem and "whole-image" not in path.stem
     ],
     ids=lambda path: path.stem,
@@ -51,7 +53,7 @@ def test_a_schedule_of_iterations_ends_with_training(path):
     assert all(one.begin < one.end and not one.by_epoch for one in cfg.param_scheduler)
 
 
-@pytest.mark.parametrize("path", sorted(CONFIGS.glob("oim/*_kd-det*.py")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [path for path in LEAVES if "_kd-det" in path.stem], ids=lambda path: path.stem)
 def test_a_detectors_student_has_the_teacher_that_its_config_trains(path):
     cfg = Config.fromfile(path)
     _, run, checkpoint = cfg.model.teacher.checkpoint.split("/")
@@ -61,19 +63,6 @@ def test_a_detectors_student_has_the_teacher_that_its_config_trains(path):
     assert checkpoint in (f"epoch_{last}.pth", f"iter_{last}.pth")
     assert cfg.train_dataloader.dataset.type == trained.train_dataloader.dataset.type
     assert (cfg.num_ids, cfg.data_root) == (trained.num_ids, trained.data_root)
-
-
-@pytest.mark.parametrize("path", LEAVES, ids=[path.stem for path in LEAVES])
-def test_config_is_named_and_documented(path):
-    """A leaf is named in its folder's README and metafile."""
-    assert path.stem in (path.parent / "README.md").read_text()
-    assert path.stem in (path.parent / "metafile.yml").read_text()
-
-
-def test_a_paper_variant_is_a_few_lines():
-    for path in LEAVES:
-        lines = [line for line in path.read_text().splitlines() if line.strip() and not line.startswith("#")]
-        assert len(lines) <= 32, path
 
 
 @pytest.mark.parametrize(
@@ -95,12 +84,12 @@ def test_a_paper_variant_is_a_few_lines():
 def test_all_stages_on_the_synthetic_set_start_from_the_weights(name, weights, tmp_path, monkeypatch):
     init_default_scope("mmpersonsearch")
     torch.manual_seed(0)
-    source = MODELS.build(Config.fromfile(CONFIGS / "reid" / weights).model).state_dict()
+    source = MODELS.build(Config.fromfile(SYNTH / "reid" / weights).model).state_dict()
     torch.save({"state_dict": source}, tmp_path / "weights.pth")
     monkeypatch.setenv("SYNTH_WEIGHTS", str(tmp_path / "weights.pth"))
     monkeypatch.setenv("OIM_CHECKPOINT", "none")
     torch.manual_seed(1)
-    model = MODELS.build(Config.fromfile(CONFIGS / name).model)
+    model = MODELS.build(Config.fromfile(SYNTH / name).model)
     model.init_weights()
     own = {key: value for key, value in model.state_dict().items() if key.endswith("conv1.weight")}
     assert len(own) >= 5  # the stem and each block, some of them several times
@@ -112,20 +101,26 @@ def test_all_stages_on_the_synthetic_set_start_from_the_weights(name, weights, t
 @pytest.mark.parametrize(
     ("name", "oim"),
     [
-        ("configs/inet/inet_r18_synth.py", "configs/oim/oim_r18_synth.py"),
-        ("configs/dc_inet/dc_inet_r18_synth.py", "configs/oim/oim_r18_synth.py"),
-        (f"{TATTOOS}/inet_r18_tattoo-synth.py", f"{TATTOOS}/oim_r18_tattoo-synth.py"),
-        (f"{TATTOOS}/dc_inet_r18_tattoo-synth.py", f"{TATTOOS}/oim_r18_tattoo-synth.py"),
+        (
+            SYNTH / "inet/inet_r18_synth.py",
+            SYNTH / "oim/oim_r18_synth.py",
+        ),
+        (
+            SYNTH / "dc_inet/dc_inet_r18_synth.py",
+            SYNTH / "oim/oim_r18_synth.py",
+        ),
+        (TATTOOS / "inet_r18_tattoo-synth.py", TATTOOS / "oim_r18_tattoo-synth.py"),
+        (TATTOOS / "dc_inet_r18_tattoo-synth.py", TATTOOS / "oim_r18_tattoo-synth.py"),
     ],
 )
 def test_inet_on_synthetic_sets_starts_from_oim(name, oim, tmp_path, monkeypatch):
     init_default_scope("mmpersonsearch")
     torch.manual_seed(0)
-    source = MODELS.build(Config.fromfile(CONFIGS.parent / oim).model).state_dict()
+    source = MODELS.build(Config.fromfile(oim).model).state_dict()
     torch.save({"state_dict": source}, tmp_path / "oim.pth")
     monkeypatch.setenv("OIM_CHECKPOINT", str(tmp_path / "oim.pth"))
     torch.manual_seed(1)
-    cfg = Config.fromfile(CONFIGS.parent / name)
+    cfg = Config.fromfile(name)
     model = MODELS.build(cfg.model)
     model.init_weights()
     load_checkpoint(model, cfg.load_from)

@@ -47,7 +47,7 @@ def test_blocking_works():
 def test_other_import_errors_of_mmdetection_are_not_hidden(tmp_path):
     (tmp_path / "mmdet").mkdir()
     (tmp_path / "mmdet/__init__.py").write_text("import its_own_missing_part")
-    code = f"sys.path.insert(0, {str(tmp_path)!r}); import mmpersonsearch.registry"
+    code = f"sys.path.insert(0, {str(tmp_path)!r}); from mmpersonsearch.registry import MODELS; MODELS.get('ResNetIBN')"
     assert "No module named 'its_own_missing_part'" in run_without((), code).stderr
 
 
@@ -60,6 +60,26 @@ def test_registries_are_children_of_mmdetections(kind):
     ours = getattr(registry, kind)
     assert ours.scope == "mmpersonsearch"
     assert ours.parent is getattr(mmdet.registry, kind)
+
+
+BY_SCOPE = """
+import sys
+import mmpersonsearch.registry
+from mmengine.registry import HOOKS, MODELS, DefaultScope
+
+assert "mmdet" not in sys.modules
+DefaultScope.get_instance("test", scope_name="mmpersonsearch")  # as the runner does
+built = [MODELS.build(dict(type=kind)) for kind in ("mmdet.L1Loss", "ContrastiveLoss", "ReLU")]
+built.append(HOOKS.build(dict(type="TrainingSeedHook")))
+print(*(type(one).__name__ for one in built))
+"""
+
+
+def test_parts_are_built_by_the_default_scope_alone():
+    done = subprocess.run([sys.executable, "-c", BY_SCOPE], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "L1Loss ContrastiveLoss ReLU TrainingSeedHook"
+    assert "Failed to" not in done.stdout + done.stderr
 
 
 def test_members_are_found_without_importing_their_folder():
@@ -80,6 +100,6 @@ def test_members_are_found_without_importing_their_folder():
 def test_packages_that_do_not_fit_each_other_are_named(tmp_path):
     (tmp_path / "mmdet").mkdir()
     (tmp_path / "mmdet/__init__.py").write_text("assert False, 'MMCV==2.2.0 is used but incompatible'")
-    code = f"sys.path.insert(0, {str(tmp_path)!r}); import mmpersonsearch.registry"
+    code = f"sys.path.insert(0, {str(tmp_path)!r}); from mmpersonsearch.registry import MODELS; MODELS.get('ResNetIBN')"
     message = run_without((), code).stderr
     assert "ImportError: MMCV==2.2.0 is used but incompatible\nInstalled: " in message and "mmdet==3.3.0" in message

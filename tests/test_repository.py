@@ -98,19 +98,26 @@ def test_every_requirement_is_pinned():
 
 def test_model_index_lists_every_algorithm():
     listed = yaml.safe_load((ROOT / "model-index.yml").read_text())["Import"]
-    assert listed == sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("configs/*/metafile.yml"))
+    paths = [*ROOT.glob("configs/*/metafile.yml"), *ROOT.glob("projects/*/metafile.yml")]
+    assert listed == sorted(str(path.relative_to(ROOT)) for path in paths)
 
 
 def test_links_for_mmengine_lead_to_what_they_are_named_after():
-    for name in ("configs", "tools", "model-index.yml"):
+    for name in ("configs", "tools", "projects", "model-index.yml"):
         assert (ROOT / "mmpersonsearch/.mim" / name).resolve() == ROOT / name
 
 
 def test_what_the_readme_names_exists():
-    named = set(re.findall(r"(?:tools|configs)/[\w./-]+\.(?:py|sh)", (ROOT / "README.md").read_text()))
-    named -= {"configs/tdn/tdn_r50ibn_prw_small-steps.py"}  # the reader's own
-    assert len(named) > 10
+    text = (ROOT / "README.md").read_text()
+    named = set(re.findall(r"(?:tools|configs|projects|docs)/[\w./-]+\.(?:py|sh|md|png)", text))
+    for start, names, end in re.findall(r"`(\w+/[\w.-]+_)\{([\w,]+)\}([\w.-]*\.py)`", text):
+        named |= {f"configs/{start}{name}{end}" for name in names.split(",")}
+    assert len(named) > 40
     assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
+
+
+def test_the_readme_is_short():
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 120
 
 
 def run_setup_function(script, folder):

@@ -9,7 +9,9 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from tiny_models import CONFIGS, NUM_IDS, build_model, read_config
+from tiny_models import NUM_IDS, build_model, read_config
+
+from mmpersonsearch.utils.config_files import find_config
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +111,7 @@ def test_resumed_equals_uninterrupted_by_iterations(config, num_workers, scenes,
     """With the config's own loop; validation draws random numbers, too."""
     monkeypatch.setenv("SYNTH_WEIGHTS", "none")
     monkeypatch.setenv("OIM_CHECKPOINT", "none")
-    cfg = shrink(Config.fromfile(CONFIGS / config), scenes, tmp_path / "whole")
+    cfg = shrink(Config.fromfile(find_config(config)), scenes, tmp_path / "whole")
     cfg.train_dataloader.update(batch_size=2, num_workers=num_workers, persistent_workers=num_workers > 0)
     cfg.train_cfg.update(max_iters=2, val_interval=1)
     cfg.default_hooks.checkpoint.interval = 1

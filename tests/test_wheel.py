@@ -15,18 +15,19 @@ import yaml
 from mmpersonsearch import __version__
 
 ROOT = Path(__file__).resolve().parents[1]
+PROJECT = "projects/synthetic_benchmark"
 SOURCES = (
-    *("mmpersonsearch", "configs", "tools"),
+    *("mmpersonsearch", "configs", "tools", "projects"),
     *("setup.py", "pyproject.toml", "MANIFEST.in", "model-index.yml"),
     *("README.md", "LICENSE", "CITATION.cff", "CHANGELOG.md"),
 )
 # Which of the configs that a user inherits from are read and built.
 LEAVES = (
-    "tdn/tdn_r18ibn_synth.py",
-    "oim/oim_r18_synth_kd-det.py",
-    "fdps/fdps_r18_synth_boim.py",
-    "two_step/faster-rcnn_bot_synth.py",
-    "reid/bot_r18ibn_synth.py",
+    "synthetic_benchmark/configs/tdn/tdn_r18ibn_synth.py",
+    "synthetic_benchmark/configs/oim/oim_r18_synth_kd-det.py",
+    "synthetic_benchmark/configs/fdps/fdps_r18_synth_boim.py",
+    "synthetic_benchmark/configs/two_step/faster-rcnn_bot_synth.py",
+    "synthetic_benchmark/configs/reid/bot_r18ibn_synth.py",
 )
 INHERIT = """
 import json, runpy, sys
@@ -134,13 +135,14 @@ def test_the_wheel_has_configs_tools_and_index(wheel):
     assert "mmpersonsearch/py.typed" in names
     missing = [
         path
-        for folder in ("configs", "tools")
+        for folder in ("configs", "tools", *(f"{PROJECT}/{part}" for part in ("configs", "generator", "run")))
         for path in (ROOT / folder).rglob("*")
         if path.is_file()
         and "__pycache__" not in path.parts
         and f"mmpersonsearch/.mim/{path.relative_to(ROOT)}" not in names
     ]
     assert missing == []
+    assert not [name for name in names if "/results/" in name or "/notes/" in name or "tattoo" in name]
     named = {model["Config"] for metafile in metafiles for model in metafile["Models"]}
     assert named and {f"mmpersonsearch/.mim/{name}" for name in named} <= names
     assert not [name for name in names if name.startswith(("tests", "docs", "build")) or "__pycache__" in name]
@@ -148,7 +150,7 @@ def test_the_wheel_has_configs_tools_and_index(wheel):
 
 def test_editable_installs_see_the_checkouts_files(wheel, checkout):
     """Builds, an editable one among them, leave the links as they are."""
-    for name in ("configs", "tools", "model-index.yml"):
+    for name in ("configs", "tools", "projects", "model-index.yml"):
         assert (checkout / "mmpersonsearch/.mim" / name).is_symlink()
         assert (checkout / "mmpersonsearch/.mim" / name).resolve() == checkout / name
 
@@ -157,7 +159,8 @@ def test_the_command_lists_configs_and_finds_them_by_name(installed, tmp_path):
     command = installed / "bin/mmpersonsearch"
     assert run(command, "--version", cwd=tmp_path) == f"mmpersonsearch {__version__}\n"
     listed = [line.split() for line in run(command, "configs", cwd=tmp_path).splitlines()]
-    expected = {path.stem for path in ROOT.glob("configs/*/*.py") if path.parent.name != "_base_"}
+    files = [*ROOT.glob("configs/*/*.py"), *ROOT.glob(f"{PROJECT}/configs/*/*.py")]
+    expected = {path.stem for path in files if path.parent.name != "_base_"}
     assert {name for name, _ in listed} == expected
     assert all(Path(path).is_relative_to(installed) and Path(path).is_file() for _, path in listed)
 

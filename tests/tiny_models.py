@@ -10,14 +10,16 @@ from mmengine.structures import InstanceData
 
 from mmpersonsearch.registry import MODELS
 
-CONFIGS = Path(__file__).parents[1] / "configs"
+ROOT = Path(__file__).parents[1]
+CONFIGS = ROOT / "configs"
+SYNTH = ROOT / "projects/synthetic_benchmark/configs"
 NUM_IDS = 12
 VARIANTS = ["", "_wo-ktb", "_wo-teacher", "_baseline", "_oim-star", "_oim-star-teacher"]
 
 
 def read_config(variant=""):
     """The synthetic set's config of a variant, with few identities."""
-    cfg = Config.fromfile(CONFIGS / f"tdn/tdn_r18ibn_synth{variant}.py")
+    cfg = Config.fromfile(SYNTH / f"tdn/tdn_r18ibn_synth{variant}.py")
     reid_head = cfg.model.roi_head.reid_head
     reid_head.num_ids = NUM_IDS
     if reid_head.get("teacher"):

@@ -1,9 +1,28 @@
 # For schedules that count iterations.
-_base_ = "./default_runtime.py"
+default_scope = "mmpersonsearch"
 
 default_hooks = dict(
-    checkpoint=dict(by_epoch=False, interval=100, max_keep_ckpts=2),
-    logger=dict(interval=20, log_metric_by_epoch=False),
+    timer=dict(type="IterTimerHook"),
+    logger=dict(type="LoggerHook", interval=50, log_metric_by_epoch=False),
+    param_scheduler=dict(type="ParamSchedulerHook"),
+    checkpoint=dict(type="CheckpointHook", by_epoch=False, interval=10000, max_keep_ckpts=2),
+    sampler_seed=dict(type="DistSamplerSeedHook"),
+    training_seed=dict(type="TrainingSeedHook"),
+    identity_count=dict(type="IdentityCountCheckHook"),
+    frozen_parts=dict(type="FrozenPartsHook"),
+    broadcast_buffers=dict(type="BroadcastBuffersHook"),
+    visualization=dict(type="PersonSearchVisualizationHook"),
 )
-log_processor = dict(by_epoch=False, window_size=20)
+env_cfg = dict(
+    cudnn_benchmark=False,
+    mp_cfg=dict(mp_start_method="fork", opencv_num_threads=0),
+    # In seconds: while the main process evaluates, the others wait. Backend: nccl on GPUs, gloo without.
+    dist_cfg=dict(timeout=1800),
+)
+vis_backends = [dict(type="LocalVisBackend")]
+visualizer = dict(type="PersonSearchLocalVisualizer", vis_backends=vis_backends, name="visualizer")
+log_processor = dict(type="LogProcessor", window_size=50, by_epoch=False)
 randomness = dict(seed=0)
+log_level = "INFO"
+load_from = None
+resume = False

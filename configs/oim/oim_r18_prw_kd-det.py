@@ -1,5 +1,15 @@
 # KD_det: DET_50 teaches the detector.
-_base_ = ["./oim_r18_prw.py", "../_base_/teachers/det_r50.py"]
+_base_ = [
+    "../_base_/models/faster-rcnn_r50-c4.py",
+    "../_base_/models/oim_r18.py",
+    "../_base_/teachers/kd_det.py",
+    "../_base_/datasets/prw_600.py",
+    "../_base_/schedules/oim_18e.py",
+    "../_base_/default_runtime.py",
+]
 
+_base_.oim.roi_head.reid_head.num_ids = _base_.num_ids
+_base_.oim.roi_head.reid_head.loss_id.update(queue_size=_base_.queue_size)
 detector_checkpoint = "{{$DETECTOR_CHECKPOINT:work_dirs/faster-rcnn_r50-c4_prw/epoch_18.pth}}"
-model = dict(teacher=dict(model=_base_.detector_teacher, checkpoint=detector_checkpoint), **_base_.kd_det)
+_base_.oim.update(_base_.kd_det, teacher=dict(model=_base_.model, checkpoint=detector_checkpoint))
+model = _base_.oim

@@ -1,7 +1,13 @@
 # Images to a short side of 900 and a long side of at most 1500 pixels.
-_base_ = "./oim_r50_cuhk.py"
+_base_ = [
+    "../_base_/models/faster-rcnn_r50-c4.py",
+    "../_base_/models/oim_r50.py",
+    "../_base_/datasets/cuhk_sysu_900.py",
+    "../_base_/schedules/oim_9e.py",
+    "../_base_/default_runtime.py",
+]
 
-_base_.train_pipeline[2].scale = _base_.test_pipeline[1].scale = (1500, 900)
-train_dataloader = dict(dataset=dict(pipeline=_base_.train_pipeline))
-val_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))
-test_dataloader = val_dataloader
+_base_.oim.roi_head.reid_head.num_ids = _base_.num_ids
+_base_.oim.roi_head.reid_head.loss_id.update(queue_size=_base_.queue_size)
+model = _base_.oim
+train_dataloader = dict(batch_size=2)

@@ -1,9 +1,7 @@
-# TDN without a teacher; those with one are its children.
-_base_ = [
-    "../_base_/models/tdn_r50ibn.py",
-    "../_base_/datasets/cuhk_sysu.py",
-    "../_base_/schedules/tdn_40e.py",
-    "../_base_/default_runtime.py",
-]
+# TDN without a teacher.
+_base_ = "./tdn_r50ibn_cuhk.py"
 
-model = dict(roi_head=dict(reid_head=dict(num_ids=_base_.num_ids)))
+loss_id = dict(type="mmdet.CrossEntropyLoss")
+reid_head = dict(_delete_=True, type="SoftmaxReIDHead", in_channels=2048, num_ids=_base_.num_ids, loss_id=loss_id)
+model = dict(roi_head=dict(reid_head=reid_head))
+custom_hooks = []

@@ -1,17 +1,16 @@
-"""Measures the memories' updates and the losses on them in the shape of CUHK-SYSU: 128 samples, 5,532 identities.
+"""Measure the memories' updates and the losses on them in the shape of CUHK-SYSU: 128 samples, 5,532 identities.
 
 Beside the updates, in the same process, a loop over samples as public code has it; both must give the same table. A
 loss is measured forward and backward with its update. Memory is what a call holds at most above what was held before,
 as the kernel counts it (Linux), on a GPU as PyTorch does.
 
-    mmpersonsearch benchmark memories --rounds 200
+mmpersonsearch benchmark memories --rounds 200
 """
 
 from __future__ import annotations
 
 import argparse
 import ctypes
-import json
 from collections.abc import Callable
 
 import torch
@@ -28,10 +27,9 @@ from mmpersonsearch.models.losses import (
     select_priority_classes,
 )
 from mmpersonsearch.models.memories import CircularQueue, LookupTable
-from mmpersonsearch.utils.files import write_whole
 
-from .measure import measure as measure_process
-from .measure import median_ms, print_table
+from .command_line import make_parser, write_json
+from .measure import measure, median_ms, print_measurements
 
 
 def draw_person_ids(num_samples: int, num_ids: int, generator: torch.Generator) -> dict[str, Tensor]:
@@ -56,7 +54,7 @@ def most_mib(function: Callable[[], object], device: torch.device) -> float:
     """Most MiB that a call holds above what was held before."""
     if device.type != "cuda":
         ctypes.CDLL(None).malloc_trim(0)  # what earlier calls have freed is not held
-        return 1024 * measure_process(function, 1)[2]
+        return 1024 * measure(function, 1)[2]
     torch.cuda.reset_peak_memory_stats(device)
     before = torch.cuda.memory_allocated(device)
     function()
@@ -79,7 +77,7 @@ def measure_lut(feats: Tensor, person_ids: Tensor, num_ids: int, rounds: int) ->
     )
 
 
-def measure(args: argparse.Namespace) -> list[dict]:
+def measure_updates(args: argparse.Namespace) -> list[dict]:
     """One row a case."""
     generator = torch.Generator().manual_seed(0)
     feats = F.normalize(torch.randn(args.samples, args.dim, generator=generator)).to(args.device)
@@ -148,11 +146,7 @@ def measure_steps(steps: dict[str, Callable[[], object]], rounds: int, device: t
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        prog="mmpersonsearch benchmark memories",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = make_parser("benchmark memories", __doc__)
     parser.add_argument("--samples", type=int, default=128, help="samples of all ranks")
     parser.add_argument("--ids", type=int, default=5532, help="identities, rows of the LUT")
     parser.add_argument("--queue-size", type=int, default=5000, help="entries of the CQ")
@@ -160,13 +154,12 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--dim", type=int, default=256, help="width of the embeddings")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--rounds", type=int, default=100, help="the median counts")
-    parser.add_argument("--json", help="write the figures to this file too")
+    parser.add_argument("--json", help="write the measurements to this file too")
     args = parser.parse_args(argv)
 
-    rows, losses = measure(args), measure_losses(args) + measure_pair_losses(args)
+    rows, losses = measure_updates(args), measure_losses(args) + measure_pair_losses(args)
     title = f"{args.samples} samples, {args.ids} identities, {args.device}, {torch.get_num_threads()} threads"
     updates = dict(update_ms="ms", loop_ms="loop over samples, ms", largest_difference="largest difference")
-    print_table(f"Updates: {title}", updates, rows)
-    print_table(f"Losses: {title}", dict(step_ms="ms", step_mib="memory, MiB"), losses)
-    if args.json:
-        write_whole(args.json, (json.dumps(dict(vars(args), rows=rows, losses=losses), indent=2) + "\n").encode())
+    print_measurements(f"Updates: {title}", updates, rows)
+    print_measurements(f"Losses: {title}", dict(step_ms="ms", step_mib="memory, MiB"), losses)
+    write_json(args.json, dict(vars(args), rows=rows, losses=losses))

@@ -1,4 +1,4 @@
-"""Measures a person-search model's testing throughput: images in, boxes with embeddings out."""
+"""Measure a person-search model's testing throughput: images in, boxes with embeddings out."""
 
 from __future__ import annotations
 
@@ -7,19 +7,17 @@ import json
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from statistics import median
+from statistics import mean, median
 
 import torch
 from mmdet.structures import DetDataSample
-from mmengine.config import DictAction
-from rich.console import Console
-from rich.progress import track
-from rich.table import Table
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
-from .command_line import exit_on_bad_input
-from .run_config import build_for_test
+from mmpersonsearch.apis import build_model
+
+from .command_line import add_config, add_device, exit_on_bad_input, make_parser, print_table
+from .measure import count_gflops
+from .run_config import read_config
 
 # Parts of a model that are timed by themselves; what is left is NMS, box decoding and the like. A two-step model has
 # them in its detector.
@@ -78,13 +76,12 @@ class Contestant:
 
     def __init__(self, config: str, args: argparse.Namespace) -> None:
         torch.manual_seed(0)
-        self.config = config
-        self.model = build_for_test(config, args.cfg_options).to(args.device)
+        self.config, self.args = config, args
+        self.model = build_model(read_config(config, args.cfg_options), device=args.device)
         # An untrained model finds what it likes: have it report as many boxes as asked for, whatever their scores.
         test_cfg = getattr(self.model, "detector", self.model).roi_head.test_cfg
         test_cfg.score_thr, test_cfg.max_per_img = -1.0, args.num_persons
         test_cfg.nms.iou_threshold = 1.0
-        self.args = args
         self.times: list[float] = []
         self.num_boxes: list[int] = []
         self.timer = StageTimer(self.model, self.synchronize)
@@ -95,7 +92,7 @@ class Contestant:
             torch.cuda.synchronize()
 
     def batch(self) -> dict:
-        """Draw raw gallery images."""
+        """Draw random gallery images."""
         height, width = self.args.shape
         meta = dict(img_shape=(height, width), ori_shape=(height, width), scale_factor=(1.0, 1.0))
         samples = [DetDataSample(metainfo=meta) for _ in range(self.args.batch_size)]
@@ -104,84 +101,72 @@ class Contestant:
 
     @torch.no_grad()
     def step(self) -> None:
-        """Run one batch, from raw images to boxes with embeddings."""
+        """Run one batch, from images to boxes with embeddings."""
         batch = self.batch()
-        dtype = torch.float16 if self.args.device.startswith("cuda") else torch.bfloat16
         started = time.perf_counter()
-        with torch.autocast(self.args.device.split(":")[0], dtype, enabled=self.args.amp):
-            results = self.model.test_step(batch)
+        results = self.model.test_step(batch)
         self.synchronize()
         self.times.append((time.perf_counter() - started) / self.args.batch_size)
         self.num_boxes += [len(result.pred_instances) for result in results]
 
     def warm_up(self) -> None:
         """Run a first batch, which counts the floating-point operations and is not timed."""
-        with FlopCounterMode(display=False) as counter:
-            self.step()
-        self.gflops = counter.get_total_flops() / self.args.batch_size / 1e9
+        self.gflops = count_gflops(self.step) / self.args.batch_size
         self.times, self.num_boxes = [], []
         self.timer.seconds.clear()
 
     def summary(self) -> dict:
         """Images a second (median), milliseconds an image of each stage and boxes an image (means), size."""
         count = len(self.times) * self.args.batch_size
-        stages = {name: 1e3 * seconds / count for name, seconds in self.timer.seconds.items()}
-        stages["rest"] = 1e3 * sum(self.times) / len(self.times) - sum(stages.values())
+        stages = {name: 1e3 * self.timer.seconds[name] / count for name in STAGES if name in self.timer.seconds}
+        stages["rest"] = 1e3 * mean(self.times) - sum(stages.values())
         return dict(
             config=self.config,
             images_per_second=1 / median(self.times),
             milliseconds=stages,
-            boxes_per_image=sum(self.num_boxes) / len(self.num_boxes),
+            boxes_per_image=mean(self.num_boxes),
             million_parameters=sum(p.numel() for p in self.model.parameters()) / 1e6,
             gflops=self.gflops,
         )
 
 
-def print_table(summaries: list[dict]) -> None:
+def print_summaries(summaries: list[dict]) -> None:
     """Print the summaries side by side."""
-    table = Table(title="Testing throughput")
-    table.add_column("milliseconds an image")
-    for summary in summaries:
-        table.add_column(summary["config"].rpartition("/")[2], justify="right")
-    for name in [*STAGES, "rest"]:
-        cells = [summary["milliseconds"].get(name) for summary in summaries]
-        if any(cell is not None for cell in cells):
-            table.add_row(name, *("" if cell is None else f"{cell:.1f}" for cell in cells))
-    table.add_row("images a second", *(f"{summary['images_per_second']:.3f}" for summary in summaries))
-    table.add_row("GFLOPs an image", *(f"{summary['gflops']:.1f}" for summary in summaries))
-    table.add_row("million parameters", *(f"{summary['million_parameters']:.1f}" for summary in summaries))
-    table.add_row("boxes an image", *(f"{summary['boxes_per_image']:.1f}" for summary in summaries))
-    Console().print(table)
+    stages = [name for name in (*STAGES, "rest") if any(name in one["milliseconds"] for one in summaries)]
+    rows = [(name, *(one["milliseconds"].get(name) for one in summaries)) for name in stages]
+    for key in ("images_per_second", "gflops", "million_parameters", "boxes_per_image"):
+        rows.append((key.replace("_", " "), *(float(one[key]) for one in summaries)))
+    print_table("Testing", ("milliseconds per image", *(one["config"].rpartition("/")[2] for one in summaries)), rows)
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Measure one model, or two in turn."""
-    parser = argparse.ArgumentParser(prog="mmpersonsearch benchmark model", description=__doc__)
-    parser.add_argument("config")
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = make_parser("benchmark model", __doc__)
+    add_config(parser)
     parser.add_argument("--compare", metavar="CONFIG", help="a second model, run in turn in the same process")
     parser.add_argument("--shape", type=int, nargs=2, default=[600, 960], metavar=("HEIGHT", "WIDTH"))
     parser.add_argument("--num-persons", type=int, default=10, help="boxes of an image after NMS")
     parser.add_argument("--batch-size", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=10, help="batches of each model, after one for warm-up")
-    parser.add_argument("--amp", action="store_true", help="bfloat16 on a CPU, float16 on a GPU")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    add_device(parser)
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    parser.add_argument("--cfg-options", nargs="+", action=DictAction)
-    args = parser.parse_args(argv)
+    return parser.parse_args(argv)
 
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
     with exit_on_bad_input("mmpersonsearch benchmark model"):
         contestants = [Contestant(config, args) for config in (args.config, args.compare) if config]
     for contestant in contestants:
         contestant.warm_up()
-    for _ in track(range(args.rounds), description="measuring", disable=args.json):
+    for _ in range(args.rounds):
         for contestant in contestants:
             contestant.step()
 
     summaries = [contestant.summary() for contestant in contestants]
     ratio = summaries[0]["images_per_second"] / summaries[-1]["images_per_second"]
     if args.json:
-        print(json.dumps(dict(results=summaries, ratio=ratio, shape=args.shape, device=args.device, amp=args.amp)))
+        print(json.dumps(dict(results=summaries, ratio=ratio, shape=args.shape, device=args.device)))
         return
-    print_table(summaries)
+    print_summaries(summaries)
     if args.compare:
         print(f"{args.config} is {ratio:.2f} times as fast as {args.compare}")

@@ -1,16 +1,14 @@
-"""Measures RoIAlign, RoIPool and NMS in the shapes of the papers' models, beside MMCV's compiled ones if there are any.
+"""Measure RoIAlign, RoIPool and NMS in the shapes of the papers' models, beside MMCV's compiled ones if there are any.
 
 Images are 600 x 960, with persons of 60 to 360 pixels. Maps are measured in channels_last, as this package's backbones
 give them, and contiguous; compiled RoIAlign misreads channels_last, so its time includes the copy.
 
-    mmpersonsearch benchmark ops --rounds 9
+mmpersonsearch benchmark ops --rounds 9
 """
 
 from __future__ import annotations
 
-import argparse
 import importlib
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -18,28 +16,17 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-import mmpersonsearch.registry  # noqa: F401  (it makes mmcv.ops importable)
-from mmpersonsearch.utils.files import write_whole
+import mmpersonsearch.models  # noqa: F401  (it makes mmcv.ops importable)
 
-from .command_line import positive
-from .measure import median_ms, print_table
+from .command_line import make_parser, positive, write_json
+from .measure import median_ms, print_measurements
 
 HEIGHT, WIDTH = 600, 960
 LAYOUTS = {"channels_last": torch.channels_last, "contiguous": torch.contiguous_format}
 
 
 class Case(NamedTuple):
-    """A RoI layer of a model.
-
-    Attributes:
-        name: Whose.
-        kind: ``RoIAlign`` or ``RoIPool``.
-        num_rois: RoIs.
-        channels: Of the map.
-        stride: Of the map.
-        size: (h, w) cells.
-        sampling_ratio: Of RoIAlign.
-    """
+    """A RoI layer of a model: its name, ``RoIAlign`` or ``RoIPool``, and the sizes of its input and output."""
 
     name: str
     kind: str
@@ -77,9 +64,8 @@ def draw_boxes(number: int, spread: float) -> tuple[Tensor, Tensor]:
     persons = draw_rois(40)[:, 1:]
     boxes = persons[torch.randint(40, (number,), generator=generator)]
     boxes = boxes + spread * torch.randn(number, 4, generator=generator)
-    return torch.cat((boxes[:, :2], torch.maximum(boxes[:, 2:], boxes[:, :2] + 10)), 1), torch.rand(
-        number, generator=generator
-    )
+    boxes[:, 2:] = torch.maximum(boxes[:, 2:], boxes[:, :2] + 10)
+    return boxes, torch.rand(number, generator=generator)
 
 
 @contextmanager
@@ -155,25 +141,16 @@ def measure_nms(spread: float, rounds: int) -> dict:
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        prog="mmpersonsearch benchmark ops", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser("benchmark ops", __doc__)
     parser.add_argument("--rounds", type=positive, default=9, help="the median counts")
     parser.add_argument("--layouts", nargs="+", choices=list(LAYOUTS), default=list(LAYOUTS))
-    parser.add_argument("--json", help="write the figures to this file too")
+    parser.add_argument("--json", help="write the measurements to this file too")
     args = parser.parse_args(argv)
 
     rows = [measure_layer(case, layout, args.rounds) for case in CASES for layout in args.layouts]
     rows += [measure_nms(spread, args.rounds) for spread in (4.0, 12.0, 40.0)]
-    columns = dict(
-        forward="ms",
-        forward_compiled="compiled, ms",
-        forward_ratio="times as fast",
-        step="with backward, ms",
-        step_compiled="compiled, ms",
-        step_ratio="times as fast",
-        difference="largest difference",
-    )
-    print_table(f"Operators on a CPU, {torch.get_num_threads()} threads", columns, rows)
-    if args.json:
-        write_whole(args.json, (json.dumps(dict(vars(args), rows=rows), indent=2) + "\n").encode())
+    columns = dict(forward="ms", forward_compiled="compiled, ms", forward_ratio="times as fast")
+    columns |= dict(step="with backward, ms", step_compiled="compiled, ms", step_ratio="times as fast")
+    columns["difference"] = "largest difference"
+    print_measurements(f"Operators on a CPU, {torch.get_num_threads()} threads", columns, rows)
+    write_json(args.json, dict(vars(args), rows=rows))

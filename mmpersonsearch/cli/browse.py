@@ -6,39 +6,25 @@ the model learns, 0 to num_ids - 1; in testing they are the data set's own.
     mmpersonsearch browse tdn_r50ibn_prw --split train --out browse
 """
 
-import argparse
 from pathlib import Path
 
 import numpy as np
 import torch
 from mmdet.structures import DetDataSample
-from mmengine.config import Config, DictAction
 from mmengine.structures import InstanceData
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from mmpersonsearch.registry import DATASETS, VISUALIZERS
+from mmpersonsearch.utils.errors import InputError
 from mmpersonsearch.visualization import PersonSearchLocalVisualizer
 
-from .command_line import exit_on_bad_input, positive
+from .command_line import add_config, exit_on_bad_input, make_parser, positive
 from .run_config import read_config
 
 
-def build_dataset(config: Config, split: str) -> Dataset:
-    """A split with its pipeline.
-
-    Raises:
-        FileNotFoundError: A file of the data set is missing.
-        ValueError: The config does not have the split, or a file's content is wrong.
-    """
-    loader = config.get(f"{split}_dataloader")
-    if not loader:
-        raise ValueError(f"{config.filename} has no {split}_dataloader")
-    return DATASETS.build(loader.dataset)
-
-
 def load_scene(dataset: Dataset, index: int, split: str) -> tuple[np.ndarray, DetDataSample]:
-    """One scene after the pipeline.
+    """Load one scene through the pipeline.
 
     Args:
         dataset: With its pipeline.
@@ -49,12 +35,12 @@ def load_scene(dataset: Dataset, index: int, split: str) -> tuple[np.ndarray, De
         (h, w, 3) RGB, and the data sample with all boxes in pixels of this image.
 
     Raises:
-        ValueError: The data set does not give scenes.
+        InputError: The data set does not give scenes.
     """
     item = dataset[index]
     sample = item.get("data_samples")
     if not isinstance(sample, DetDataSample):
-        raise ValueError(
+        raise InputError(
             f"the {split} split gives {type(sample).__name__}, expected scenes (DetDataSample); "
             "crops for a teacher are image files that any viewer shows"
         )
@@ -96,21 +82,18 @@ def draw_scenes(
     return number
 
 
-def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="mmpersonsearch browse", description=__doc__.split("\n\n")[0])
-    parser.add_argument("config", help="config file, or the name of one, such as tdn_r50ibn_prw")
+def main(argv: list[str] | None = None) -> None:
+    parser = make_parser("browse", __doc__)
+    add_config(parser)
     parser.add_argument("--split", choices=["train", "test"], default="train", help="default: train")
     parser.add_argument("--out", required=True, type=Path, help="folder of the pictures")
     parser.add_argument("--number", type=positive, help="so many scenes, evenly spread over the split; default: all")
-    parser.add_argument("--cfg-options", nargs="+", action=DictAction, metavar="KEY=VALUE")
-    return parser.parse_args(argv)
-
-
-def main(argv: list[str] | None = None) -> None:
-    args = parse_args(argv)
+    args = parser.parse_args(argv)
     with exit_on_bad_input("mmpersonsearch browse"):
         config = read_config(args.config, args.cfg_options)
-        dataset = build_dataset(config, args.split)
+        if not (loader := config.get(f"{args.split}_dataloader")):
+            raise InputError(f"{config.filename} has no {args.split}_dataloader")
+        dataset = DATASETS.build(loader.dataset)
         visualizer = VISUALIZERS.build({**config.visualizer, "name": "browse_dataset", "vis_backends": None})
         number = draw_scenes(dataset, args.split, visualizer, args.out, args.number)
     print(f"{number} scenes of the {args.split} split: {args.out}")

@@ -1,12 +1,92 @@
-"""What the commands' command lines share: types of arguments, and how wrong input ends a command."""
+"""What the commands share: arguments, how wrong input ends a command, tables and results.
 
+MMEngine and rich are imported where they are used, so that ``mmpersonsearch --help`` and ``configs`` start at once.
+"""
+
+from __future__ import annotations
+
+import json
 import sys
-from collections.abc import Iterator
+from argparse import SUPPRESS, ArgumentParser, RawDescriptionHelpFormatter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
+
+from mmpersonsearch.utils.errors import InputError
+from mmpersonsearch.utils.files import write_whole
+
+CONFIG_HELP = "config file, or the name of one, such as tdn_r50ibn_prw"
+
+
+class CommandError(SystemExit):
+    """The end of a command by wrong input: exit status 2; the text is the message that was printed."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.code = 2
+
+
+@contextmanager
+def exit_on_bad_input(command: str) -> Iterator[None]:
+    """End a command with a message in place of a traceback where the user's input is wrong.
+
+    Args:
+        command: Its name, which begins the message.
+
+    Raises:
+        CommandError: In place of an ``InputError`` or ``FileNotFoundError``; the message is printed.
+    """
+    try:
+        yield
+    except (InputError, FileNotFoundError) as error:
+        message = f"{command}: {error}"
+        print(message, file=sys.stderr)
+        raise CommandError(message) from error
+
+
+def make_parser(verb: str, description: str, **kwargs: Any) -> ArgumentParser:
+    """Make the parser of a command; a description of several paragraphs keeps its line breaks."""
+    return ArgumentParser(
+        f"mmpersonsearch {verb}", description=description, formatter_class=RawDescriptionHelpFormatter, **kwargs
+    )
+
+
+def add_config(parser: ArgumentParser, help: str = CONFIG_HELP) -> None:
+    """Add the config and ``--cfg-options``."""
+    parser.add_argument("config", help=help)
+    add_config_options(parser)
+
+
+def add_config_options(parser: ArgumentParser) -> None:
+    """Add ``--cfg-options``, a dictionary of dotted keys or None."""
+    from mmengine.config import DictAction
+
+    parser.add_argument(
+        "--cfg-options",
+        nargs="+",
+        action=DictAction,
+        metavar="KEY=VALUE",
+        help="override keys of the config, such as train_dataloader.batch_size=2",
+    )
+
+
+def add_launcher(parser: ArgumentParser) -> None:
+    """Add what training and testing in several processes need, and the work dir."""
+    parser.add_argument("--work-dir", help="folder for logs and results (work_dirs/<config's name>)")
+    parser.add_argument("--launcher", choices=["none", "pytorch", "slurm", "mpi"], default="none")
+    # torchrun and torch.distributed.launch pass the rank on this machine in one spelling or the other.
+    parser.add_argument("--local_rank", "--local-rank", type=int, default=0, help=SUPPRESS)
+
+
+def add_device(parser: ArgumentParser) -> None:
+    """Add ``--device``, by default the accelerator if there is one."""
+    from mmengine.device import get_device
+
+    parser.add_argument("--device", default=get_device(), help="such as cpu or cuda:1; default: %(default)s")
 
 
 def positive(text: str) -> int:
-    """A whole number >= 1.
+    """Read an integer >= 1.
 
     Raises:
         ValueError: It is none; argparse makes a message of it.
@@ -17,17 +97,67 @@ def positive(text: str) -> int:
     return number
 
 
-@contextmanager
-def exit_on_bad_input(command: str) -> Iterator[None]:
-    """End a command with a message in place of a traceback where a file or a value is wrong.
+def add_runs(parser: ArgumentParser) -> None:
+    """Add the predictions of one or several runs."""
+    parser.add_argument("runs", nargs="+", metavar="NAME=PREDICTIONS.pkl", help="name in the figure, and file")
+    parser.add_argument(
+        "--allow-different-protocols", action="store_true", help="accept predictions for other annotations"
+    )
 
-    Args:
-        command: Its name, which begins the message.
+
+def parse_runs(words: Sequence[str], file: str = "PREDICTIONS.pkl") -> dict[str, str]:
+    """Read ``['TDN=tdn.pkl']`` as ``{'TDN': 'tdn.pkl'}``.
 
     Raises:
-        SystemExit: In place of an ``OSError`` or ``ValueError``, with its message.
+        InputError: One is malformed, or a name comes twice.
     """
-    try:
-        yield
-    except (OSError, ValueError) as error:
-        sys.exit(f"{command}: {error}")
+    runs: dict[str, str] = {}
+    for word in words:
+        name, _, path = word.partition("=")
+        if not name or not path:
+            raise InputError(f"expected NAME={file}, got {word!r}")
+        if name in runs:
+            raise InputError(f"two runs have the name {name!r}: {runs[name]} and {path}")
+        runs[name] = path
+    return runs
+
+
+def add_figure(parser: ArgumentParser) -> None:
+    """Add the files of a figure."""
+    parser.add_argument(
+        "--out", required=True, metavar="FIGURE_STEM", help="files to write, without .png, .svg and .json"
+    )
+
+
+def save_figure(figure: Any, numbers: dict[str, Any], stem: str) -> None:
+    """Write a figure with its numbers; see :func:`mmpersonsearch.visualization.write_figure`."""
+    from mmpersonsearch.visualization import write_figure
+
+    write_figure(figure, numbers, stem)
+    print(f"Figure: {stem}.png, {stem}.svg; its numbers: {stem}.json")
+
+
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Print a table.
+
+    Args:
+        title: Headline.
+        columns: Headings; the first column is aligned to the left, the others, of numbers, to the right.
+        rows: Cells: text, numbers, which are rounded to three digits, or None for an empty cell.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title)
+    for i, column in enumerate(columns):
+        table.add_column(column, justify="right" if i else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*("" if c is None else f"{c:.3g}" if isinstance(c, float) else str(c) for c in row))
+    Console().print(table)
+
+
+def write_json(path: str | None, content: Mapping[str, Any]) -> None:
+    """Write a command's result, where a file is asked for."""
+    if path:
+        write_whole(path, (json.dumps(content, indent=2) + "\n").encode())
+        print(f"Result: {path}")

@@ -7,21 +7,12 @@ mmpersonsearch configs 'oim_r*_prw'
 
 from __future__ import annotations
 
-import argparse
-import sys
 from fnmatch import fnmatchcase
 
 from mmpersonsearch.utils.config_files import list_configs
+from mmpersonsearch.utils.errors import InputError
 
-from .command_line import exit_on_bad_input
-
-
-def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="mmpersonsearch configs", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("pattern", nargs="?", default="", help="part of a name, or with *, ? or [] the whole name")
-    return parser.parse_args(argv)
+from .command_line import exit_on_bad_input, make_parser
 
 
 def matches(name: str, pattern: str) -> bool:
@@ -30,10 +21,12 @@ def matches(name: str, pattern: str) -> bool:
 
 
 def main(argv: list[str] | None = None) -> None:
-    args = parse_args(argv)
+    parser = make_parser("configs", __doc__)
+    parser.add_argument("pattern", nargs="?", default="", help="part of a name, or with *, ? or [] the whole name")
+    pattern = parser.parse_args(argv).pattern
     with exit_on_bad_input("mmpersonsearch configs"):
-        found = [path for path in list_configs() if matches(path.stem, args.pattern)]
-    if not found:
-        sys.exit(f"mmpersonsearch configs: no name matches {args.pattern!r}")
+        found = [path for path in list_configs() if matches(path.stem, pattern)]
+        if not found:
+            raise InputError(f"no name matches {pattern!r}")
     width = max(len(path.stem) for path in found)
     print("\n".join(f"{path.stem:{width}}  {path}" for path in found))

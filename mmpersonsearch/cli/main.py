@@ -28,7 +28,6 @@ VERBS = {
     "benchmark memories": "measure time and memory of memory updates and losses",
     "benchmark ops": "measure RoIAlign, RoIPool and NMS beside MMCV's compiled ones",
     "on-boxes": "evaluate Re-ID apart from detection: embed given boxes",
-    "synth": "draw a synthetic person search set",
     "configs": "list the configs that come with the package",
 }
 

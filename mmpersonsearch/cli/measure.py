@@ -1,4 +1,4 @@
-"""Time and memory of a call, and tables of them."""
+"""Time, memory and floating-point operations of a call."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from rich.console import Console
-from rich.table import Table
+from torch.utils.flop_counter import FlopCounterMode
+
+from .command_line import print_table
 
 
 def measure(function: Callable[[], object], rounds: int) -> tuple[object, float, float]:
@@ -26,7 +27,7 @@ def measure(function: Callable[[], object], rounds: int) -> tuple[object, float,
 
 
 def memory(name: str) -> float:
-    """A figure of the process's memory in GiB."""
+    """GiB that the kernel reports of this process under a name."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(name)) / 2**20
 
@@ -43,11 +44,15 @@ def median_ms(function: Callable[[], object], rounds: int, device: torch.device 
     return 1000 * statistics.median(times[3:])  # the first calls warm up
 
 
-def print_table(title: str, columns: dict[str, str], rows: list[dict]) -> None:
-    """Print figures, a line a row; ``columns`` are their keys in the rows and their headings."""
-    table = Table("", *columns.values(), title=title)
-    for column in table.columns[1:]:
-        column.justify = "right"
-    for row in rows:
-        table.add_row(row["case"], *(f"{row[key]:.3g}" if key in row else "" for key in columns))
-    Console().print(table)
+@torch.no_grad()
+def count_gflops(function: Callable[..., object], *args: object) -> float:
+    """GFLOPs (2 x multiply-adds of convolutions and matrix products, as papers count them) of a call."""
+    with FlopCounterMode(display=False) as counter:
+        function(*args)
+    return counter.get_total_flops() / 1e9
+
+
+def print_measurements(title: str, columns: dict[str, str], rows: list[dict]) -> None:
+    """Print a line a row, its ``case`` first; ``columns`` are keys of the rows and their headings."""
+    cells = [(row["case"], *(row.get(key) for key in columns)) for row in rows]
+    print_table(title, ("", *columns.values()), cells)

@@ -24,17 +24,17 @@ from mmengine.structures import InstanceData
 from rich.progress import track
 from torch import nn
 
-from mmpersonsearch.evaluation import PersonSearchMetric
+from mmpersonsearch.apis import build_model
+from mmpersonsearch.evaluation.metrics import PersonSearchMetric
 from mmpersonsearch.evaluation.predictions import read_predictions
 from mmpersonsearch.evaluation.provenance import describe_model, describe_versions
 from mmpersonsearch.models.detectors import query_boxes
 from mmpersonsearch.registry import METRICS
 from mmpersonsearch.structures import SearchProtocol
-from mmpersonsearch.utils.checkpoint import fill, load_checkpoint_file
 from mmpersonsearch.utils.files import write_whole
 
 from .command_line import exit_on_bad_input
-from .run_config import build_for_test, build_test_dataset, find_search_metric, read_config
+from .run_config import build_test_dataset, find_search_metric, read_config
 
 Boxes = Mapping[str | int, InstanceData]
 
@@ -87,18 +87,6 @@ def embed(model: nn.Module, batch: dict[str, Any], boxes: Boxes) -> list[DetData
     return samples
 
 
-def load_model(args: argparse.Namespace) -> nn.Module:
-    """Build the config's model with the checkpoint's weights.
-
-    Raises:
-        FileNotFoundError: A file is missing.
-        ValueError: The checkpoint does not fit the model.
-    """
-    model = build_for_test(args.config, args.cfg_options)
-    fill(model, load_checkpoint_file(args.checkpoint), args.checkpoint)
-    return model.to(args.device)
-
-
 def evaluate(args: argparse.Namespace, config: Config, model: nn.Module, boxes: Boxes) -> dict[str, Any]:
     """Figures, and what they depend on."""
     with DefaultScope.overwrite_default_scope(config.default_scope):
@@ -133,7 +121,7 @@ def main(argv: list[str] | None = None) -> None:
         find_search_metric(config)
         protocol = build_test_dataset(config).metainfo["search_protocol"]
         boxes = given_boxes(protocol, args.predictions)
-        model = load_model(args)
+        model = build_model(config, args.checkpoint, args.device)
     result = evaluate(args, config, model, boxes)
     if args.out:
         write_whole(args.out, (json.dumps(result, indent=2) + "\n").encode())

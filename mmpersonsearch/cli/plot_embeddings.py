@@ -5,7 +5,7 @@ run's plane is its own (t-SNE):
 
 mmpersonsearch plot embeddings tsne fdps_r50_prw OIM=oim.pkl BOIM=boim.pkl --out figures/embeddings
 
-How similar the centres of the training identities are, from the LUT of checkpoints:
+How similar the centers of the training identities are, from the LUT of checkpoints:
 
 mmpersonsearch plot embeddings centers OIM=oim/epoch_20.pth BOIM=boim/epoch_20.pth --out figures/centers
 
@@ -22,40 +22,43 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 from mmdet.structures.bbox import bbox_overlaps
-from mmengine.config import DictAction
 from sklearn.manifold import TSNE
 from torch import Tensor
 
-from mmpersonsearch.evaluation import PersonSearchMetric
+from mmpersonsearch.evaluation.metrics import PersonSearchMetric
 from mmpersonsearch.evaluation.predictions import Predictions, read_predictions
 from mmpersonsearch.models.memories.lut_checkpoint import find_lut
 from mmpersonsearch.registry import METRICS
 from mmpersonsearch.structures import SearchProtocol
 from mmpersonsearch.utils.checkpoint import load_checkpoint_file
+from mmpersonsearch.utils.errors import InputError
 from mmpersonsearch.visualization import plot_center_similarities, plot_embeddings
 
-from .command_line import exit_on_bad_input, positive
-from .figures import parse_runs, write_figure
+from .command_line import (
+    add_config,
+    add_figure,
+    add_runs,
+    exit_on_bad_input,
+    make_parser,
+    parse_runs,
+    positive,
+    save_figure,
+)
 from .run_config import build_test_dataset, find_search_metric, read_config
 
 NUM_BINS = 100
 
 
 def choose_identities(protocol: SearchProtocol, wanted: Sequence[int] | None, number: int) -> list[int]:
-    """The wanted identities, or else those of the queries' with the most true boxes; in order.
-
-    Args:
-        protocol: Of the test split.
-        wanted: The data set's own numbers.
-        number: How many at most where none are wanted.
+    """The wanted identities, or else those ``number`` of the queries' with the most true boxes; in order.
 
     Raises:
-        ValueError: The test split does not show one that is wanted.
+        InputError: The test split does not show one that is wanted.
     """
     numbers, counts = np.unique(np.concatenate([scene.person_ids for scene in protocol.images]), return_counts=True)
     boxes = dict(zip(numbers.tolist(), counts.tolist()))
     if missing := [identity for identity in wanted or () if identity < 0 or identity not in boxes]:
-        raise ValueError(f"--identities: the test split does not show {', '.join(map(str, missing))}")
+        raise InputError(f"--identities: the test split does not show {', '.join(map(str, missing))}")
     asked = sorted({query.person_id for query in protocol.queries})
     return sorted(set(wanted or ()) or sorted(asked, key=lambda identity: -boxes.get(identity, 0))[:number])
 
@@ -63,19 +66,10 @@ def choose_identities(protocol: SearchProtocol, wanted: Sequence[int] | None, nu
 def collect_embeddings(
     protocol: SearchProtocol, found: Predictions, identities: Sequence[int], det_thr: float, iou_thr: float
 ) -> tuple[Tensor, np.ndarray]:
-    """The embeddings of detections on some identities.
+    """Embeddings (n, D) and identities (n,) of detections on some identities.
 
-    A person's detection is the one that overlaps the true box most, where the IoU is at least ``iou_thr``.
-
-    Args:
-        protocol: Of the test split.
-        found: What a model found in it.
-        identities: Whose embeddings.
-        det_thr: Least score of a detection.
-        iou_thr: Least IoU of a detection and its true box.
-
-    Returns:
-        (n, D) embeddings and (n,) identities.
+    A person's detection is the one that overlaps the true box most, with a score and an IoU of at least ``det_thr`` and
+    ``iou_thr``.
     """
     feats, person_ids = [], []
     for scene, detections in zip(protocol.images, found.detections):
@@ -102,7 +96,7 @@ def draw_embeddings(args: argparse.Namespace) -> tuple[Figure, dict[str, Any]]:
 
     Raises:
         FileNotFoundError: A file is missing.
-        ValueError: Predictions do not fit the test split, or a run has found too few of the persons.
+        InputError: Predictions do not fit the test split, or a run has found too few of the persons.
     """
     config = read_config(args.config, args.cfg_options)
     metric: PersonSearchMetric = METRICS.build(find_search_metric(config))
@@ -113,7 +107,7 @@ def draw_embeddings(args: argparse.Namespace) -> tuple[Figure, dict[str, Any]]:
         found = read_predictions(path, protocol, args.allow_different_protocols)
         feats, person_ids = collect_embeddings(protocol, found, identities, metric.det_thr, metric.iou_thr)
         if len(feats) < 4:
-            raise ValueError(f"{path}: {len(feats)} detections on identities {identities}, expected 4 or more")
+            raise InputError(f"{path}: {len(feats)} detections on identities {identities}, expected 4 or more")
         planes[name] = (place(feats, args.seed), person_ids)
         runs[name] = {"predictions": path, "positions": planes[name][0].tolist(), "identities": person_ids.tolist()}
     figure = plot_embeddings(planes, identities)
@@ -122,65 +116,54 @@ def draw_embeddings(args: argparse.Namespace) -> tuple[Figure, dict[str, Any]]:
 
 
 def measure_centers(path: str) -> dict[str, Any]:
-    """How similar the centres of a checkpoint's LUT are, pair by pair; empty rows are left out.
+    """How similar the centers of a checkpoint's LUT are, pair by pair; empty rows are left out.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It has no LUT, or none with two centres.
+        InputError: It has no LUT, or none with two centers.
     """
     _, table = find_lut(load_checkpoint_file(path), path)
     centers = table[(table != 0).any(dim=1)].float()
     number = len(centers)
     if number < 2:
-        raise ValueError(f"{path}: {number} of the LUT's {len(table)} rows are not empty, expected 2 or more")
+        raise InputError(f"{path}: {number} of the LUT's {len(table)} rows are not empty, expected 2 or more")
     similarities = (centers @ centers.t()).clamp_(-1, 1)
     pairs = number * (number - 1)
     mean = float(similarities.fill_diagonal_(0).sum() / pairs)
     # The diagonal's 2 is left out. torch.histc would count in float32, which ends at 2^24.
     counts, _ = np.histogram(similarities.fill_diagonal_(2).numpy(), NUM_BINS, (-1, 1))
-    return {
-        "checkpoint": path,
-        "num_centers": number,
-        "num_empty": len(table) - number,
-        "mean": mean,
-        "shares": (counts / pairs).tolist(),
-    }
+    found = {"checkpoint": path, "num_centers": number, "num_empty": len(table) - number, "mean": mean}
+    return {**found, "shares": (counts / pairs).tolist()}
 
 
 def draw_centers(args: argparse.Namespace) -> tuple[Figure, dict[str, Any]]:
-    """The figure of all runs' centres, and its numbers; see :func:`measure_centers`."""
+    """The figure of all runs' centers, and its numbers; see :func:`measure_centers`."""
     runs = {name: measure_centers(path) for name, path in parse_runs(args.runs, "CHECKPOINT.pth").items()}
     edges = np.linspace(-1, 1, NUM_BINS + 1).tolist()
     return plot_center_similarities(edges, runs), {"edges": edges, "runs": runs}
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="mmpersonsearch plot embeddings", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser("plot embeddings", __doc__)
     commands = parser.add_subparsers(dest="kind", required=True)
     tsne = commands.add_parser("tsne", help="embeddings of some identities in the plane")
-    tsne.add_argument("config", help="says the test split and the thresholds of the evaluation")
-    tsne.add_argument("runs", nargs="+", metavar="NAME=PREDICTIONS.pkl", help="name in the figure, and file")
+    add_config(tsne, "says the test split and the thresholds of the evaluation")
+    add_runs(tsne)
     which = tsne.add_mutually_exclusive_group()
     which.add_argument("--identities", type=int, nargs="+", metavar="ID", help="the data set's own numbers")
     which.add_argument(
         "--num-identities",
         type=positive,
         default=10,
-        help="of the queries' identities, those with the most boxes; 10 where left out",
+        help="of the queries' identities, those with the most boxes; default: 10",
     )
     tsne.add_argument("--seed", type=int, default=0, help="of t-SNE")
-    tsne.add_argument(
-        "--allow-different-protocols", action="store_true", help="accept predictions for other annotations"
-    )
-    tsne.add_argument("--cfg-options", nargs="+", action=DictAction, metavar="KEY=VALUE")
     tsne.set_defaults(draw=draw_embeddings)
-    centers = commands.add_parser("centers", help="histogram of the similarities of the identities' centres")
+    centers = commands.add_parser("centers", help="histogram of the similarities of the identities' centers")
     centers.add_argument("runs", nargs="+", metavar="NAME=CHECKPOINT.pth", help="name in the figure, and file")
     centers.set_defaults(draw=draw_centers)
     for command in (tsne, centers):
-        command.add_argument("--out", required=True, metavar="FIGURE_STEM", help="files to write, without suffixes")
+        add_figure(command)
     return parser.parse_args(argv)
 
 
@@ -188,4 +171,4 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     with exit_on_bad_input("mmpersonsearch plot embeddings"):
         figure, numbers = args.draw(args)
-    write_figure(figure, numbers, args.out)
+    save_figure(figure, numbers, args.out)

@@ -6,7 +6,7 @@ several results for a weight, as of several seeds, mean and standard deviation a
 mmpersonsearch plot lambda --curve OIM 1=oim/result.json 0.3=oim_03/result.json \\
     --curve "OIM + KD_det" 1=kd_det/result.json --detector DET_50=faster-rcnn/result.json --out figures/lambda
 
-It is written as PNG and SVG; the numbers, shares in [0, 1], are written beside them as JSON.
+The figure is written as PNG and SVG; the numbers, fractions in [0, 1], are written beside them as JSON.
 """
 
 from __future__ import annotations
@@ -19,18 +19,16 @@ from statistics import mean, stdev
 from typing import Any
 
 from mmpersonsearch.evaluation.results import check_protocols, read_figures, read_result
+from mmpersonsearch.utils.errors import InputError
 from mmpersonsearch.visualization import plot_loss_weights
 
-from .command_line import exit_on_bad_input
-from .figures import write_figure
+from .command_line import add_figure, exit_on_bad_input, make_parser, save_figure
 
 KEYS = {"detection AP": "detection/ap", "search mAP": "person_search/mAP"}
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="mmpersonsearch plot lambda", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser("plot lambda", __doc__)
     parser.add_argument(
         "--curve",
         nargs="+",
@@ -46,8 +44,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         metavar="NAME=RESULT.json",
         help="detectors alone: their AP, the mean of several results of one name, becomes a level line",
     )
-    parser.add_argument("--out", required=True, metavar="FIGURE_STEM", help="files to write, without their suffixes")
-    parser.add_argument("--allow-different-protocols", action="store_true", help="draw them all the same")
+    add_figure(parser)
+    parser.add_argument("--allow-different-protocols", action="store_true", help="draw them anyway")
     return parser.parse_args(argv)
 
 
@@ -55,12 +53,12 @@ def parse_curves(words: list[list[str]]) -> dict[str, dict[float, list[str]]]:
     """``[['OIM', '1=a.json', '0.3=b.json']]`` as ``{'OIM': {0.3: ['b.json'], 1.0: ['a.json']}}``.
 
     Raises:
-        ValueError: A curve has no results or a name that is taken, a weight is not positive, a result comes twice.
+        InputError: A curve has no results or a name that is taken, a weight is not positive, a result comes twice.
     """
     curves: dict[str, dict[float, list[str]]] = {}
     for name, *points in words:
         if name in curves or not points:
-            raise ValueError(f"--curve {name}: expected a name of its own and LAMBDA=RESULT.json, got {points}")
+            raise InputError(f"--curve {name}: expected a name of its own and LAMBDA=RESULT.json, got {points}")
         paths = defaultdict(list)
         for point in points:
             weight, _, path = point.partition("=")
@@ -69,7 +67,7 @@ def parse_curves(words: list[list[str]]) -> dict[str, dict[float, list[str]]]:
             except ValueError:
                 value = math.nan
             if not (0 < value < math.inf and path) or path in paths[value]:
-                raise ValueError(
+                raise InputError(
                     f"--curve {name}: expected LAMBDA=RESULT.json, weights > 0, each result once, got {point!r}"
                 )
             paths[value].append(path)
@@ -77,14 +75,14 @@ def parse_curves(words: list[list[str]]) -> dict[str, dict[float, list[str]]]:
     return curves
 
 
-def read_share(result: dict[str, Any], key: str, path: str) -> float:
-    """A figure of a result.
+def read_metric(result: dict[str, Any], key: str, path: str) -> float:
+    """A metric of a result.
 
     Raises:
-        ValueError: The result has no such figure.
+        InputError: The result has no such metric.
     """
     if not isinstance(result.get(key), int | float):
-        raise ValueError(f"{path} has no {key}; expected a result.json of mmpersonsearch test")
+        raise InputError(f"{path} has no {key}; expected a result.json of mmpersonsearch test")
     return result[key]
 
 
@@ -92,13 +90,13 @@ def parse_detectors(words: list[str]) -> dict[str, list[str]]:
     """``['DET=a.json', 'DET=b.json']`` as ``{'DET': ['a.json', 'b.json']}``.
 
     Raises:
-        ValueError: A word is no ``NAME=RESULT.json``, or a result comes twice.
+        InputError: A word is no ``NAME=RESULT.json``, or a result comes twice.
     """
     detectors = defaultdict(list)
     for word in words:
         name, _, path = word.partition("=")
         if not (name and path) or path in detectors[name]:
-            raise ValueError(f"--detector: expected NAME=RESULT.json, each result once, got {word!r}")
+            raise InputError(f"--detector: expected NAME=RESULT.json, each result once, got {word!r}")
         detectors[name].append(path)
     return dict(detectors)
 
@@ -111,11 +109,11 @@ def spread(values: Sequence[float]) -> float:
 def read_curves(
     curves: dict[str, dict[float, list[str]]], allow_different_protocols: bool
 ) -> dict[str, dict[str, Any]]:
-    """Figures and files of all curves.
+    """Metrics and files of all curves.
 
     Raises:
         FileNotFoundError: A result does not exist.
-        ValueError: A result lacks a figure or its protocol; the protocols differ.
+        InputError: A result lacks a metric or its protocol; the protocols differ.
     """
     results = {
         path: read_result(path) for by_weight in curves.values() for paths in by_weight.values() for path in paths
@@ -126,9 +124,9 @@ def read_curves(
     for name, by_weight in curves.items():
         content[name] = {"weights": list(by_weight), "results": list(by_weight.values())}
         for title, key in KEYS.items():
-            shares = [[read_share(results[path], key, path) for path in paths] for paths in by_weight.values()]
-            content[name][title] = list(map(mean, shares))
-            content[name][f"{title}, spread"] = list(map(spread, shares))
+            values = [[read_metric(results[path], key, path) for path in paths] for paths in by_weight.values()]
+            content[name][title] = list(map(mean, values))
+            content[name][f"{title}, spread"] = list(map(spread, values))
     return content
 
 
@@ -138,7 +136,8 @@ def main(argv: list[str] | None = None) -> None:
         curves = read_curves(parse_curves(args.curve), args.allow_different_protocols)
         detectors, key = parse_detectors(args.detector), KEYS["detection AP"]
         levels = {
-            name: mean(read_share(read_figures(path), key, path) for path in paths) for name, paths in detectors.items()
+            name: mean(read_metric(read_figures(path), key, path) for path in paths)
+            for name, paths in detectors.items()
         }
         figure = plot_loss_weights(curves, levels)
-    write_figure(figure, {"curves": curves, "detectors": levels, "detector_results": detectors}, args.out)
+    save_figure(figure, {"curves": curves, "detectors": levels, "detector_results": detectors}, args.out)

@@ -4,41 +4,41 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-from mmengine.config import DictAction
 
-from mmpersonsearch.evaluation import BaseRanking, PersonSearchMetric, SearchResult, evaluate_search, rank_gallery
+from mmpersonsearch.evaluation import BaseRanking, evaluate_search, rank_gallery
+from mmpersonsearch.evaluation.metrics import PersonSearchMetric
 from mmpersonsearch.evaluation.predictions import Predictions, read_predictions
 from mmpersonsearch.evaluation.ranking_list import worst_queries
 from mmpersonsearch.registry import METRICS
 from mmpersonsearch.structures import SearchProtocol
-from mmpersonsearch.visualization import draw_ranking, draw_ranking_scenes, query_titles
-from mmpersonsearch.visualization.page import open_scene
+from mmpersonsearch.utils.errors import InputError
+from mmpersonsearch.visualization import draw_ranking, open_scene, query_titles
 
-from .command_line import exit_on_bad_input, positive
+from .command_line import add_config, exit_on_bad_input, make_parser, positive
 from .run_config import build_test_dataset, find_search_metric, read_config
 
 SIMILARITY = "similarity"
 
 
 def find_ranking(metric: PersonSearchMetric, name: str) -> BaseRanking | None:
-    """One of the metric's rankings by its name; None for plain similarity.
+    """Find one of the metric's rankings by its name; None for plain similarity.
 
     Raises:
-        ValueError: The metric has no ranking of that name.
+        InputError: The metric has no ranking of that name.
     """
     rankings = {SIMILARITY: None, **{ranking.name: ranking for ranking in metric.rankings if ranking is not None}}
     if name not in rankings:
-        raise ValueError(f"--ranking {name}: expected one of test_evaluator.rankings: {', '.join(rankings)}")
+        raise InputError(f"--ranking {name}: expected one of test_evaluator.rankings: {', '.join(rankings)}")
     return rankings[name]
 
 
 def choose_queries(
     args: argparse.Namespace, protocol: SearchProtocol, found: Predictions, searched: dict
-) -> tuple[list[int], SearchResult | None]:
-    """The queries to draw, and their evaluation where the choice rests on it."""
+) -> tuple[list[int], dict[int, float] | None]:
+    """Return the queries to draw, and all average precisions where the choice rests on them."""
     if args.worst_first:
         result = evaluate_search(protocol, found.detections, found.query_feats, **searched)
-        return worst_queries(result, args.num_queries), result
+        return worst_queries(result, args.num_queries), result.ap_by_query()
     if args.queries:
         return args.queries, None
     last = len(protocol.queries) - 1
@@ -59,44 +59,38 @@ def draw(args: argparse.Namespace) -> int:
     found = read_predictions(args.predictions, protocol)
     gallery = protocol.main_gallery if args.gallery_size is None else args.gallery_size
     searched = dict(det_thr=metric.det_thr, ranking=ranking, gallery=gallery)
-    query_inds, result = choose_queries(args, protocol, found, searched)
+    query_inds, aps = choose_queries(args, protocol, found, searched)
     rankings = rank_gallery(protocol, found.detections, found.query_feats, query_inds, k=args.topk, **searched)
     title = [Path(args.config).stem, args.ranking, *([] if gallery is None else [f"gallery of {gallery}"])]
     title += ["lowest average precision first"] if args.worst_first else []
-    (draw_ranking_scenes if args.scenes else draw_ranking)(
+    draw_ranking(
         protocol,
         rankings,
         lambda img_id: open_scene(dataset.img_path(img_id)),
         args.out,
         title=", ".join(title),
-        row_titles=query_titles(protocol, query_inds, result),
+        row_titles=query_titles(protocol, query_inds, aps),
+        scenes=args.scenes,
     )
     return len(query_inds)
 
 
-def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="mmpersonsearch rank", description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
-    parser.add_argument("config", help="the config that was tested")
+def main(argv: list[str] | None = None) -> None:
+    parser = make_parser("rank", __doc__)
+    add_config(parser, "the config that was tested")
     parser.add_argument("predictions", help="what mmpersonsearch test --out has written")
-    parser.add_argument("--out", default="ranking.png", help="picture to write")
+    parser.add_argument("--out", default="ranking.png", help="picture to write (ranking.png)")
     parser.add_argument("--scenes", action="store_true", help="whole scenes instead of crops")
-    parser.add_argument("--num-queries", type=positive, default=8, help="rows, evenly spread over the queries")
+    parser.add_argument("--num-queries", type=positive, default=8, help="rows, evenly spread over the queries (8)")
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--queries", type=int, nargs="+", metavar="INDEX", help="just these, counted from 0")
     which.add_argument(
         "--worst-first", action="store_true", help="the queries with the lowest average precision, lowest first"
     )
-    parser.add_argument("--topk", type=positive, default=5, help="matches of a query")
+    parser.add_argument("--topk", type=positive, default=5, help="matches of a query (5)")
     parser.add_argument("--ranking", default=SIMILARITY, help="name of one of test_evaluator.rankings, such as rcp")
     parser.add_argument("--gallery-size", type=int, help="of a protocol with several; the first where left out")
-    parser.add_argument("--cfg-options", nargs="+", action=DictAction, metavar="KEY=VALUE")
-    return parser.parse_args(argv)
-
-
-def main(argv: list[str] | None = None) -> None:
-    args = parse_args(argv)
+    args = parser.parse_args(argv)
     with exit_on_bad_input("mmpersonsearch rank"):
         number = draw(args)
     print(f"{number} queries with their {args.topk} best matches: {args.out}")

@@ -7,15 +7,11 @@ from typing import Any
 
 from mmengine.config import Config, ConfigDict
 from mmengine.dataset import BaseDataset
-from mmengine.registry import init_default_scope
 from mmengine.runner import find_latest_checkpoint
-from torch import nn
 
-from mmpersonsearch.registry import DATASETS, MODELS
+from mmpersonsearch.registry import DATASETS
 from mmpersonsearch.utils.config_files import find_config
-
-# What DistilledPersonSearchDetector has for training only.
-DISTILLATION = ("teacher", "mu", "loss_hint", "loss_soft", "loss_bounded")
+from mmpersonsearch.utils.errors import InputError
 
 
 def read_config(path: str, options: dict[str, Any] | None = None, work_dir: str | None = None) -> Config:
@@ -32,7 +28,7 @@ def read_config(path: str, options: dict[str, Any] | None = None, work_dir: str 
 
     Raises:
         FileNotFoundError: There is no such config.
-        ValueError: Several configs have the name.
+        InputError: Several configs have the name.
     """
     path = find_config(path)
     if os.getcwd() not in sys.path:  # of a script, Python adds only the script's own folder
@@ -49,41 +45,28 @@ def build_test_dataset(config: Config) -> BaseDataset:
 
     Raises:
         FileNotFoundError: A file of the data set is missing.
-        ValueError: The content of a file is wrong, or the config's test split is not one for person search.
+        InputError: The content of a file is wrong, or the config's test split is not one for person search.
     """
     dataset = DATASETS.build({**config.test_dataloader.dataset, "pipeline": []})
     if "search_protocol" not in dataset.metainfo:
-        raise ValueError(
+        raise InputError(
             f"{config.filename}: test_dataloader.dataset is a {type(dataset).__name__} without queries, "
             "expected the test split of a person search data set"
         )
     return dataset
 
 
-def build_for_test(config: str, cfg_options: dict | None = None) -> nn.Module:
-    """Build a config's model in eval mode, untrained and without what only its training has, such as a teacher."""
-    cfg = read_config(config, cfg_options)
-    init_default_scope("mmpersonsearch")
-    if cfg.model.type == "DistilledPersonSearchDetector":
-        cfg.model = {key: value for key, value in cfg.model.items() if key not in DISTILLATION}
-        cfg.model.type = "PersonSearchDetector"
-    roi_head = cfg.model.get("roi_head", {})  # a two-step model has none, it is all teacher
-    if "reid_head" in roi_head:
-        roi_head.reid_head.update(teacher=None, loss_distill=None)
-    return MODELS.build(cfg.model).eval()
-
-
 def find_search_metric(config: Config) -> ConfigDict:
     """The person search metric of a config's test: what is changed here is changed in the config.
 
     Raises:
-        ValueError: ``test_evaluator``, one metric or a list of them, has none.
+        InputError: ``test_evaluator``, one metric or a list of them, has none.
     """
     evaluators = config.get("test_evaluator") or []
     for evaluator in [evaluators] if isinstance(evaluators, dict) else evaluators:
         if evaluator["type"].rpartition(".")[2] == "PersonSearchMetric":
             return evaluator
-    raise ValueError(f"{config.filename}: expected a PersonSearchMetric in test_evaluator, got {evaluators}")
+    raise InputError(f"{config.filename}: expected a PersonSearchMetric in test_evaluator, got {evaluators}")
 
 
 def resume_from(config: Config, resume: str | None) -> None:
@@ -91,8 +74,8 @@ def resume_from(config: Config, resume: str | None) -> None:
 
     Args:
         config: Changed in place.
-        resume: ``None``: the config's own ``resume`` holds. ``auto``: go on from the work dir's latest checkpoint, or
-            where there is none, start as without ``--resume``, from ``load_from`` if the config has one. Else a
+        resume: ``None``: the config's own ``resume`` holds. ``auto``: resume from the work dir's latest checkpoint,
+            or where there is none, start as without ``--resume``, from ``load_from`` if the config has one. Else a
             checkpoint.
     """
     if resume is None:
@@ -110,12 +93,12 @@ def use_mixed_precision(config: Config, has_accelerator: bool) -> None:
     """Put the optimizer behind automatic mixed precision (``--amp``): MMEngine's, or on a CPU ours.
 
     Raises:
-        ValueError: The config's optimizer wrapper is one of its own kind.
+        InputError: The config's optimizer wrapper is one of its own kind.
     """
     wrapper = "AmpOptimWrapper" if has_accelerator else "CPUAmpOptimWrapper"
     kind = config.optim_wrapper.get("type", "OptimWrapper")
     if kind not in ("OptimWrapper", wrapper):
-        raise ValueError(f"--amp: optim_wrapper.type is {kind!r}, expected 'OptimWrapper' or {wrapper!r}")
+        raise InputError(f"--amp: optim_wrapper.type is {kind!r}, expected 'OptimWrapper' or {wrapper!r}")
     config.optim_wrapper.type = wrapper
     if has_accelerator:
         config.optim_wrapper.setdefault("loss_scale", "dynamic")
@@ -125,10 +108,10 @@ def scale_learning_rate(config: Config) -> None:
     """Let the runner scale the learning rate to the batch of all GPUs (``--auto-scale-lr``).
 
     Raises:
-        ValueError: The config does not say for which batch its learning rate is meant.
+        InputError: The config does not say for which batch its learning rate is meant.
     """
     if "base_batch_size" not in config.get("auto_scale_lr", {}):
-        raise ValueError(
+        raise InputError(
             f"--auto-scale-lr: {config.filename} has no auto_scale_lr.base_batch_size, expected the number of "
             "images that its learning rate is meant for, such as auto_scale_lr=dict(base_batch_size=4)"
         )

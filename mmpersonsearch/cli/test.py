@@ -1,12 +1,10 @@
-"""Evaluate a checkpoint: detection and search figures, printed and written to result.json in the work dir."""
+"""Evaluate a checkpoint: metrics of detection and search, printed and written to result.json in the work dir."""
 
 import argparse
-import json
 import os
-import sys
 from typing import Any
 
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 
@@ -16,29 +14,20 @@ from mmpersonsearch.evaluation.metrics.dump_predictions import DumpPredictions
 from mmpersonsearch.evaluation.metrics.person_search import PersonSearchMetric
 from mmpersonsearch.evaluation.metrics.ranking_pictures import RankingPictures
 from mmpersonsearch.evaluation.provenance import describe_model, describe_versions
-from mmpersonsearch.utils.checkpoint import check_fits, load_checkpoint_file, use_safe_checkpoint_loader
-from mmpersonsearch.utils.files import write_whole
+from mmpersonsearch.utils.checkpoint import load_checkpoint_file, load_strictly, use_safe_checkpoint_loader
+from mmpersonsearch.utils.errors import InputError
 
-from .command_line import exit_on_bad_input
+from .command_line import add_config, add_launcher, exit_on_bad_input, make_parser, write_json
 from .run_config import read_config
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="mmpersonsearch test", description=__doc__)
-    parser.add_argument("config", help="config file, or the name of one, such as tdn_r50ibn_prw")
-    parser.add_argument("checkpoint", help="file or http(s) address")
-    parser.add_argument("--work-dir", help="folder for logs and result.json (work_dirs/<config's name>)")
+    parser = make_parser("test", __doc__)
+    add_config(parser)
+    parser.add_argument("checkpoint", help="file or URL")
     parser.add_argument("--out", metavar="PREDICTIONS.pkl", help="write all detections and embeddings to this file")
     parser.add_argument("--show-dir", help="draw test images with detections, and the worst queries' matches")
-    parser.add_argument(
-        "--cfg-options",
-        nargs="+",
-        action=DictAction,
-        metavar="KEY=VALUE",
-        help="override keys of the config, such as test_evaluator.det_thr=0.3",
-    )
-    parser.add_argument("--launcher", choices=["none", "pytorch", "slurm", "mpi"], default="none")
-    parser.add_argument("--local_rank", "--local-rank", type=int, default=0, help=argparse.SUPPRESS)
+    add_launcher(parser)
     return parser.parse_args(argv)
 
 
@@ -46,7 +35,7 @@ def draw_detections(config: Config, folder: str) -> None:
     """Switch on MMDetection's drawing hook; an absolute folder is not put below the work dir's time stamp."""
     hook = config.default_hooks.get("visualization")
     if hook is None:
-        raise ValueError(f"--show-dir: {config.filename} has no default_hooks.visualization that could draw")
+        raise InputError(f"--show-dir: {config.filename} has no default_hooks.visualization that could draw")
     hook.draw = True
     hook.test_out_dir = os.path.abspath(folder)
 
@@ -56,11 +45,28 @@ def text_of_experiment(config: Config) -> str:
     return Config({key: value for key, value in config.items() if key != "work_dir"}).pretty_text
 
 
-def write_figures(metrics: dict[str, float], records: dict[str, Any], path: str) -> None:
-    """Write the metrics as JSON, and behind them what they depend on."""
-    content = {**{name: float(value) for name, value in metrics.items()}, **records}
-    write_whole(path, (json.dumps(content, indent=2) + "\n").encode())
-    print(f"Figures: {path}")
+def add_metrics(runner: Runner, out: str | None, show_dir: str | None, records: dict[str, Any]) -> None:
+    """Have the test write predictions and draw rankings, where asked for.
+
+    Raises:
+        InputError: ``--out`` without a metric for person search.
+    """
+    metrics = runner.test_evaluator.metrics
+    search = find_search(runner)
+    if out and search is None:
+        raise InputError(f"--out writes person search predictions, {runner.cfg.filename} has no PersonSearchMetric")
+    if out:
+        metrics.append(DumpPredictions(out, records))
+    if show_dir and search is not None:
+        img_path = runner.test_dataloader.dataset.img_path
+        metrics.append(RankingPictures(show_dir, img_path, search.rankings[0], search.det_thr))
+    for metric in metrics:  # MMEngine has given it to the config's metrics only
+        metric.dataset_meta = runner.test_evaluator.dataset_meta
+
+
+def find_search(runner: Runner) -> PersonSearchMetric | None:
+    """The first metric for person search of a test."""
+    return next((m for m in runner.test_evaluator.metrics if isinstance(m, PersonSearchMetric)), None)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -73,33 +79,16 @@ def main(argv: list[str] | None = None) -> None:
         checkpoint = load_checkpoint_file(args.checkpoint)
         if args.show_dir:
             draw_detections(config, args.show_dir)
-        config.launcher = args.launcher
+        config.update(launcher=args.launcher, load_from=os.path.expanduser(args.checkpoint), resume=False)
         join_processes(config)
-    config.load_from = os.path.expanduser(args.checkpoint)
-    config.resume = False
-
-    runner = Runner.from_cfg(config)
-    with exit_on_bad_input("mmpersonsearch test"):
-        check_fits(runner.model, checkpoint, args.checkpoint)
-    evaluators = runner.test_evaluator.metrics
-    searches = [metric for metric in evaluators if isinstance(metric, PersonSearchMetric)]
-    records = {
-        "model": describe_model(config_text, args.config, config.load_from),
-        "versions": describe_versions(),
-    }
-    if args.out:
-        if not searches:
-            sys.exit(
-                f"mmpersonsearch test: --out writes person search predictions, {args.config} has no PersonSearchMetric"
-            )
-        evaluators.append(DumpPredictions(args.out, records))
-    if args.show_dir and searches:
-        img_path = runner.test_dataloader.dataset.img_path
-        evaluators.append(RankingPictures(args.show_dir, img_path, searches[0].rankings[0], searches[0].det_thr))
-    for metric in evaluators:  # MMEngine has given it to the config's metrics only
-        metric.dataset_meta = runner.test_evaluator.dataset_meta
-    metrics = runner.test()
+        runner = Runner.from_cfg(config)
+        # MMEngine loads it again, and would only log what does not fit.
+        load_strictly(runner.model, checkpoint, args.checkpoint, allow_unexpected=True)
+        model = describe_model(config_text, args.config, config.load_from)
+        records = {"model": model, "versions": describe_versions()}
+        add_metrics(runner, args.out, args.show_dir, records)
+        search = find_search(runner)
+        metrics = {name: float(value) for name, value in runner.test().items()}
     if is_main_process():
-        if searches:
-            records["protocol"] = searches[0].protocol_record
-        write_figures(metrics, records, os.path.join(runner.work_dir, "result.json"))
+        protocol = {} if search is None else {"protocol": search.protocol_record}
+        write_json(os.path.join(runner.work_dir, "result.json"), {**metrics, **records, **protocol})

@@ -3,7 +3,6 @@
 import argparse
 import os
 
-from mmengine.config import DictAction
 from mmengine.device import get_device
 from mmengine.runner import Runner
 
@@ -11,37 +10,22 @@ import mmpersonsearch.registry  # noqa: F401
 from mmpersonsearch.engine.launch import join_processes
 from mmpersonsearch.utils.checkpoint import find_checkpoint, use_safe_checkpoint_loader
 
-from .command_line import exit_on_bad_input
-from .run_config import (
-    read_config,
-    resume_from,
-    scale_learning_rate,
-    use_mixed_precision,
-)
+from .command_line import add_config, add_launcher, exit_on_bad_input, make_parser
+from .run_config import read_config, resume_from, scale_learning_rate, use_mixed_precision
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="mmpersonsearch train", description=__doc__)
-    parser.add_argument("config", help="config file, or the name of one, such as tdn_r50ibn_prw")
-    parser.add_argument("--work-dir", help="folder for logs and checkpoints (work_dirs/<config's name>)")
+    parser = make_parser("train", __doc__)
+    add_config(parser)
     parser.add_argument(
         "--resume",
         nargs="?",
         const="auto",
-        help="go on from this checkpoint, or without a value from the latest one in the work dir",
+        help="resume from this checkpoint, or without a value from the latest one in the work dir",
     )
     parser.add_argument("--amp", action="store_true", help="train with automatic mixed precision (on a CPU: bfloat16)")
     parser.add_argument("--auto-scale-lr", action="store_true", help="scale the learning rate to the batch of all GPUs")
-    parser.add_argument(
-        "--cfg-options",
-        nargs="+",
-        action=DictAction,
-        metavar="KEY=VALUE",
-        help="override keys of the config, such as train_dataloader.batch_size=2",
-    )
-    parser.add_argument("--launcher", choices=["none", "pytorch", "slurm", "mpi"], default="none")
-    # torchrun and torch.distributed.launch pass the rank on this machine in one spelling or the other.
-    parser.add_argument("--local_rank", "--local-rank", type=int, default=0, help=argparse.SUPPRESS)
+    add_launcher(parser)
     return parser.parse_args(argv)
 
 
@@ -60,4 +44,4 @@ def main(argv: list[str] | None = None) -> None:
         if config.get("load_from"):
             config.load_from = find_checkpoint(config.load_from)
         join_processes(config)
-    Runner.from_cfg(config).train()
+        Runner.from_cfg(config).train()

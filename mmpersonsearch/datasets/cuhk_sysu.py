@@ -5,18 +5,21 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
 from mmpersonsearch.registry import DATASETS
-from mmpersonsearch.structures import Query, SceneImage
+from mmpersonsearch.structures import ImageList, Listed, Query, SceneImage, SearchProtocol
+from mmpersonsearch.utils.errors import InputError
+from mmpersonsearch.utils.files import digest_files
 
 from .person_search_dataset import PersonSearchDataset
 from .readers.boxes import read_xywh
 from .readers.checks import check_file, check_unique
 from .readers.cuhk_galleries import GalleryRecord, read_galleries
-from .readers.mat_files import load_names, load_variable
+from .readers.mat_files import load_names, load_variable, read_text, require_fields
 
 # One person box as it is in the files, by which identities are found again: image name, x, y, w, h.
 _Place = tuple[str, int, int, int, int]
@@ -47,51 +50,57 @@ class CUHKSYSUDataset(PersonSearchDataset):
     def __init__(self, data_root: str, split: str = "train", gallery_sizes: Sequence[int] = (100,), **kwargs) -> None:
         self.gallery_sizes = tuple(gallery_sizes)
         if not self.gallery_sizes:
-            raise ValueError("CUHKSYSUDataset: gallery_sizes is empty, expected for example (100,)")
-        self._protocols: dict[int, list[GalleryRecord]] = {}
+            raise InputError("CUHKSYSUDataset: gallery_sizes is empty, expected for example (100,)")
         super().__init__(data_root=str(data_root), split=split, **kwargs)
 
     def img_path(self, img_id: str) -> str:
-        """Where the image lies."""
+        """See :meth:`PersonSearchDataset.img_path`."""
         return str(Path(self.data_root) / "Image" / "SSM" / img_id)
 
-    def load_scenes(self) -> list[SceneImage]:
-        """The split's images, with the identities' numbers; reads the galleries of the test split as well."""
+    def read_training(self) -> list[SceneImage]:
+        """Read the images that are not in the pool, sorted by name."""
+        boxes, pool = self._read_boxes_and_pool()
+        return self._label(sorted(set(boxes) - set(pool)), boxes, self._read_train_persons())
+
+    def read_protocol(self) -> SearchProtocol:
+        """Read the pool, and each query's own gallery of each size."""
+        boxes, pool = self._read_boxes_and_pool()
+        known = list(boxes)
+        records = self._read_records(known)
+        main = records[self.gallery_sizes[0]]
+        numbers = _number_identities([record.idname for record in main])
+        names = self._test_names(pool, known, records)
+        scenes = self._label(names, boxes, _labelled_persons(known, records, numbers))
+        queries = [Query(r.image, read_xywh(r.xywh)[0], numbers[r.idname]) for r in main]
+        position = {name: i for i, name in enumerate(names)}
+        to_test = np.array([position.get(name, -1) for name in known], dtype=np.int32)
+        lists = {
+            size: [ImageList(to_test[r.gallery], r.present, read_xywh(r.true_xywh)) for r in of_size]
+            for size, of_size in records.items()
+        }
+        data = {
+            "boxes": digest_files([self._annotation("Images.mat")]),
+            "images": digest_files([self._annotation("pool.mat")]),
+            **{f"gallery {size}": digest_files([self._gallery_file(size)]) for size in records},
+        }
+        return SearchProtocol(scenes, queries, Listed(lists), data)
+
+    def _read_boxes_and_pool(self) -> tuple[dict[str, np.ndarray], list[str]]:
+        """(N, 4) integer x, y, w, h of all persons of each image, and the names of the pool's images."""
         check_file(self.data_root, "the folder of CUHK-SYSU")
         check_file(Path(self.data_root) / "Image" / "SSM", "the folder of CUHK-SYSU's images")
-        boxes = self._load_boxes()
+        path = self._annotation("Images.mat")
+        images = load_variable(path, "Img").ravel()
+        require_fields(images, ("imname", "box"), f"{path}, Img")
+        names = [read_text(image["imname"], f"{path}, Img({i})") for i, image in enumerate(images, start=1)]
+        check_unique(names, path)
+        boxes = {name: _all_boxes(image["box"], f"{path}, {name}") for name, image in zip(names, images)}
         pool_file = self._annotation("pool.mat")
         pool = load_names(pool_file, "pool")
         check_unique(pool, pool_file)
         if unknown := [name for name in pool if name not in boxes]:
-            raise ValueError(f"{pool_file}: image {unknown[0]!r} is not in Images.mat")
-        if self.split == "train":
-            names = sorted(set(boxes) - set(pool))
-            persons = self._load_train_persons()
-        else:
-            self._protocols = self._load_protocols(list(boxes))
-            names, persons = self._test_names_and_persons(pool, list(boxes))
-        return self._label(names, boxes, persons)
-
-    def load_queries(self) -> list[Query]:
-        """The queries; the images must have been read before."""
-        records = self._protocols[self.gallery_sizes[0]]
-        numbers = _number_identities([record.idname for record in records])
-        return [Query(r.image, read_xywh(r.xywh)[0], numbers[r.idname]) for r in records]
-
-    def load_galleries(
-        self, scenes: Sequence[SceneImage], queries: Sequence[Query]
-    ) -> dict[int, list[tuple[np.ndarray, np.ndarray]]]:
-        """Each query's own gallery of each size; the images must have been read before."""
-        return {
-            size: [(record.gallery, record.true_bboxes) for record in records]
-            for size, records in self._protocols.items()
-        }
-
-    def annotation_files(self) -> dict[str, list[Path]]:
-        """Boxes, test images, and the galleries of each size, which name the queries too."""
-        galleries = {f"gallery {size}": [self._gallery_file(size)] for size in self.gallery_sizes}
-        return {"boxes": [self._annotation("Images.mat")], "images": [self._annotation("pool.mat")], **galleries}
+            raise InputError(f"{pool_file}: image {unknown[0]!r} is not in Images.mat")
+        return boxes, pool
 
     def _annotation(self, name: str) -> Path:
         return Path(self.data_root) / "annotation" / name
@@ -99,63 +108,40 @@ class CUHKSYSUDataset(PersonSearchDataset):
     def _gallery_file(self, size: int) -> Path:
         return self._annotation(f"test/train_test/TestG{size}.mat")
 
-    def _load_boxes(self) -> dict[str, np.ndarray]:
-        """(N, 4) integer x, y, w, h of all persons of each image."""
-        path = self._annotation("Images.mat")
-        images = load_variable(path, "Img").ravel()
-        _require_fields(images, ("imname", "box"), f"{path}, Img")
-        names = [_text(image["imname"], f"{path}, Img({i})") for i, image in enumerate(images, start=1)]
-        check_unique(names, path)
-        return {name: _all_boxes(image["box"], f"{path}, {name}") for name, image in zip(names, images)}
-
-    def _load_train_persons(self) -> dict[_Place, int]:
+    def _read_train_persons(self) -> dict[_Place, int]:
         path = self._annotation("test/train_test/Train.mat")
         persons = []
         for i, cell in enumerate(load_variable(path, "Train").ravel(), start=1):
             where = f"{path}, Train{{{i}}}"
             # MATLAB's cell array of structs comes as an array of arrays, a struct array as one of records.
             person = cell.ravel()[0] if isinstance(cell, np.ndarray) and cell.size else cell
-            _require_fields(person, ("idname", "scene"), where)
-            idname, scenes = _text(person["idname"], where), person["scene"].ravel()
-            _require_fields(scenes, ("imname", "idlocate"), f"{where}.scene")
-            persons += [(_place(_text(s["imname"], where), _box(s["idlocate"], where)), idname) for s in scenes]
+            require_fields(person, ("idname", "scene"), where)
+            idname, scenes = read_text(person["idname"], where), person["scene"].ravel()
+            require_fields(scenes, ("imname", "idlocate"), f"{where}.scene")
+            persons += [(_place(read_text(s["imname"], where), _box(s["idlocate"], where)), idname) for s in scenes]
         numbers = _number_identities([idname for _, idname in persons])
         return {place: numbers[idname] for place, idname in persons}
 
-    def _load_protocols(self, names: list[str]) -> dict[int, list[GalleryRecord]]:
-        protocols = {}
+    def _read_records(self, names: list[str]) -> dict[int, list[GalleryRecord]]:
+        """The queries with their galleries, of each size."""
+        records = {}
         for size in self.gallery_sizes:
             path = self._gallery_file(size)
-            protocols[size] = list(read_galleries(path, f"TestG{size}", names))
-            first = protocols[self.gallery_sizes[0]]
-            if [_query_of(r) for r in first] != [_query_of(r) for r in protocols[size]]:
-                raise ValueError(f"{path}: its queries are not those of TestG{self.gallery_sizes[0]}.mat")
-        return protocols
+            records[size] = list(read_galleries(path, f"TestG{size}", names))
+            first = records[self.gallery_sizes[0]]
+            if [_query_of(r) for r in first] != [_query_of(r) for r in records[size]]:
+                raise InputError(f"{path}: its queries are not those of TestG{self.gallery_sizes[0]}.mat")
+        return records
 
-    def _test_names_and_persons(self, pool: list[str], known: list[str]) -> tuple[list[str], dict[_Place, int]]:
-        """Names of the test images and the labelled persons; galleries then refer to the test images."""
-        main = self._protocols[self.gallery_sizes[0]]
-        used = dict.fromkeys(pool)
-        used.update({record.image: None for record in main})
+    def _test_names(self, pool: list[str], known: list[str], records: dict[int, list[GalleryRecord]]) -> list[str]:
+        """The pool, behind it the queries' images and those of galleries that it lacks."""
+        used = dict.fromkeys([*pool, *(record.image for record in records[self.gallery_sizes[0]])])
         if unknown := set(used) - set(known):
-            raise ValueError(f"TestG{self.gallery_sizes[0]}.mat: query image {min(unknown)!r} is not in Images.mat")
+            raise InputError(f"TestG{self.gallery_sizes[0]}.mat: query image {min(unknown)!r} is not in Images.mat")
         in_galleries = np.zeros(len(known), dtype=bool)
-        for records in self._protocols.values():
-            for record in records:
-                in_galleries[record.gallery] = True
-        used.update({known[i]: None for i in np.flatnonzero(in_galleries)})
-
-        names = list(used)
-        numbers = _number_identities([record.idname for record in main])
-        persons = {_place(record.image, record.xywh): numbers[record.idname] for record in main}
-        position = {name: i for i, name in enumerate(names)}
-        to_test = np.array([position.get(name, -1) for name in known], dtype=np.int32)
-        for records in self._protocols.values():
-            for record in records:
-                for i, xywh in zip(record.gallery[record.present], record.true_xywh):
-                    persons[_place(known[i], xywh)] = numbers[record.idname]
-                record.gallery = to_test[record.gallery]
-        return names, persons
+        for record in chain(*records.values()):
+            in_galleries[record.gallery] = True
+        return list(dict.fromkeys([*used, *(known[i] for i in np.flatnonzero(in_galleries))]))
 
     def _label(self, names: list[str], boxes: dict[str, np.ndarray], persons: dict[_Place, int]) -> list[SceneImage]:
         scenes, found = [], set()
@@ -171,6 +157,18 @@ class CUHKSYSUDataset(PersonSearchDataset):
                 stacklevel=2,
             )
         return scenes
+
+
+def _labelled_persons(
+    known: list[str], records: dict[int, list[GalleryRecord]], numbers: dict[str, int]
+) -> dict[_Place, int]:
+    """Identities of the persons that queries and galleries point to."""
+    main = next(iter(records.values()))
+    persons = {_place(record.image, record.xywh): numbers[record.idname] for record in main}
+    for record in chain(*records.values()):
+        for i, xywh in zip(record.gallery[record.present], record.true_xywh):
+            persons[_place(known[i], xywh)] = numbers[record.idname]
+    return persons
 
 
 def _number_identities(idnames: Sequence[str]) -> dict[str, int]:
@@ -191,28 +189,15 @@ def _query_of(record: GalleryRecord) -> tuple:
     return (record.idname, *_place(record.image, record.xywh))
 
 
-def _require_fields(structs: np.ndarray, expected: tuple[str, ...], where: str) -> None:
-    names = getattr(structs, "dtype", np.dtype(object)).names or ()
-    if missing := [field for field in expected if field not in names]:
-        raise ValueError(f"{where} has no field {missing[0]!r}, only {list(names)}")
-
-
-def _text(value: np.ndarray, where: str) -> str:
-    text = value.item() if isinstance(value, np.ndarray) and value.size == 1 else value
-    if not isinstance(text, str):
-        raise ValueError(f"{where}: expected a text, got {text!r}")
-    return text
-
-
 def _box(value: np.ndarray, where: str) -> np.ndarray:
     box = np.asarray(value).ravel()
     if box.shape != (4,) or not np.isfinite(box.astype(np.float64)).all():
-        raise ValueError(f"{where}: idlocate {box.tolist()}, expected x, y, w, h")
+        raise InputError(f"{where}: idlocate {box.tolist()}, expected x, y, w, h")
     return box.astype(np.int64)
 
 
 def _all_boxes(persons: np.ndarray, where: str) -> np.ndarray:
     if persons.size == 0:
         return np.empty((0, 4), dtype=np.int64)
-    _require_fields(persons, ("idlocate",), f"{where}.box")
+    require_fields(persons, ("idlocate",), f"{where}.box")
     return np.array([_box(person["idlocate"], where) for person in persons.ravel()])

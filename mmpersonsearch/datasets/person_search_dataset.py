@@ -7,18 +7,16 @@ import warnings
 from abc import ABCMeta, abstractmethod
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 from mmdet.datasets import BaseDetDataset
 
 from mmpersonsearch.registry import TRANSFORMS
 from mmpersonsearch.structures import Query, SceneImage, SearchProtocol
-from mmpersonsearch.utils.files import digest_files
+from mmpersonsearch.utils.errors import InputError
 
 from .readers.boxes import has_area
-
-Galleries = str | dict[int, list[tuple[np.ndarray, np.ndarray]]]
 
 
 class PersonSearchDataset(BaseDetDataset, metaclass=ABCMeta):
@@ -27,9 +25,8 @@ class PersonSearchDataset(BaseDetDataset, metaclass=ABCMeta):
     Instead of persons, the objects may be others of one class, which ``metainfo=dict(classes=('tattoo',))`` names.
     All that is said of persons here and elsewhere then holds for them; the keys, as ``person_id``, stay.
 
-    A subclass says how its files are read: :meth:`load_scenes`, :meth:`load_queries`, :meth:`load_galleries`,
-    :meth:`annotation_files` and :meth:`img_path`, all with the data set's own identity numbers, which may be any
-    numbers >= 0.
+    A subclass says how its files are read: :meth:`read_training`, :meth:`read_protocol` and :meth:`img_path`, with the
+    data set's own identity numbers, which may be any numbers >= 0.
 
     An entry of the training split holds ``img_id``, ``img_path``, ``camera_id`` and ``instances``, each with ``bbox``
     (xyxy), ``bbox_label`` 0, ``ignore_flag`` 0 and ``person_id``: contiguous, 0 to ``metainfo['num_ids']`` - 1 in the
@@ -43,14 +40,14 @@ class PersonSearchDataset(BaseDetDataset, metaclass=ABCMeta):
 
     Args:
         split: ``'train'`` or ``'test'``.
-        filter_cfg: ``dict(filter_empty_gt=True)`` leaves images without persons out of training. They are kept
+        filter_cfg: ``dict(filter_empty_gt=True)`` skips images without persons in training. They are kept
             by default; the test split always keeps them.
         pipeline: Transforms or their configs, as ``mmdet.Resize`` where they are not ours.
         kwargs: Arguments of :class:`mmdet.datasets.BaseDetDataset`.
 
     Raises:
         FileNotFoundError: A folder or file of the data set is missing.
-        ValueError: An argument or the content of a file is wrong; the message names it.
+        InputError: An argument or the content of a file is wrong; the message names it.
     """
 
     METAINFO = dict(classes=("person",), palette=[(220, 20, 60)])
@@ -64,11 +61,11 @@ class PersonSearchDataset(BaseDetDataset, metaclass=ABCMeta):
         **kwargs,
     ) -> None:
         if split not in ("train", "test"):
-            raise ValueError(f"{type(self).__name__}: split must be 'train' or 'test', got {split!r}")
+            raise InputError(f"{type(self).__name__}: split must be 'train' or 'test', got {split!r}")
         if unknown := set(filter_cfg or ()) - {"filter_empty_gt"}:
-            raise ValueError(f"{type(self).__name__}: filter_cfg knows only 'filter_empty_gt', got {sorted(unknown)}")
+            raise InputError(f"{type(self).__name__}: filter_cfg knows only 'filter_empty_gt', got {sorted(unknown)}")
         if split == "test" and kwargs.get("indices") is not None:
-            raise ValueError(
+            raise InputError(
                 f"{type(self).__name__}: indices: a part of the test split cannot be evaluated, "
                 "since its galleries would lack images"
             )
@@ -79,24 +76,20 @@ class PersonSearchDataset(BaseDetDataset, metaclass=ABCMeta):
         super().__init__(*args, filter_cfg=filter_cfg, pipeline=pipeline, **kwargs)
 
     @abstractmethod
-    def load_scenes(self) -> list[SceneImage]:
-        """Images of the split with their persons, under the data set's own identity numbers."""
+    def read_training(self) -> list[SceneImage]:
+        """Read the images of the training split with their persons."""
 
     @abstractmethod
-    def load_queries(self) -> list[Query]:
-        """Queries of the test split."""
+    def read_protocol(self) -> SearchProtocol:
+        """Read the test split: images, queries and galleries.
 
-    @abstractmethod
-    def load_galleries(self, scenes: Sequence[SceneImage], queries: Sequence[Query]) -> Galleries:
-        """Galleries of the test split, in the form that :class:`SearchProtocol` has them."""
-
-    @abstractmethod
-    def annotation_files(self) -> dict[str, list[Path]]:
-        """The files behind the test split by what they say, such as ``{'queries': [...]}``; read before."""
+        ``data`` names the fingerprint of each annotation file (:func:`mmpersonsearch.utils.files.digest_files`) by what
+        the file says, such as ``{'queries': 'sha256:...'}``; the data set's name and class are filled in.
+        """
 
     @abstractmethod
     def img_path(self, img_id: str | int) -> str:
-        """Where the image lies."""
+        """Return the file of an image of the split."""
 
     @property
     def metainfo(self) -> dict:
@@ -105,28 +98,25 @@ class PersonSearchDataset(BaseDetDataset, metaclass=ABCMeta):
         return copy.deepcopy(self._metainfo, {id(protocol): protocol})
 
     def load_data_list(self) -> list[dict]:
-        """Reads the split; see the class for the form of the entries."""
-        class_name = self._class_name()
-        scenes = self._without_empty_boxes(self.load_scenes())
-        self._warn_of_repeated_persons(scenes)
+        """Read the split; see the class for the form of the entries."""
+        class_name = self.class_name
         if self.split == "train":
-            scenes = self._with_contiguous_ids(scenes)
+            scenes = self._with_contiguous_ids(self._checked(self.read_training()))
             return [self._entry(scene) for scene in scenes]
-        queries = self.load_queries()
-        galleries = self.load_galleries(scenes, queries)
-        data = {what: digest_files(files) for what, files in self.annotation_files().items()}
-        protocol = SearchProtocol(scenes, queries, galleries, {"data_set": type(self).__name__, **data}, class_name)
+        protocol = self.read_protocol()
+        data = {"data_set": type(self).__name__, **protocol.data}
+        protocol = replace(protocol, images=self._checked(protocol.images), data=data, class_name=class_name)
         self._metainfo["search_protocol"] = protocol
         queries_of = defaultdict(list)
-        for i, query in enumerate(queries):
+        for i, query in enumerate(protocol.queries):
             queries_of[query.img_id].append(i)
         return [
-            {**self._entry(scene), "query_instances": _query_instances(queries, queries_of[scene.img_id])}
-            for scene in scenes
+            {**self._entry(scene), "query_instances": _query_instances(protocol.queries, queries_of[scene.img_id])}
+            for scene in protocol.images
         ]
 
     def filter_data(self) -> list[dict]:
-        """Leaves images without persons out of training where ``filter_cfg`` asks for it."""
+        """Skip images without persons in training where ``filter_cfg`` asks for it."""
         if self.split == "test" or not (self.filter_cfg or {}).get("filter_empty_gt"):
             return self.data_list
         return [entry for entry in self.data_list if entry["instances"]]
@@ -143,7 +133,8 @@ class PersonSearchDataset(BaseDetDataset, metaclass=ABCMeta):
             instances=instances,
         )
 
-    def _without_empty_boxes(self, scenes: list[SceneImage]) -> list[SceneImage]:
+    def _checked(self, scenes: list[SceneImage]) -> list[SceneImage]:
+        """The scenes without empty boxes, of which a warning tells as of repeated persons."""
         kept = [has_area(scene.bboxes) for scene in scenes]
         empty = [scene.img_id for scene, keep in zip(scenes, kept) for _ in range((~keep).sum())]
         if empty:
@@ -151,12 +142,10 @@ class PersonSearchDataset(BaseDetDataset, metaclass=ABCMeta):
                 f"{self._name()}: {len(empty)} boxes without area left out, the first in image {empty[0]!r}",
                 stacklevel=2,
             )
-        return [
-            SceneImage(scene.img_id, scene.bboxes[keep], scene.person_ids[keep], scene.camera_id)
+        scenes = [
+            replace(scene, bboxes=scene.bboxes[keep], person_ids=scene.person_ids[keep])
             for scene, keep in zip(scenes, kept)
         ]
-
-    def _warn_of_repeated_persons(self, scenes: list[SceneImage]) -> None:
         repeated = [
             scene.img_id
             for scene in scenes
@@ -168,25 +157,27 @@ class PersonSearchDataset(BaseDetDataset, metaclass=ABCMeta):
                 f"the first is {repeated[0]!r}; all its boxes are kept",
                 stacklevel=2,
             )
+        return scenes
 
     def _with_contiguous_ids(self, scenes: list[SceneImage]) -> list[SceneImage]:
         own = np.unique(np.concatenate([np.empty(0, np.int64), *(scene.person_ids for scene in scenes)]))
         own = own[own >= 0]
         self._metainfo.update(num_ids=len(own), identities=own.tolist())
         return [
-            SceneImage(
-                scene.img_id,
-                scene.bboxes,
-                np.where(scene.person_ids >= 0, np.searchsorted(own, scene.person_ids), -1),
-                scene.camera_id,
-            )
+            replace(scene, person_ids=np.where(scene.person_ids >= 0, np.searchsorted(own, scene.person_ids), -1))
             for scene in scenes
         ]
 
-    def _class_name(self) -> str:
+    @property
+    def class_name(self) -> str:
+        """The one class that is searched for.
+
+        Raises:
+            InputError: ``metainfo['classes']`` does not name just one.
+        """
         classes = self._metainfo["classes"]
         if isinstance(classes, str) or len(classes) != 1:
-            raise ValueError(
+            raise InputError(
                 f"{type(self).__name__}: metainfo['classes'] must name the one class that is searched for, as "
                 f"('person',), got {classes!r}"
             )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from mmpersonsearch.registry import DATASETS
-from mmpersonsearch.structures import Query, SceneImage
+from mmpersonsearch.structures import AllImages, CrossCamera, Query, SceneImage, SearchProtocol
+from mmpersonsearch.utils.errors import InputError
+from mmpersonsearch.utils.files import digest_files
 
 from .person_search_dataset import PersonSearchDataset
 from .readers.boxes import has_area, read_xywh
@@ -53,61 +54,67 @@ class PRWDataset(PersonSearchDataset):
         super().__init__(data_root=str(data_root), split=split, **kwargs)
 
     def img_path(self, img_id: str) -> str:
-        """Where the frame lies."""
+        """See :meth:`PersonSearchDataset.img_path`."""
         return str(Path(self.data_root) / "frames" / f"{img_id}.jpg")
 
-    def load_scenes(self) -> list[SceneImage]:
-        """The split's frames, in the order of ``frame_<split>.mat``, with PRW's identity numbers."""
+    def read_training(self) -> list[SceneImage]:
+        """Read the training frames, in the order of ``frame_train.mat``."""
+        return [self._read_scene(frame) for frame in self._read_frames("train")]
+
+    def read_protocol(self) -> SearchProtocol:
+        """Read test frames and queries, in the order of ``frame_test.mat`` and of the file of queries."""
+        frames = self._read_frames("test")
+        scenes = [self._read_scene(frame) for frame in frames]
+        queries = _read_queries(self.query_file, set(frames))
+        data = {
+            "images": digest_files([self._index_file("test")]),
+            "boxes": digest_files(map(self._box_file, frames)),
+            "queries": digest_files([self.query_file]),
+        }
+        return SearchProtocol(scenes, queries, CrossCamera() if self.cross_camera else AllImages(), data)
+
+    def _read_frames(self, split: str) -> list[str]:
         check_file(self.data_root, "the folder of PRW")
         check_file(Path(self.data_root) / "frames", "the folder of PRW's frames")
         check_file(Path(self.data_root) / "annotations", "the folder of PRW's annotations")
-        index = Path(self.data_root) / f"frame_{self.split}.mat"
-        frames = load_names(index, f"img_index_{self.split}")
-        check_unique(frames, index)
-        return [self._load_scene(frame) for frame in frames]
+        frames = load_names(self._index_file(split), f"img_index_{split}")
+        check_unique(frames, self._index_file(split))
+        return frames
 
-    def annotation_files(self) -> dict[str, list[Path]]:
-        """Frames, their boxes, queries."""
-        index = Path(self.data_root) / "frame_test.mat"
-        boxes = [self._box_file(frame) for frame in load_names(index, "img_index_test")]
-        return {"images": [index], "boxes": boxes, "queries": [self.query_file]}
+    def _index_file(self, split: str) -> Path:
+        return Path(self.data_root) / f"frame_{split}.mat"
 
     def _box_file(self, frame: str) -> Path:
         return Path(self.data_root) / "annotations" / f"{frame}.jpg.mat"
 
-    def _load_scene(self, frame: str) -> SceneImage:
+    def _read_scene(self, frame: str) -> SceneImage:
         path = self._box_file(frame)
         rows = load_variable(path, _BOX_KEYS)
         if rows.size == 0:
             rows = np.empty((0, 5))
         if rows.ndim != 2 or rows.shape[1] != 5 or not np.isfinite(rows.astype(np.float64)).all():
-            raise ValueError(f"{path}: expected rows of five finite numbers id, x, y, w, h; shape {rows.shape}")
+            raise InputError(f"{path}: expected rows of five finite numbers id, x, y, w, h; shape {rows.shape}")
         person_ids = rows[:, 0].astype(np.int64)
         if (person_ids < _UNLABELLED).any():
-            raise ValueError(
+            raise InputError(
                 f"{path}: identity {person_ids.min()}, expected a number >= 0 or {_UNLABELLED} for unlabelled"
             )
         return SceneImage(frame, read_xywh(rows[:, 1:]), np.maximum(person_ids, -1), _camera_of(frame))
 
-    def load_queries(self) -> list[Query]:
-        """The queries, in the order of the file."""
-        path = check_file(self.query_file, "queries, 'id x y w h frame' a line")
-        frames = set(load_names(Path(self.data_root) / "frame_test.mat", "img_index_test"))
-        lines = enumerate(path.read_text().splitlines(), start=1)
-        queries = [_parse_query(line, f"{path}, line {number}", frames) for number, line in lines if line.strip()]
-        if not queries:
-            raise ValueError(f"{path} holds no queries, expected 'id x y w h frame' a line")
-        return queries
 
-    def load_galleries(self, scenes: Sequence[SceneImage], queries: Sequence[Query]) -> str:
-        """``'all'`` or ``'cross_camera'``."""
-        return "cross_camera" if self.cross_camera else "all"
+def _read_queries(path: Path, frames: set[str]) -> list[Query]:
+    check_file(path, "queries, 'id x y w h frame' a line")
+    lines = enumerate(path.read_text().splitlines(), start=1)
+    queries = [_parse_query(line, f"{path}, line {number}", frames) for number, line in lines if line.strip()]
+    if not queries:
+        raise InputError(f"{path} holds no queries, expected 'id x y w h frame' a line")
+    return queries
 
 
 def _camera_of(frame: str) -> int:
     match = re.match(r"c(\d+)s", frame)
     if not match:
-        raise ValueError(f"PRW: frame {frame!r} does not tell its camera, expected a name like 'c1s1_000151'")
+        raise InputError(f"PRW: frame {frame!r} does not name its camera, expected a name like 'c1s1_000151'")
     return int(match.group(1))
 
 
@@ -119,11 +126,11 @@ def _parse_query(line: str, place: str, frames: set[str]) -> Query:
     except (ValueError, IndexError):
         fields = []
     if len(fields) != 6 or person_id < 0 or not np.isfinite(box).all():
-        raise ValueError(f"{place}: {line.strip()!r}, expected 'id x y w h frame'")
+        raise InputError(f"{place}: {line.strip()!r}, expected 'id x y w h frame'")
     bbox = read_xywh(box)
     if not has_area(bbox)[0]:
-        raise ValueError(f"{place}: {line.strip()!r}: the box has no area")
+        raise InputError(f"{place}: {line.strip()!r}: the box has no area")
     frame = frame.removesuffix(".jpg")
     if frame not in frames:
-        raise ValueError(f"{place}: frame {frame!r} is not among the test frames of frame_test.mat")
+        raise InputError(f"{place}: frame {frame!r} is not among the test frames of frame_test.mat")
     return Query(frame, bbox[0], person_id, _camera_of(frame))

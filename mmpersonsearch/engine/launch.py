@@ -10,6 +10,8 @@ from mmengine.config import Config
 from mmengine.device import get_device
 from torch import distributed as dist
 
+from mmpersonsearch.utils.errors import InputError
+
 # Rank, number of processes and rank on this machine; torchrun sets PyTorch's own names.
 VARIABLES = {
     "pytorch": ("RANK", "WORLD_SIZE", "LOCAL_RANK"),
@@ -31,7 +33,7 @@ def join_processes(config: Config) -> None:
             accelerator ``model_wrapper_cfg`` is changed in place.
 
     Raises:
-        ValueError: The launcher's variables are missing; the port is taken; the config asks for what needs GPUs.
+        InputError: The launcher's variables are missing; the port is taken; the config asks for what needs GPUs.
     """
     launcher = config.launcher
     if launcher == "none":
@@ -51,7 +53,7 @@ def first_host(nodes: str) -> str:
     """Name the first host of Slurm's node list, such as ``node[3-5,8]``.
 
     Raises:
-        ValueError: The list has a range, and there is no ``scontrol`` that resolves it.
+        InputError: The list has a range, and there is no ``scontrol`` that resolves it.
     """
     host = nodes.split(",")[0]
     if "[" not in host:
@@ -59,7 +61,7 @@ def first_host(nodes: str) -> str:
     try:
         done = subprocess.run(["scontrol", "show", "hostnames", nodes], capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError) as error:
-        raise ValueError(
+        raise InputError(
             f"--launcher slurm: scontrol does not resolve the node list {nodes} ({error}), "
             "set MASTER_ADDR to the first node's address"
         ) from error
@@ -70,7 +72,7 @@ def _set_variables(launcher: str, dist_cfg: dict) -> None:
     # What PyTorch's "env://" reads. MMEngine sets the same for Slurm, and leaves MASTER_ADDR if it is there.
     for name, source in zip(VARIABLES["pytorch"], VARIABLES[launcher]):
         if source not in os.environ:
-            raise ValueError(
+            raise InputError(
                 f"--launcher {launcher}: the environment has no {source}, start the processes by {STARTED_BY[launcher]}"
             )
         os.environ[name] = os.environ[source]
@@ -84,7 +86,7 @@ def _set_variables(launcher: str, dist_cfg: dict) -> None:
                 os.environ.get("SLURM_STEP_NODELIST") or os.environ.get("SLURM_NODELIST", "localhost")
             )
     elif "MASTER_ADDR" not in os.environ:
-        raise ValueError("--launcher mpi: the environment has no MASTER_ADDR, set it to the address of rank 0's node")
+        raise InputError("--launcher mpi: the environment has no MASTER_ADDR, set it to the address of rank 0's node")
     os.environ.setdefault("MASTER_PORT", "29500")
     if os.environ["RANK"] == "0":
         _check_port(int(os.environ["MASTER_PORT"]))
@@ -94,7 +96,7 @@ def _check_port(port: int) -> None:
     try:
         socket.create_server(("", port)).close()
     except OSError as error:
-        raise ValueError(
+        raise InputError(
             f"port {port} of {socket.gethostname()} cannot be used ({error.strerror}), set MASTER_PORT to a free one"
         ) from error
 
@@ -115,12 +117,12 @@ def _share_threads(launcher: str) -> None:
 
 def _check_needs_no_gpu(config: Config, dist_cfg: dict) -> None:
     if dist_cfg.get("backend") == "nccl":
-        raise ValueError(
+        raise InputError(
             "env_cfg.dist_cfg.backend is 'nccl', which needs GPUs, and PyTorch finds none: leave it out, or "
             "--cfg-options env_cfg.dist_cfg.backend=gloo"
         )
     if config.get("sync_bn"):
-        raise ValueError(
+        raise InputError(
             f"sync_bn is {config.sync_bn!r}: synchronized batch norm needs GPUs, and PyTorch finds none: leave it out"
         )
 

@@ -1,20 +1,16 @@
-"""How person search is judged: evaluation functions, rankings and the metric."""
+"""How person search is judged: evaluation functions and rankings; the metrics are in ``evaluation.metrics``."""
 
-from mmpersonsearch.evaluation.curves import DetectionCurve, SearchCurve, detection_curve, search_curve
-from mmpersonsearch.evaluation.detection import DetectionResult, evaluate_detections
-from mmpersonsearch.evaluation.ranking_list import RankingList, rank_gallery
-from mmpersonsearch.evaluation.search import SearchResult, evaluate_search, evaluate_searches
-
-from .metrics import PersonSearchMetric
+from .curves import DetectionCurve, SearchCurve, detection_curve, search_curve
+from .detection import DetectionResult, evaluate_detections
+from .ranking_list import rank_gallery
 from .rankings import BaseRanking, ContextBipartiteGraphMatching, RankingWithContextPersons
+from .search import SearchResult, evaluate_search, evaluate_searches
 
 __all__ = [
     "BaseRanking",
     "ContextBipartiteGraphMatching",
     "DetectionCurve",
     "DetectionResult",
-    "PersonSearchMetric",
-    "RankingList",
     "RankingWithContextPersons",
     "SearchCurve",
     "SearchResult",

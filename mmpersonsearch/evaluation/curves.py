@@ -15,8 +15,9 @@ from mmpersonsearch.structures import SearchProtocol
 from .detection import match_detections
 from .index.gallery import Gallery, build_gallery
 from .index.search_index import SearchIndex, build_search_index
+from .match import match_precisions
 from .rankings.base import BaseRanking, QueryChunk
-from .search import iterate_chunks, match_precisions, report_left_out
+from .search import iterate_chunks, report_left_out
 
 _NUM_STEPS = 100
 
@@ -34,7 +35,7 @@ class SearchCurve:
         precisions: (101,) float64 mean over the queries of their curves at these recalls; at 0 the first step's.
         match_precisions: (num_queries, M) float64 precision at each match, best match first; zeros behind the last.
         num_holding: (num_queries,) int64 T of each query.
-        query_inds: (num_queries,) int64 the queries; such as no image of their gallery holds are left out.
+        query_inds: (num_queries,) int64 the queries; those that no image of their gallery holds are skipped.
         gallery: ``'all'``, ``'cross_camera'`` or the size.
         ranking: Name of the ranking; None for plain similarity.
     """
@@ -66,8 +67,8 @@ class DetectionCurve:
     area of these steps is the average precision of :func:`evaluate_detections`.
 
     Attributes:
-        recalls: (K,) float64 share of the true boxes that detections of at least this score match.
-        precisions: (K,) float64 share of these detections that match one.
+        recalls: (K,) float64 fraction of the true boxes that detections of at least this score match.
+        precisions: (K,) float64 fraction of these detections that match one.
         scores: (K,) the scores.
     """
 
@@ -103,7 +104,7 @@ def search_curve(
         The curve.
 
     Raises:
-        ValueError: As :func:`evaluate_search`.
+        InputError: As :func:`evaluate_search`.
     """
     index = build_search_index(protocol, detections, query_feats, det_thr)
     searched = build_gallery(protocol, index, gallery)
@@ -138,7 +139,7 @@ def detection_curve(
         The curve, of no steps where there is no detection.
 
     Raises:
-        ValueError: As :func:`evaluate_detections`.
+        InputError: As :func:`evaluate_detections`.
     """
     scores, matched, num_persons = match_detections(gt_bboxes, detections, iou_thr, det_thr)
     scores, order = scores.sort(descending=True)

@@ -10,6 +10,8 @@ import torch
 from mmengine.structures import InstanceData
 from torch import Tensor
 
+from mmpersonsearch.utils.errors import InputError
+
 from .index.ragged import blocks_by_total, paired_iou, ragged_ranges, segment_first_argmax
 
 # Pairs of a true box and a detection compared at a time: about 200 bytes each.
@@ -22,7 +24,7 @@ class DetectionResult:
 
     Attributes:
         ap: Average precision times recall, in [0, 1].
-        recall: Share of the true boxes that were matched, in [0, 1].
+        recall: Fraction of the true boxes that were matched, in [0, 1].
         num_persons: Number of true boxes.
         num_detections: Number of detections with score >= det_thr.
     """
@@ -48,13 +50,13 @@ def evaluate_detections(
         gt_bboxes: One an image: (m, 4) true boxes, xyxy; m may be 0.
         detections: One an image, with ``bboxes`` (n, 4) xyxy and ``scores`` (n,); n may be 0.
         iou_thr: Least IoU of a match.
-        det_thr: Detections with a lower score are left out.
+        det_thr: Detections with a lower score are skipped.
 
     Returns:
-        The figures; zeros where there is no detection.
+        The metrics; zeros where there is no detection.
 
     Raises:
-        ValueError: Different numbers of images, no true box at all, malformed or non-finite boxes or scores.
+        InputError: Different numbers of images, no true box at all, malformed or non-finite boxes or scores.
     """
     scores, matched, num_persons = match_detections(gt_bboxes, detections, iou_thr, det_thr)
     recall = int(matched.sum()) / num_persons
@@ -69,7 +71,7 @@ def evaluate_detections(
 def match_detections(
     gt_bboxes: Sequence[Tensor | np.ndarray], detections: Sequence[InstanceData], iou_thr: float, det_thr: float
 ) -> tuple[Tensor, Tensor, int]:
-    """Which detections with score >= det_thr are right.
+    """Which detections with score >= det_thr are true positives.
 
     Args:
         gt_bboxes: See :func:`evaluate_detections`, as for all arguments and errors.
@@ -81,17 +83,17 @@ def match_detections(
         (N,) scores, (N,) bool, whether each is matched, and the number of true boxes.
     """
     if len(gt_bboxes) != len(detections):
-        raise ValueError(f"gt_bboxes has {len(gt_bboxes)} images but detections has {len(detections)}")
+        raise InputError(f"gt_bboxes has {len(gt_bboxes)} images but detections has {len(detections)}")
     truths, num_truths = _flat_boxes(gt_bboxes, "gt_bboxes")
     if len(truths) == 0:
-        raise ValueError(f"gt_bboxes: no box in any of the {len(gt_bboxes)} images")
+        raise InputError(f"gt_bboxes: no box in any of the {len(gt_bboxes)} images")
     boxes, num_boxes = _flat_boxes([d.bboxes for d in detections], "detections: bboxes")
     scores = torch.cat([torch.zeros(0), *(d.scores.detach().cpu().reshape(-1) for d in detections)])
     if len(scores) != len(boxes):
-        raise ValueError(f"detections: {len(boxes)} bboxes but {len(scores)} scores")
+        raise InputError(f"detections: {len(boxes)} bboxes but {len(scores)} scores")
     image_inds = torch.repeat_interleave(num_boxes)
     if not torch.isfinite(scores).all():
-        raise ValueError(f"detections: score not finite in image {int(image_inds[~torch.isfinite(scores)][0])}")
+        raise InputError(f"detections: score not finite in image {int(image_inds[~torch.isfinite(scores)][0])}")
 
     keep = scores >= det_thr
     num_boxes = torch.bincount(image_inds[keep], minlength=len(detections))
@@ -102,12 +104,12 @@ def _flat_boxes(boxes: Sequence[Tensor | np.ndarray], name: str) -> tuple[Tensor
     boxes = [torch.as_tensor(b).detach().cpu() for b in boxes]
     for i, b in enumerate(boxes):
         if b.numel() and (b.ndim != 2 or b.shape[1] != 4):
-            raise ValueError(f"{name} of image {i}: expected shape (n, 4), got {tuple(b.shape)}")
+            raise InputError(f"{name} of image {i}: expected shape (n, 4), got {tuple(b.shape)}")
     flat = torch.cat([torch.zeros(0, 4, dtype=torch.float64), *(b.double().reshape(-1, 4) for b in boxes)])
     counts = torch.tensor([b.numel() // 4 for b in boxes], dtype=torch.int64)
     bad = torch.nonzero(~torch.isfinite(flat).all(1)).flatten()
     if len(bad):
-        raise ValueError(f"{name} of image {int(torch.repeat_interleave(counts)[bad[0]])}: not finite")
+        raise InputError(f"{name} of image {int(torch.repeat_interleave(counts)[bad[0]])}: not finite")
     return flat, counts
 
 

@@ -15,6 +15,7 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from mmpersonsearch.structures import SearchProtocol
+from mmpersonsearch.utils.errors import InputError
 from mmpersonsearch.utils.files import write_whole
 
 _FIELDS = ("bboxes", "scores", "reid_feats")
@@ -62,7 +63,7 @@ def read_predictions(path: str | Path, protocol: SearchProtocol, allow_differenc
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It is no file of predictions, lacks images or queries of the protocol, or was written for other
+        InputError: It is no file of predictions, lacks images or queries of the protocol, or was written for other
             annotation files.
     """
     content = _load(Path(path))
@@ -71,14 +72,14 @@ def read_predictions(path: str | Path, protocol: SearchProtocol, allow_differenc
         _check_data(path, provenance.get("data", {}), protocol.data)
     missing = [scene.img_id for scene in protocol.images if scene.img_id not in images]
     if missing:
-        raise ValueError(
+        raise InputError(
             f"{path}: {len(missing)} of the test split's {len(protocol.images)} images are not in it, the first is "
             f"{missing[0]!r}; was it written for this data set?"
         )
     found = [images[scene.img_id] for scene in protocol.images]
     feats = {int(i): f for image in found for i, f in zip(image.get("query_ids", ()), image.get("query_feats", ()))}
     if set(feats) != set(range(len(protocol.queries))):
-        raise ValueError(f"{path}: {len(feats)} query embeddings, the test split has {len(protocol.queries)} queries")
+        raise InputError(f"{path}: {len(feats)} query embeddings, the test split has {len(protocol.queries)} queries")
     detections = [InstanceData(**{name: torch.from_numpy(image[name]) for name in _FIELDS}) for image in found]
     return Predictions(detections, torch.from_numpy(np.stack([feats[i] for i in range(len(feats))])), provenance)
 
@@ -88,7 +89,7 @@ def _check_data(path: str | Path, own: Mapping[str, str], expected: Mapping[str,
     differing = [what for what in own if what in expected and own[what] != expected[what]]
     if differing:
         what = differing[0]
-        raise ValueError(
+        raise InputError(
             f"{path} was written for other data: {what} is {own[what]}, the config's test split has {expected[what]}"
         )
 
@@ -99,9 +100,9 @@ def _load(path: Path) -> dict[str, Any]:
     try:
         content = _PlainUnpickler(io.BytesIO(path.read_bytes())).load()
     except (pickle.UnpicklingError, EOFError, ValueError, IndexError, KeyError, AttributeError, TypeError) as error:
-        raise ValueError(f"{path} is no file of predictions (mmpersonsearch test ... --out): {error}") from None
+        raise InputError(f"{path} is no file of predictions (mmpersonsearch test ... --out): {error}") from None
     if not isinstance(content, dict) or not {"images", "provenance"} <= set(content):
-        raise ValueError(f"{path} is no file of predictions: expected a dict with 'images' and 'provenance'")
+        raise InputError(f"{path} is no file of predictions: expected a dict with 'images' and 'provenance'")
     return content
 
 

@@ -1,4 +1,4 @@
-"""What a figure depends on, written down beside it, so that only like is compared with like."""
+"""Records of what metrics depend on, so that only like is compared with like."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmpersonsearch.evaluation.search import SearchResult
-from mmpersonsearch.structures import SearchProtocol
+from mmpersonsearch.structures import Listed, SearchProtocol
 from mmpersonsearch.utils.files import digest_files
 
 from .rankings import BaseRanking
 
-# A right match of the search; w and h are the true box's sides in pixels.
+# A true positive of the search; w and h are the true box's sides in pixels.
 SEARCH_IOU_RULE = "IoU >= min(0.5, w * h / ((w + 10) * (h + 10)))"
 _PACKAGES = ("mmpersonsearch", "torch", "numpy", "mmengine", "mmcv", "mmdet", "mmpretrain")
 
@@ -25,20 +25,21 @@ def describe_protocol(
     det_thr: float,
     iou_thr: float,
 ) -> dict[str, Any]:
-    """All that search and detection figures depend on beside the model, as plain data.
+    """Describe all that search and detection metrics depend on beside the model, as plain data.
 
     Args:
         protocol: Test images, queries and galleries.
         searches: Results of all galleries and rankings.
         rankings: The rankings.
         det_thr: Least score of a detection.
-        iou_thr: Least IoU of a right detection.
+        iou_thr: Least IoU of a true positive of the detection.
     """
+    galleries = protocol.galleries
     return {
         "data": dict(protocol.data),
         "num_images": len(protocol.images),
         "num_queries": len(protocol.queries),
-        "galleries": list(protocol.galleries) if isinstance(protocol.galleries, dict) else protocol.galleries,
+        "galleries": list(galleries.sizes) if isinstance(galleries, Listed) else galleries.name,
         "queries_left_out": {str(result.gallery): result.num_left_out for result in searches},
         "det_thr": det_thr,
         "search_iou": SEARCH_IOU_RULE,
@@ -48,7 +49,7 @@ def describe_protocol(
 
 
 def describe_model(config_text: str, config_name: str, checkpoint: str | None) -> dict[str, str]:
-    """Which model was tested.
+    """Describe which model was tested.
 
     Args:
         config_text: The whole config, as ``Config.pretty_text``.
@@ -66,7 +67,7 @@ def describe_model(config_text: str, config_name: str, checkpoint: str | None) -
 
 
 def describe_versions() -> dict[str, str]:
-    """Versions of the packages that figures may depend on, those that are installed."""
+    """Return the versions of the packages that metrics may depend on, those that are installed."""
     versions = {}
     for name in _PACKAGES:
         try:
@@ -77,7 +78,7 @@ def describe_versions() -> dict[str, str]:
 
 
 def protocol_differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
-    """Where two protocols of :func:`describe_protocol` differ, in words.
+    """Say where two records of :func:`describe_protocol` differ.
 
     Rankings of one name must have equal parameters; one that only one of them has is no difference.
 
@@ -86,7 +87,7 @@ def protocol_differences(first: Mapping[str, Any], second: Mapping[str, Any]) ->
         second: Another.
 
     Returns:
-        One line a difference, such as ``'det_thr: 0.5 and 0.3'``; empty where the figures can be compared.
+        One line a difference, such as ``'det_thr: 0.5 and 0.3'``; empty where the metrics can be compared.
     """
     lines = [
         f"{name}: {first.get(name)!r} and {second.get(name)!r}"

@@ -3,43 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-from mmpersonsearch.structures import SearchProtocol
+from mmpersonsearch.structures import Listed, RankingList, SearchProtocol
+from mmpersonsearch.utils.errors import InputError
 
 from .index.gallery import Gallery, build_gallery
 from .index.ragged import ragged_ranges, segment_last_argmax
 from .index.search_index import SearchIndex, build_search_index
 from .rankings.base import BaseRanking, QueryChunk
 from .search import SearchResult, iterate_chunks
-
-
-@dataclass
-class RankingList:
-    """The k gallery images that are most similar to a query, each by its most similar detection.
-
-    Attributes:
-        query_ind: The query.
-        image_inds: (k,) int64 images of the protocol, best first; fewer where the gallery has fewer with detections.
-        bboxes: (k, 4) float64 the detections, xyxy in pixels.
-        similarities: (k,) as ranked.
-        right: (k,) bool, whether the detection is on the query's person.
-        true_bboxes: (k, 4) float64 boxes of the query's person in these images, NaN where it is absent.
-        other_bboxes: k arrays (n, 4) float64, the images' other detections.
-    """
-
-    query_ind: int
-    image_inds: np.ndarray
-    bboxes: np.ndarray
-    similarities: np.ndarray
-    right: np.ndarray
-    true_bboxes: np.ndarray
-    other_bboxes: list[np.ndarray]
 
 
 def rank_gallery(
@@ -69,11 +46,11 @@ def rank_gallery(
         One list a query, in the order of ``query_inds``.
 
     Raises:
-        ValueError: As :func:`evaluate_search`; a query index that the protocol has not.
+        InputError: As :func:`evaluate_search`; a query index that the protocol has not.
     """
     bad = [i for i in query_inds if not 0 <= i < len(protocol.queries)]
     if bad:
-        raise ValueError(f"query_inds: {bad[0]} is not a query, the protocol has {len(protocol.queries)}")
+        raise InputError(f"query_inds: {bad[0]} is not a query, the protocol has {len(protocol.queries)}")
     index = build_search_index(protocol, detections, query_feats, det_thr)
     searched = build_gallery(protocol, index, gallery)
     wanted = torch.as_tensor(list(query_inds), dtype=torch.int64, device=index.offsets.device)
@@ -89,7 +66,7 @@ def worst_queries(result: SearchResult, number: int) -> list[int]:
     """The queries with the lowest average precision, the lowest first, of equal ones the first.
 
     Args:
-        result: An evaluation; queries that it left out are not among the worst.
+        result: An evaluation; queries that it skipped are not among the worst.
         number: How many at most.
     """
     return result.query_inds[np.argsort(result.aps, kind="stable")[:number]].tolist()
@@ -116,19 +93,19 @@ def _best_images(
         bboxes=index.bboxes[best].cpu().numpy(),
         similarities=sims[best].cpu().numpy(),
         right=torch.isin(best, right).cpu().numpy(),
-        true_bboxes=_true_bboxes(protocol, gallery.name, int(query_ind), images.cpu().numpy()),
+        true_bboxes=_true_bboxes(protocol, gallery.name, int(query_ind), images.tolist()),
         other_bboxes=[bboxes.cpu().numpy() for bboxes in others],
     )
 
 
-def _true_bboxes(protocol: SearchProtocol, gallery: str | int, query_ind: int, image_inds: np.ndarray) -> np.ndarray:
-    """(k, 4) the query person's box in each of the images, the first of several; NaN where there is none."""
-    if isinstance(protocol.galleries, dict):
-        listed, bboxes = (np.asarray(part) for part in protocol.galleries[gallery][query_ind])
-        order = np.argsort(listed)
-        return bboxes.reshape(-1, 4)[order[np.searchsorted(listed, image_inds, sorter=order)]]
-    result = np.full((len(image_inds), 4), np.nan)
-    for row, image_ind in zip(result, image_inds):
-        image = protocol.images[image_ind]
-        row[:] = next(iter(image.bboxes[image.person_ids == protocol.queries[query_ind].person_id]), np.nan)
-    return result
+def _true_bboxes(
+    protocol: SearchProtocol, size: str | int, query_ind: int, image_inds: list[int]
+) -> list[np.ndarray | None]:
+    """The query person's box in each of the images, the first of several; None where there is none."""
+    if isinstance(protocol.galleries, Listed):
+        listed = protocol.galleries.lists[size][query_ind]
+        bboxes = dict(zip(listed.image_inds[listed.present].tolist(), listed.bboxes))
+        return [bboxes.get(i) for i in image_inds]
+    person_id = protocol.queries[query_ind].person_id
+    scenes = [protocol.images[i] for i in image_inds]
+    return [next(iter(scene.bboxes[scene.person_ids == person_id]), None) for scene in scenes]

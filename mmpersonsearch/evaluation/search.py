@@ -1,4 +1,4 @@
-"""Mean average precision and top-k of person search."""
+"""Evaluation of person search: mean average precision and top-k."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from mmpersonsearch.structures import SearchProtocol
+from mmpersonsearch.utils.errors import InputError
 
 from .index.gallery import Gallery, build_gallery
-from .index.ragged import ragged_ranges, segment_last_argmax
 from .index.search_index import SearchIndex, build_search_index
+from .match import aps_and_ranks
 from .rankings.base import BaseRanking, QueryChunk
 
 # Similarities held at a time; with the copies that are made of them about 40 bytes each.
@@ -28,10 +29,10 @@ class SearchResult:
 
     Attributes:
         mAP: Mean of the average precisions, in [0, 1].
-        topk: ``{k: share of queries with a right match among the k most similar}``, in [0, 1].
+        topk: ``{k: fraction of queries with a true positive among the k most similar}``, in [0, 1].
         aps: (num_queries,) float64 average precision of each evaluated query.
         query_inds: (num_queries,) int64 the evaluated queries.
-        num_left_out: Number of queries that no image of their gallery holds; they are in no figure.
+        num_left_out: Number of skipped queries, whose person is in no image of their gallery.
         gallery: ``'all'``, ``'cross_camera'`` or the size.
         ranking: Name of the ranking; None for plain similarity.
     """
@@ -49,6 +50,10 @@ class SearchResult:
         """Number of evaluated queries."""
         return len(self.query_inds)
 
+    def ap_by_query(self) -> dict[int, float]:
+        """Average precision of each evaluated query."""
+        return dict(zip(self.query_inds.tolist(), self.aps.tolist()))
+
 
 def evaluate_search(
     protocol: SearchProtocol,
@@ -61,27 +66,27 @@ def evaluate_search(
 ) -> SearchResult:
     """Evaluate person search by the public protocol (Xiao et al., CVPR 2017, and the code that follows it).
 
-    In each image of a query's gallery the detections are gone through by similarity; the first whose IoU with the
-    true box (w x h) reaches min(0.5, w * h / ((w + 10) * (h + 10))) is the image's one right match. A query's average
-    precision (scikit-learn's, equal similarities included) is multiplied by its recall, the share of the images that
-    hold the person in which it was matched. Among equal similarities top-k takes the one that the public code's
-    sorting puts first: the later one of its list.
+    In each image of a query's gallery detections are visited in order of decreasing similarity; the first with
+    IoU >= min(0.5, w * h / ((w + 10) * (h + 10))) with the true box (w x h) is the image's one true positive. A
+    query's average precision (scikit-learn's, equal similarities included) is multiplied by its recall, the fraction
+    of the images that hold the person in which it was found. Among equal similarities top-k takes the one that the
+    public code's sorting puts first: the later one of its list.
 
     Args:
         protocol: Test images, queries and galleries.
         detections: One an image, in the protocol's order, with ``bboxes`` (n, 4) xyxy in pixels of the original image,
             ``scores`` (n,) and ``reid_feats`` (n, D); n may be 0.
         query_feats: (Q, D) embeddings of the queries. The search runs on their device.
-        det_thr: Detections with a lower score are left out.
+        det_thr: Detections with a lower score are skipped.
         topk: The k's to report.
         ranking: Changes the similarities before they are ranked; None leaves them.
         gallery: Which size of a protocol with several.
 
     Returns:
-        The figures.
+        The metrics.
 
     Raises:
-        ValueError: Detections or embeddings that do not fit the protocol or are not finite, an unknown gallery, or no
+        InputError: Detections or embeddings that do not fit the protocol or are not finite, an unknown gallery, or no
             query at all whose gallery holds the person.
     """
     index = build_search_index(protocol, detections, query_feats, det_thr)
@@ -113,9 +118,9 @@ def evaluate_searches(
         One result for each gallery and ranking, the rankings of the first gallery first.
     """
     if galleries is None:
-        galleries = list(protocol.galleries) if isinstance(protocol.galleries, dict) else [None]
+        galleries = protocol.galleries.sizes or [None]
     index = build_search_index(protocol, detections, query_feats, det_thr)
-    return _evaluate(index, [build_gallery(protocol, index, name) for name in galleries], rankings, topk)
+    return _evaluate(index, [build_gallery(protocol, index, size) for size in galleries], rankings, topk)
 
 
 def iterate_chunks(
@@ -169,7 +174,7 @@ def _evaluate(
                     continue
                 inds = query_inds[rows]
                 part = ranked if len(rows) == len(query_inds) else ranked[rows]
-                aps[g, r, inds], ranks[g, r, inds] = _figures(gallery, part, inds)
+                aps[g, r, inds], ranks[g, r, inds] = aps_and_ranks(gallery, part, inds)
     return [
         _result(aps[g, r][held[g]], ranks[g, r][held[g]], held[g], topk, gallery.name, ranking)
         for g, gallery in enumerate(galleries)
@@ -197,19 +202,19 @@ def _result(
 
 
 def report_left_out(galleries: Sequence[Gallery], held: Tensor) -> None:
-    """Warn of queries that no image of their gallery holds, on behalf of the caller's caller.
+    """Warn of queries that no image of their gallery holds; ``stacklevel=4`` points at the public caller.
 
     Args:
         galleries: G galleries.
         held: (G, Q) bool, whether an image of the gallery holds the query's person.
 
     Raises:
-        ValueError: A gallery in which no query can be evaluated.
+        InputError: A gallery in which no query can be evaluated.
     """
     left_out = (~held).sum(1).tolist()
     for gallery, number in zip(galleries, left_out):
         if number == held.shape[1]:
-            raise ValueError(
+            raise InputError(
                 f"gallery {gallery.name!r}: none of the {number} queries can be evaluated, "
                 "no image of their galleries holds what they show"
             )
@@ -219,139 +224,3 @@ def report_left_out(galleries: Sequence[Gallery], held: Tensor) -> None:
             f"queries left out because no image of their gallery holds what they show: {counts} (of {held.shape[1]})",
             stacklevel=4,
         )
-
-
-def _figures(gallery: Gallery, ranked: Tensor, query_inds: Tensor) -> tuple[Tensor, Tensor]:
-    """Average precision x recall, and how many come before the best right match.
-
-    Args:
-        gallery: The galleries of the queries, each of which holds its query's person at least once.
-        ranked: (R, N) similarities to all detections.
-        query_inds: (R,) the queries.
-
-    Returns:
-        (R,) float64 average precisions, (R,) int64 ranks from 0; the largest integer where nothing was matched.
-    """
-    matches = _right_matches(gallery, ranked, query_inds)
-    ordered = _sort_rows_(gallery.arrange(ranked, query_inds))
-    aps = _precisions(ordered, matches).sum(1) / gallery.pairs.counts[query_inds]
-    return aps, _best_ranks(gallery, ranked, query_inds, ordered, matches)
-
-
-def match_precisions(gallery: Gallery, ranked: Tensor, query_inds: Tensor) -> Tensor:
-    """Precision at each right match, the least similar match first.
-
-    Args:
-        gallery: See :func:`_figures`, as for ``ranked`` and ``query_inds``.
-        ranked: (R, N).
-        query_inds: (R,).
-
-    Returns:
-        (R, M) float64, M the most matches of a query; zeros behind a query's matches.
-    """
-    matches = _right_matches(gallery, ranked, query_inds)
-    return _precisions(_sort_rows_(gallery.arrange(ranked, query_inds)), matches)
-
-
-def _precisions(ordered: Tensor, matches: _Matches) -> Tensor:
-    positives = _padded_rows(matches.rows, matches.values, len(ordered))
-    # Equal similarities count as one step of the precision-recall curve: all at or above it are retrieved.
-    retrieved = ordered.shape[1] - torch.searchsorted(ordered, positives)
-    num_right = torch.isfinite(positives).sum(1, keepdim=True)
-    found = num_right - torch.searchsorted(positives, positives)
-    return (found.double() / retrieved).masked_fill_(torch.isinf(positives), 0)
-
-
-@dataclass
-class _Matches:
-    """The one right match of each image that holds the query's person and has a detection on it.
-
-    Attributes:
-        rows: (M,) row of the query among the similarities, ascending.
-        values: (M,) similarities.
-        columns: (M,) columns in the query's list of similarities.
-        firsts: (M,) column of the image's first detection.
-        ends: (M,) column after the image's last detection.
-    """
-
-    rows: Tensor
-    values: Tensor
-    columns: Tensor
-    firsts: Tensor
-    ends: Tensor
-
-
-def _right_matches(gallery: Gallery, ranked: Tensor, query_inds: Tensor) -> _Matches:
-    pairs = gallery.pairs
-    index = gallery.index
-    pair_inds, pair_rows = ragged_ranges(pairs.offsets[query_inds], pairs.counts[query_inds])
-    starts = pairs.candidate_offsets[pair_inds]
-    inds, owners = ragged_ranges(starts, pairs.candidate_offsets[pair_inds + 1] - starts)
-    detections = pairs.candidates[inds]
-    values = ranked[pair_rows[owners], detections]
-    # Going down by similarity, the first candidate is the most similar one; of equal ones the later is seen first.
-    best = segment_last_argmax(values, owners, len(pair_inds))
-    matched = best >= 0
-    best = best[matched]
-    image_inds = pairs.image_inds[pair_inds[matched]]
-    firsts = pairs.columns[pair_inds[matched]]
-    return _Matches(
-        rows=pair_rows[matched],
-        values=values[best],
-        columns=firsts + detections[best] - index.offsets[image_inds],
-        firsts=firsts,
-        ends=firsts + index.counts[image_inds],
-    )
-
-
-def _best_ranks(gallery: Gallery, ranked: Tensor, query_inds: Tensor, ordered: Tensor, matches: _Matches) -> Tensor:
-    """How many detections come before the best right match of each query.
-
-    The public code sorts a list by ``np.argsort(similarities)[::-1]``, stable here: of equal ones the later comes
-    first. In the list an image that holds the person has its detections in that very order, other images as detected.
-    """
-    num, width = len(query_inds), ordered.shape[1]
-    thresholds = matches.values.new_full((num,), -torch.inf)
-    thresholds = thresholds.scatter_reduce_(0, matches.rows, matches.values, "amax")
-    # Of equally similar right matches the one whose image comes last in the list.
-    places = matches.firsts.masked_fill(matches.values != thresholds[matches.rows], -1)
-    best = segment_last_argmax(places.double(), matches.rows, num)
-
-    above = width - torch.searchsorted(ordered, thresholds[:, None], right=True).squeeze(1)
-    equal = width - torch.searchsorted(ordered, thresholds[:, None]).squeeze(1) - above
-    ranks = above.masked_fill(best < 0, torch.iinfo(torch.int64).max)
-
-    tied = torch.nonzero((equal > 1) & (best >= 0)).flatten()
-    if len(tied):
-        best = best[tied, None]
-        same = gallery.arrange(ranked[tied], query_inds[tied]) == thresholds[tied, None]
-        columns = torch.arange(width, device=same.device)[: same.shape[1]]
-        before = (columns >= matches.firsts[best]) & (columns < matches.columns[best])
-        before |= columns >= matches.ends[best]
-        ranks[tied] += (before & same).sum(1)
-    return ranks
-
-
-def _padded_rows(rows: Tensor, values: Tensor, num_rows: int) -> Tensor:
-    """Values of each row in ascending order, +inf behind them.
-
-    Args:
-        rows: (M,) row of each value, ascending.
-        values: (M,) finite values.
-        num_rows: Number of rows.
-    """
-    counts = torch.bincount(rows, minlength=num_rows)
-    places = torch.arange(len(rows), device=rows.device) - (counts.cumsum(0) - counts)[rows]
-    width = int(counts.max()) if len(counts) else 0
-    result = values.new_full((num_rows, width), torch.inf)
-    result[rows, places] = values
-    return result.sort(1)[0].contiguous()
-
-
-def _sort_rows_(values: Tensor) -> Tensor:
-    """Sort each row, ascending, in place where that is faster."""
-    if values.is_cuda:
-        return values.sort(1)[0]
-    # NumPy sorts floats by vector instructions: ten times faster than torch.sort, which also returns indices.
-    values.numpy().sort(axis=1)
-    return values

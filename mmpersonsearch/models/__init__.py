@@ -1,3 +1,5 @@
 """Models: backbones, detectors, RoI heads, Re-ID models, memories and losses."""
 
-import mmpersonsearch.registry  # noqa: F401  (first of all: it makes torchvision importable for MMDetection)
+from mmpersonsearch.registry import import_mmdet
+
+import_mmdet()  # before a module below uses MMCV's operators

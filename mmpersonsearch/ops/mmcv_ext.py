@@ -1,7 +1,7 @@
 """Stand-in for ``mmcv._ext``, MMCV's compiled operators: those that person search and its detectors need.
 
-``mmcv_ext_finder.py`` has it imported under that name where MMCV was built without operators. Signatures and
-contracts are MMCV's: results go into the given tensors, of any strides and on any device.
+``import_hooks.py`` has it imported under that name where MMCV was built without operators. Contracts are MMCV's, which
+passes numbers by name: results go into the given tensors, of any strides and on any device.
 """
 
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from torch import Tensor
 
-from mmpersonsearch.ops.nms import nms as _nms
+from mmpersonsearch.ops.nms import nms as nms
 from mmpersonsearch.ops.roi_align import add_roi_align_gradient, roi_align
 from mmpersonsearch.ops.roi_pool import add_roi_pool_gradient, roi_pool
 
@@ -19,23 +19,16 @@ HOW_TO_COMPILE = (
 )
 
 
-def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, offset: int) -> Tensor:
-    """See :func:`mmpersonsearch.ops.nms.nms`."""
-    return _nms(boxes, scores, iou_threshold, offset)
-
-
 def roi_align_forward(
     input: Tensor,
     rois: Tensor,
     output: Tensor,
-    argmax_y: Tensor,
-    argmax_x: Tensor,
-    aligned_height: int,
-    aligned_width: int,
+    *argmax: Tensor,
     spatial_scale: float,
     sampling_ratio: int,
     pool_mode: int,
     aligned: bool,
+    **size: int,
 ) -> None:
     """Write :func:`mmpersonsearch.ops.roi_align.roi_align` into ``output``.
 
@@ -43,8 +36,7 @@ def roi_align_forward(
         NotImplementedError: ``pool_mode`` is 0, the maximum of the samples.
     """
     _check_pool_mode(pool_mode)
-    size = (aligned_height, aligned_width)
-    output.copy_(roi_align(input, rois, size, spatial_scale, sampling_ratio, aligned))
+    output.copy_(roi_align(input, rois, tuple(output.shape[2:]), spatial_scale, sampling_ratio, aligned))
 
 
 def roi_align_backward(
@@ -53,12 +45,12 @@ def roi_align_backward(
     argmax_y: Tensor,
     argmax_x: Tensor,
     grad_input: Tensor,
-    aligned_height: int,
-    aligned_width: int,
+    *,
     spatial_scale: float,
     sampling_ratio: int,
     pool_mode: int,
     aligned: bool,
+    **size: int,
 ) -> None:
     """Add the gradient of RoIAlign to ``grad_input``.
 
@@ -70,29 +62,15 @@ def roi_align_backward(
 
 
 def roi_pool_forward(
-    input: Tensor,
-    rois: Tensor,
-    output: Tensor,
-    argmax: Tensor,
-    pooled_height: int,
-    pooled_width: int,
-    spatial_scale: float,
+    input: Tensor, rois: Tensor, output: Tensor, argmax: Tensor, *, spatial_scale: float, **size: int
 ) -> None:
     """Write :func:`mmpersonsearch.ops.roi_pool.roi_pool` into ``output`` and ``argmax``."""
-    values, places = roi_pool(input, rois, (pooled_height, pooled_width), spatial_scale)
+    values, places = roi_pool(input, rois, tuple(output.shape[2:]), spatial_scale)
     output.copy_(values)
     argmax.copy_(places)
 
 
-def roi_pool_backward(
-    grad_output: Tensor,
-    rois: Tensor,
-    argmax: Tensor,
-    grad_input: Tensor,
-    pooled_height: int,
-    pooled_width: int,
-    spatial_scale: float,
-) -> None:
+def roi_pool_backward(grad_output: Tensor, rois: Tensor, argmax: Tensor, grad_input: Tensor, **options: float) -> None:
     """Add the gradient of RoIPool to ``grad_input``."""
     add_roi_pool_gradient(grad_input, grad_output, rois, argmax)
 

@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from mmpersonsearch.ops import mmcv_ext as stand_in
-from mmpersonsearch.ops.mmcv_ext_finder import EXT
+from mmpersonsearch.ops.import_hooks import EXT
 
 # On a CPU, MMCV's compiled RoIAlign misreads maps in channels_last and is slower; RoIPool it has on GPUs only.
 _OURS_ON_CPU = ("roi_align_forward", "roi_align_backward", "roi_pool_forward", "roi_pool_backward")

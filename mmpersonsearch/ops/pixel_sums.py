@@ -34,8 +34,8 @@ def sum_pixels(maps: Tensor, images: Tensor, rows: SamplingAxis, columns: Sampli
     Args:
         maps: (B, C, H, W), float32 or float64.
         images: (n,) int64 map of each RoI.
-        rows: Of the RoIs; n > 0.
-        columns: Likewise.
+        rows: Of the n > 0 RoIs.
+        columns: Of the RoIs.
 
     Returns:
         (n, C, h, w) in channels_last.

@@ -32,7 +32,7 @@ def roi_align(
         output_size: (h, w) cells of a RoI.
         spatial_scale: Pixels of the map in a pixel of the input.
         sampling_ratio: Samples of a cell along each axis; 0: as many as the cell has pixels of the map, rounded up.
-        aligned: Whether the centre of a pixel is at .5. If not, it is at 0, and a RoI is one pixel wide and high at
+        aligned: Whether the center of a pixel is at .5. If not, it is at 0, and a RoI is one pixel wide and high at
             least.
 
     Returns:
@@ -69,10 +69,10 @@ def add_roi_align_gradient(
     Args:
         grad_maps: (B, C, H, W), changed in place.
         grad_output: (n, C, h, w).
-        rois: See :func:`roi_align`, as for the others.
-        spatial_scale: Likewise.
-        sampling_ratio: Likewise.
-        aligned: Likewise.
+        rois: (n, 5); see :func:`roi_align`.
+        spatial_scale: Pixels of the map in a pixel of the input.
+        sampling_ratio: Samples of a cell along each axis, or 0.
+        aligned: Whether the center of a pixel is at .5.
     """
     # RoIAlign is linear in the map: any map serves.
     with torch.enable_grad():

@@ -5,7 +5,7 @@ import importlib
 import mmcv.ops
 from torch import Tensor
 
-from mmpersonsearch.ops.mmcv_ext_finder import EXT
+from mmpersonsearch.ops.import_hooks import EXT
 from mmpersonsearch.ops.mmcv_ops import is_compiled
 from mmpersonsearch.ops.roi_align import roi_align
 from mmpersonsearch.ops.roi_pool import roi_pool

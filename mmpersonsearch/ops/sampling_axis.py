@@ -41,9 +41,9 @@ class SamplingAxis(NamedTuple):
             axis: 0: columns, 1: rows.
             cells: Of a RoI along the axis.
             length: Of the map along the axis.
-            spatial_scale: See :func:`mmpersonsearch.ops.roi_align.roi_align`, as for the others.
-            sampling_ratio: Likewise.
-            aligned: Likewise.
+            spatial_scale: Pixels of the map in a pixel of the input.
+            sampling_ratio: Samples of a cell along the axis; 0: as many as the cell has pixels of the map.
+            aligned: Whether the center of a pixel is at .5.
         """
         # Operation by operation as in MMCV: the number of samples jumps with a rounding error.
         offset = 0.5 if aligned else 0.0

@@ -1,5 +1,15 @@
-"""Plain dataclasses that data sets, models and evaluation share."""
+"""Plain dataclasses that data sets, models, evaluation and visualization share."""
 
-from .search_protocol import Query, SceneImage, SearchProtocol
+from .ranking_list import RankingList
+from .search_protocol import AllImages, CrossCamera, ImageList, Listed, Query, SceneImage, SearchProtocol
 
-__all__ = ["Query", "SceneImage", "SearchProtocol"]
+__all__ = [
+    "AllImages",
+    "CrossCamera",
+    "ImageList",
+    "Listed",
+    "Query",
+    "RankingList",
+    "SceneImage",
+    "SearchProtocol",
+]

@@ -1,19 +1,27 @@
-"""Reading checkpoints without running what a stranger put into them."""
+"""Checkpoints: a reader that runs no code of theirs, and a strict loader."""
 
+import io
 import os.path as osp
 import pickle
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from mmengine.dist import barrier, get_dist_info, get_local_rank
+from mmengine.dist import barrier, get_local_rank
 from mmengine.logging import HistoryBuffer
 from mmengine.model import is_model_wrapper
 from mmengine.runner import CheckpointLoader
 from torch import nn
 
+from mmpersonsearch.utils.errors import InputError
+from mmpersonsearch.utils.files import write_whole
+
+COUNTERS = r"\.num_batches_tracked$"
 _ADDRESSES = ("http://", "https://")
 _STATISTICS = ("min", "max", "current", "mean")
 _NUMPY_CORES = ("numpy._core.multiarray", "numpy.core.multiarray")  # the names of NumPy 2 and NumPy 1
@@ -22,20 +30,19 @@ _NUMPY_CORES = ("numpy._core.multiarray", "numpy.core.multiarray")  # the names 
 def load_checkpoint_file(path: str, map_location: str | torch.device | Callable = "cpu") -> dict[str, Any]:
     """Read a checkpoint that holds nothing but tensors, plain data and MMEngine's log buffers.
 
-    MMEngine's own loader unpickles anything where the careful way fails. This one refuses instead, so that a
-    teacher or a model from somebody else cannot run code.
+    MMEngine's own loader unpickles anything where the safe way fails. This one refuses, so that a model from somebody
+    else cannot run code.
 
     Args:
-        path: A local file or an ``http://`` / ``https://`` address. A download is kept in
-            ``torch.hub``'s folder and made by one process a machine.
+        path: File or URL (http, https). A download is kept in ``torch.hub``'s folder and made by one process a machine.
         map_location: As in :func:`torch.load`.
 
     Returns:
-        The checkpoint as it was saved: MMEngine's keys (``state_dict``, ``meta``, ...) or the bare weights.
+        The checkpoint as it was saved: MMEngine's keys (``state_dict``, ``meta``, ...) or bare weights.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: The file is no checkpoint, or it holds objects that only unpickling would restore.
+        InputError: The file is no checkpoint, or it holds objects that only unpickling would restore.
     """
     path = str(path)
     with _allowed_globals(_training_globals()):
@@ -45,19 +52,19 @@ def load_checkpoint_file(path: str, map_location: str | torch.device | Callable 
             else:
                 checkpoint = torch.load(find_checkpoint(path), map_location=map_location, weights_only=True)
         except pickle.UnpicklingError as error:
-            raise ValueError(
+            raise InputError(
                 f"{path} is not loaded: it is no PyTorch checkpoint, or it holds more than tensors and plain "
                 f"data, and reading that would run code of its writer's: {_reason(error)}"
             ) from None
         except (RuntimeError, EOFError) as error:
-            raise ValueError(f"{path} is no readable PyTorch checkpoint: {error}") from error
+            raise InputError(f"{path} is no readable PyTorch checkpoint: {error}") from error
     if not isinstance(checkpoint, dict):
-        raise ValueError(f"{path} holds a {type(checkpoint).__name__}, expected a checkpoint (dict)")
+        raise InputError(f"{path} holds a {type(checkpoint).__name__}, expected a checkpoint (dict)")
     return checkpoint
 
 
 def find_checkpoint(path: str) -> str:
-    """Return a local path with ``~`` expanded, an address unchanged.
+    """Return a local path with ``~`` expanded, a URL unchanged.
 
     Raises:
         FileNotFoundError: It is a local path and no file is there.
@@ -71,24 +78,32 @@ def find_checkpoint(path: str) -> str:
     return expanded
 
 
-def check_fits(model: nn.Module, checkpoint: dict[str, Any], path: str, allow_unexpected: bool = True) -> None:
-    """Check that a checkpoint fills a whole model.
+def load_strictly(
+    model: nn.Module,
+    checkpoint: Mapping[str, Any],
+    path: str,
+    allow_unexpected: bool = False,
+    may_lack: str = COUNTERS,
+) -> None:
+    """Load a checkpoint that fills a whole model, or nothing.
 
-    MMEngine's loader leaves what does not fit as it is and only logs it, so that a checkpoint of another model is
-    evaluated with random weights.
+    MMEngine's loader leaves what does not fit as it is and only logs it, so that a model would be evaluated with random
+    weights.
 
     Args:
         model: May be wrapped for several processes.
-        checkpoint: From :func:`load_checkpoint_file`.
-        path: Whence it came, for the message.
-        allow_unexpected: Whether it may hold weights that the model does not have.
+        checkpoint: From :func:`load_checkpoint_file`, or bare weights.
+        path: Where it came from, for the message.
+        allow_unexpected: Whether weights that the model does not have are skipped.
+        may_lack: Regular expression, searched in the keys that may be missing; old checkpoints come without batch
+            norms' counters of batches.
 
     Raises:
-        ValueError: Weights are missing, of another shape or not expected; the message names them.
+        InputError: Weights are missing, of another shape or unexpected; the message names them.
     """
-    own = (model.module if is_model_wrapper(model) else model).state_dict()
-    weights = _weights_of(checkpoint)
-    problems = [f"{key} is missing" for key in own if key not in weights]
+    model = model.module if is_model_wrapper(model) else model
+    own, weights = model.state_dict(), find_weights(checkpoint)
+    problems = [f"{key} is missing" for key in own if key not in weights and not re.search(may_lack, key)]
     problems += [
         f"{key} has shape {tuple(weights[key].shape)}, expected {tuple(own[key].shape)}"
         for key in own
@@ -98,27 +113,24 @@ def check_fits(model: nn.Module, checkpoint: dict[str, Any], path: str, allow_un
         problems += [f"{key} is unexpected" for key in weights if key not in own]
     if problems:
         more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
-        raise ValueError(f"checkpoint {path} does not fit the model of the config: {'; '.join(problems[:5])}{more}")
+        raise InputError(f"checkpoint {path} does not fit {type(model).__name__}: {'; '.join(problems[:5])}{more}")
+    model.load_state_dict({key: weights[key] for key in own if key in weights}, strict=False)
 
 
-def fill(model: nn.Module, checkpoint: dict[str, Any], path: str, allow_unexpected: bool = True) -> None:
-    """Check that a checkpoint fills a whole model, then load it.
+def save_checkpoint(checkpoint: Mapping[str, Any], path: str | Path) -> None:
+    """Write a checkpoint so that it is there as a whole or not at all."""
+    content = io.BytesIO()
+    torch.save(checkpoint, content)
+    write_whole(path, content.getvalue())
 
-    Args:
-        model: See :func:`check_fits`; not wrapped.
-        checkpoint: See :func:`check_fits`, as for ``path`` and ``allow_unexpected``.
-        path: For the message.
-        allow_unexpected: Whether to pass over weights that the model does not have.
 
-    Raises:
-        ValueError: See :func:`check_fits`.
-    """
-    check_fits(model, checkpoint, path, allow_unexpected)
-    model.load_state_dict(_weights_of(checkpoint), strict=not allow_unexpected)
+def find_weights(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a checkpoint's weights, without the prefix of a model that was wrapped for several processes."""
+    return {key.removeprefix("module."): value for key, value in checkpoint.get("state_dict", checkpoint).items()}
 
 
 def use_safe_checkpoint_loader() -> None:
-    """Make MMEngine read local files and web addresses by :func:`load_checkpoint_file` in this process.
+    """Make MMEngine read local files and URLs by :func:`load_checkpoint_file` in this process.
 
     So ``load_from``, ``resume`` and ``init_cfg=dict(type='Pretrained')`` get the same treatment.
     """
@@ -130,20 +142,11 @@ def load_from_plain_data(filename: str, map_location: Any = None) -> dict[str, A
     return load_checkpoint_file(filename, map_location=map_location)
 
 
-def _weights_of(checkpoint: dict[str, Any]) -> dict[str, Any]:
-    """Without the prefix of a model that was wrapped for several processes."""
-    return {key.removeprefix("module."): value for key, value in checkpoint.get("state_dict", checkpoint).items()}
-
-
-def _download(address: str, map_location: Any) -> Any:
+def _download(url: str, map_location: Any) -> Any:
     """Fetch in the first process of each machine, then read in all."""
-
-    def load() -> Any:
-        return torch.hub.load_state_dict_from_url(address, map_location=map_location, weights_only=True)
-
+    load = partial(torch.hub.load_state_dict_from_url, url, map_location=map_location, weights_only=True)
     checkpoint = load() if get_local_rank() == 0 else None
-    if get_dist_info()[1] > 1:
-        barrier()
+    barrier()
     return load() if checkpoint is None else checkpoint
 
 
@@ -162,14 +165,7 @@ def _training_globals() -> list[Any]:
     core = getattr(np, "_core", None) or np.core
     functions = (core.multiarray._reconstruct, core.multiarray.scalar)
     renamed = [_as_global(f"{name}.{f.__name__}", f) for name in _NUMPY_CORES for f in functions]
-    return [
-        HistoryBuffer,
-        np.ndarray,
-        np.dtype,
-        *numbers,
-        *renamed,
-        _as_global("builtins.getattr", _get_statistic),
-    ]
+    return [HistoryBuffer, np.ndarray, np.dtype, *numbers, *renamed, _as_global("builtins.getattr", _get_statistic)]
 
 
 def _get_statistic(owner: Any, name: str) -> Callable:

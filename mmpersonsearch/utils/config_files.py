@@ -12,6 +12,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
+from mmpersonsearch.utils.errors import InputError
+
 PACKAGE = Path(__file__).resolve().parents[1]
 MMENGINE_TABLE = "mmengine.config.utils"
 
@@ -22,8 +24,8 @@ def list_configs() -> list[Path]:
     Raises:
         FileNotFoundError: The package was installed without its configs.
     """
-    root = _configs_folder()
-    return sorted(path for path in root.glob("*/*.py") if path.parent.name != "_base_")
+    paths = (path for folder in _config_folders() for path in folder.glob("*/*.py"))
+    return sorted(path for path in paths if path.parent.name != "_base_")
 
 
 def find_config(path_or_name: str) -> str:
@@ -31,25 +33,25 @@ def find_config(path_or_name: str) -> str:
 
     Args:
         path_or_name: A path, or the name of one of the package's configs: its stem, such as ``tdn_r50ibn_prw``. The
-            name may end in ``.py`` and begin with its folder, ``tdn/tdn_r50ibn_prw.py``. A file that exists wins.
+            name may end in ``.py`` and begin with its folders, ``tdn/tdn_r50ibn_prw.py``. A file that exists wins.
 
     Returns:
         The path.
 
     Raises:
         FileNotFoundError: There is neither such a file nor such a name; the message has the most similar names.
-        ValueError: Several configs have the name.
+        InputError: Several configs have the name.
     """
     path = osp.expanduser(path_or_name)
     if osp.isfile(path):
         return path
     configs = list_configs()
     name = path_or_name.removesuffix(".py")
-    found = [config for config in configs if name in (config.stem, f"{config.parent.name}/{config.stem}")]
+    found = [config for config in configs if config.with_suffix("").as_posix().endswith(f"/{name}")]
     if len(found) == 1:
         return str(found[0])
     if found:
-        raise ValueError(f"several configs have the name {path_or_name}: {', '.join(map(str, found))}")
+        raise InputError(f"several configs have the name {path_or_name}: {', '.join(map(str, found))}")
     stems = [config.stem for config in configs]
     similar = difflib.get_close_matches(osp.basename(name), stems, n=3) or ["none; mmpersonsearch configs lists all"]
     raise FileNotFoundError(
@@ -95,9 +97,10 @@ def _add_entry(table: ModuleType) -> None:
     table.MODULE2PACKAGE.setdefault(PACKAGE.name, PACKAGE.name)
 
 
-def _configs_folder() -> Path:
-    """``.mim/configs``, in a checkout a link to its ``configs``."""
-    folder = (PACKAGE / ".mim/configs").resolve()
-    if not folder.is_dir():
-        raise FileNotFoundError(f"{folder} is no folder: mmpersonsearch was installed without its configs")
-    return folder
+def _config_folders() -> list[Path]:
+    """The papers' configs and those of the synthetic benchmark, in a checkout by links to them."""
+    folders = [(PACKAGE / ".mim" / name).resolve() for name in ("configs", "projects/synthetic_benchmark/configs")]
+    for folder in folders:
+        if not folder.is_dir():
+            raise FileNotFoundError(f"{folder} is no folder: mmpersonsearch was installed without its configs")
+    return folders

@@ -26,8 +26,7 @@ def describe_packages() -> str:
 def name_packages_in_errors() -> Iterator[None]:
     """Have errors of MMDetection's import name all versions.
 
-    MMDetection asserts that MMCV's and MMEngine's versions fit its own, which its message does not name. Packages that
-    are missing are left to ``ModuleNotFoundError``.
+    MMDetection asserts that MMCV's and MMEngine's versions fit its own, which its message does not name.
 
     Raises:
         ImportError: The packages do not fit each other; names them, their versions and some that do.

@@ -2,11 +2,12 @@
 
 from .curve_plots import plot_gallery_sizes, plot_loss_weights, plot_precision_recall, plot_rcp_parameters
 from .embedding_plots import plot_center_similarities, plot_embeddings
-from .ranking_picture import draw_ranking, draw_ranking_scenes, query_titles
+from .figures import write_figure
+from .ranking_picture import draw_ranking, open_scene, query_titles
 
 __all__ = [
     "draw_ranking",
-    "draw_ranking_scenes",
+    "open_scene",
     "plot_center_similarities",
     "plot_embeddings",
     "plot_gallery_sizes",
@@ -14,6 +15,7 @@ __all__ = [
     "plot_precision_recall",
     "plot_rcp_parameters",
     "query_titles",
+    "write_figure",
 ]
 
 try:

@@ -1,13 +1,12 @@
 """Figures of papers: search against gallery size, RCP's parameters and the OIM loss's weight, precision-recall curves.
 
-All take shares in [0, 1] and show percent. Runs differ by marker and colour or have panels of their own, plain
+All take fractions in [0, 1] and show percent. Runs differ by marker and color or have panels of their own, plain
 similarity has dashed lines and hollow markers or none: the figures are readable in black and white.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
@@ -15,14 +14,17 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 from matplotlib.transforms import ScaledTranslation
 from scipy.optimize import isotonic_regression
 
+from mmpersonsearch.utils.errors import InputError
+
 FIGURES = ("mAP", "top-1")
 MARKERS = "o^sDvPX*"
-# Colours of Okabe and Ito, dark enough for text, which the colour-blind tell apart.
+# Colors of Okabe and Ito, dark enough for text, which the color-blind tell apart.
 COLORS = ("#0072b2", "#d55e00", "#007a5a", "#b0508a", "#2f2f2f", "#8a6d00", "#4b3aa8", "#a11d33")
 STYLE = {
     "font.size": 8,
@@ -48,11 +50,8 @@ def plot_gallery_sizes(sizes: Sequence[int], runs: Mapping[str, Mapping[str, Map
         sizes: (S,) numbers of images.
         runs: For each run ``{"similarity" or "rcp": {"mAP": (S,), "top-1": (S,)}}``.
 
-    Returns:
-        The figure.
-
     Raises:
-        ValueError: No run, or more than can be told apart.
+        InputError: No run, or more than can be told apart.
     """
     with rc_context(STYLE):
         num_lines = sum(map(len, runs.values()))
@@ -88,11 +87,8 @@ def plot_rcp_parameters(
         threshold: b of the panels over lambda.
         weight: lambda of the panels over b.
 
-    Returns:
-        The figure.
-
     Raises:
-        ValueError: No run, or more than can be told apart.
+        InputError: No run, or more than can be told apart.
     """
     parameters = {
         "threshold": (thresholds, f"Threshold b (λ = {weight:g})"),
@@ -127,15 +123,12 @@ def plot_loss_weights(
             and down; curves may have different weights, one alone is a point.
         detectors: Detection AP of detectors alone, by name: level lines among the detection curves.
 
-    Returns:
-        The figure.
-
     Raises:
-        ValueError: No curve, or more curves and detectors than can be told apart; a detector has a curve's name.
+        InputError: No curve, or more curves and detectors than can be told apart; a detector has a curve's name.
     """
     detectors = detectors or {}
     if not curves or curves.keys() & detectors.keys():
-        raise ValueError(f"expected curves and detectors of different names, got {list(curves)} and {list(detectors)}")
+        raise InputError(f"expected curves and detectors of different names, got {list(curves)} and {list(detectors)}")
     with rc_context(STYLE):
         figure, (panels,) = _page({**curves, **detectors}, 1, 2, row_height=2.5 + 0.17 * -(-len(curves) // 3))
         for number, (run, ap) in enumerate(detectors.items(), len(curves)):
@@ -149,9 +142,8 @@ def plot_loss_weights(
                 if f"{name}, spread" in figures:
                     panel.bars(figures["weights"], figures[name], figures[f"{name}, spread"], number)
         lines = panels[1].axes.lines
-        legend = figure.legend(lines, curves, loc="outside lower center", ncols=min(3, len(curves)), handlelength=3.2)
-        for text in legend.get_texts():
-            text.set_parse_math(False)
+        place = dict(loc="outside lower center", ncols=min(3, len(curves)), handlelength=3.2)
+        without_formulas(figure.legend(lines, curves, **place))
         if detectors:
             _draw_names(figure, panels[:1])
     return figure
@@ -165,11 +157,8 @@ def plot_precision_recall(runs: Mapping[str, Mapping[str, Any]]) -> Figure:
             "detection": {"recall": (K,), "precision": (K,), "ap": number}}`` with recalls that ascend, as in
             :class:`mmpersonsearch.evaluation.SearchCurve` and :class:`mmpersonsearch.evaluation.DetectionCurve`.
 
-    Returns:
-        The figure.
-
     Raises:
-        ValueError: No run, or more than can be told apart.
+        InputError: No run, or more than can be told apart.
     """
     with rc_context(STYLE):
         num_lines = max((len(figures["search"]) for figures in runs.values()), default=0) * len(runs)
@@ -191,16 +180,6 @@ def plot_precision_recall(runs: Mapping[str, Mapping[str, Any]]) -> Figure:
     return figure
 
 
-@dataclass
-class _End:
-    """Where a line ends and what it is called."""
-
-    x: float
-    y: float
-    text: str
-    color: str
-
-
 class _Panel:
     """One pair of axes, in percent upwards."""
 
@@ -208,7 +187,7 @@ class _Panel:
         self.axes = axes
         self.axes.set_axisbelow(True)
         self.axes.ticklabel_format(axis="y", useOffset=False)
-        self._ends: list[_End] = []
+        self._ends: list[tuple[float, float, str, str]] = []  # x, y, name, color
         self._entries: list[tuple[float, Line2D, str]] = []
 
     def line(self, x: Sequence[float], y: Sequence[float], number: int, is_plain: bool = False, **kwargs: Any) -> None:
@@ -235,26 +214,18 @@ class _Panel:
 
     def name_end(self, x: float, y: float, text: str, number: int) -> None:
         """Name the line of run ``number`` that ends at (x, y)."""
-        self._ends.append(_End(x, 100 * y, text, COLORS[number]))
+        self._ends.append((x, 100 * y, text, COLORS[number]))
 
     def draw_names(self) -> None:
         """Write the names to the right of the axes, apart from each other, with a thin line to each end."""
         axes = self.axes
-        ends = sorted(self._ends, key=lambda end: end.y)
+        ends = sorted(self._ends, key=lambda end: end[1])
         height = axes.bbox.height * 72 / axes.figure.dpi
-        points = axes.transAxes.inverted().transform(axes.transData.transform([(1, end.y) for end in ends]))[:, 1]
-        for end, place in zip(ends, _apart(points, _LABEL_HEIGHT / height)):
-            axes.annotate(
-                end.text,
-                (end.x, end.y),
-                (1.05, place),
-                textcoords="axes fraction",
-                color=end.color,
-                va="center",
-                parse_math=False,
-                annotation_clip=False,
-                arrowprops={"arrowstyle": "-", "color": end.color, "linewidth": 0.5, "relpos": (0, 0.5), "shrinkB": 3},
-            )
+        points = axes.transAxes.inverted().transform(axes.transData.transform([(1, end[1]) for end in ends]))[:, 1]
+        for (x, y, text, color), place in zip(ends, _apart(points, _LABEL_HEIGHT / height)):
+            arrow = {"arrowstyle": "-", "color": color, "linewidth": 0.5, "relpos": (0, 0.5), "shrinkB": 3}
+            place = dict(xytext=(1.05, place), textcoords="axes fraction", va="center", annotation_clip=False)
+            axes.annotate(text, (x, y), color=color, arrowprops=arrow, parse_math=False, **place)
 
     def explain(self, area: float, text: str) -> None:
         """Keep a line of the legend for the curve that was drawn last: the area under it and its name."""
@@ -266,19 +237,15 @@ class _Panel:
         # A figure space is as wide as a digit.
         numbers = [f"{100 * area:5.1f}".replace(" ", "\N{FIGURE SPACE}") for area in areas]
         texts = [f"{number}  {text}" for number, text in zip(numbers, texts)]
-        legend = self.axes.legend(
-            lines,
-            texts,
-            title=title,
-            loc="upper left",
-            bbox_to_anchor=(0, 0),
-            bbox_transform=self.axes.transAxes + ScaledTranslation(0, -0.45, self.axes.figure.dpi_scale_trans),
-            borderaxespad=0,
-            alignment="left",
-            handlelength=3.2,
-        )
-        for text in legend.get_texts():
-            text.set_parse_math(False)
+        below = self.axes.transAxes + ScaledTranslation(0, -0.45, self.axes.figure.dpi_scale_trans)
+        place = dict(loc="upper left", bbox_to_anchor=(0, 0), bbox_transform=below, borderaxespad=0, alignment="left")
+        without_formulas(self.axes.legend(lines, texts, title=title, handlelength=3.2, **place))
+
+
+def without_formulas(legend: Legend) -> None:
+    """Have a legend show its texts as they are, dollar signs included."""
+    for text in legend.get_texts():
+        text.set_parse_math(False)
 
 
 def _page(
@@ -286,7 +253,7 @@ def _page(
 ) -> tuple[Figure, list[list[_Panel]]]:
     """A figure as wide as a page, and its panels, row after row."""
     if not 0 < len(runs) <= len(MARKERS):
-        raise ValueError(f"a figure shows 1 to {len(MARKERS)} runs, got {len(runs)}: {', '.join(runs)}")
+        raise InputError(f"a figure shows 1 to {len(MARKERS)} runs, got {len(runs)}: {', '.join(runs)}")
     # Without pyplot: no window, no figure that is kept open.
     figure = Figure(figsize=(PAGE_WIDTH, num_rows * row_height), layout="constrained")
     figure.get_layout_engine().set(wspace=0.06, hspace=0.06)

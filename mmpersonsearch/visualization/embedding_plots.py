@@ -1,4 +1,4 @@
-"""Figures of embeddings: persons' in the plane, and how similar identities' centres are."""
+"""Figures of embeddings: persons' in the plane, and how similar identities' centers are."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from .curve_plots import COLORS, MARKERS, PAGE_WIDTH, STYLE
+from mmpersonsearch.utils.errors import InputError
+
+from .curve_plots import COLORS, MARKERS, PAGE_WIDTH, STYLE, without_formulas
 
 _LINES = ("-", "--", ":", "-.")
 
@@ -19,17 +21,14 @@ def plot_embeddings(runs: Mapping[str, tuple[np.ndarray, np.ndarray]], identitie
 
     Args:
         runs: For each run (n, 2) positions and (n,) identities.
-        identities: They differ by colour and marker.
-
-    Returns:
-        The figure.
+        identities: They differ by color and marker.
 
     Raises:
-        ValueError: No run, or no identity or more than can be told apart.
+        InputError: No run, or no identity or more than can be told apart.
     """
     most = len(COLORS) * len(MARKERS)
     if not runs or not 0 < len(identities) <= most:
-        raise ValueError(f"expected runs and 1 to {most} identities, got {len(runs)} and {len(identities)}")
+        raise InputError(f"expected runs and 1 to {most} identities, got {len(runs)} and {len(identities)}")
     num_columns, side = min(len(runs), 2), PAGE_WIDTH / 2
     num_rows = -(-len(runs) // num_columns)
     legend_rows = -(-len(identities) // (4 * num_columns))
@@ -52,21 +51,18 @@ def plot_embeddings(runs: Mapping[str, tuple[np.ndarray, np.ndarray]], identitie
 
 
 def plot_center_similarities(edges: Sequence[float], runs: Mapping[str, Mapping[str, Any]]) -> Figure:
-    """Histograms of the similarities of identities' centres (figure 4, c, of the FDPS paper).
+    """Histograms of the similarities of identities' centers (figure 4, c, of the FDPS paper).
 
     Args:
         edges: (B + 1,) limits of the bins, ascending.
         runs: For each run ``{"shares": (B,) of all pairs, in [0, 1], "mean": number}``.
 
-    Returns:
-        The figure.
-
     Raises:
-        ValueError: No run, or more than can be told apart.
+        InputError: No run, or more than can be told apart.
     """
     most = len(_LINES)
     if not 0 < len(runs) <= most:
-        raise ValueError(f"a figure shows 1 to {most} runs, got {len(runs)}: {', '.join(runs)}")
+        raise InputError(f"a figure shows 1 to {most} runs, got {len(runs)}: {', '.join(runs)}")
     with rc_context(STYLE):
         figure = Figure(figsize=(PAGE_WIDTH / 2 + 1, 2.8), layout="constrained")
         axes = figure.subplots()
@@ -77,11 +73,10 @@ def plot_center_similarities(edges: Sequence[float], runs: Mapping[str, Mapping[
             axes.stairs(percent, edges, label=f"{run} (mean {found['mean']:.2f})", linewidth=1.3, **style)
         used = np.flatnonzero(np.sum([found["shares"] for found in runs.values()], axis=0))
         axes.set(
-            xlabel="Cosine similarity of two identities' centres",
+            xlabel="Cosine similarity of two identities' centers",
             ylabel="Pairs (%)",
             xlim=(edges[max(0, used[0] - 1)], edges[min(len(edges) - 1, used[-1] + 2)]),
             ylim=(0, None),
         )
-        for text in axes.legend().get_texts():
-            text.set_parse_math(False)
+        without_formulas(axes.legend())
     return figure

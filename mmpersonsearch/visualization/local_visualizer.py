@@ -4,29 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import mmcv
 import numpy as np
 import torch
 from matplotlib.textpath import TextPath
 from mmdet.structures import DetDataSample
 from mmdet.visualization import DetLocalVisualizer
-from mmengine.dist import master_only
 from mmengine.structures import InstanceData
 from torch import Tensor
 
 from mmpersonsearch.registry import VISUALIZERS
-
-from .label_places import place_labels
 
 Color = tuple[int, int, int]
 
 
 @VISUALIZERS.register_module()
 class PersonSearchLocalVisualizer(DetLocalVisualizer):
-    """Draws detections with their scores, and the boxes of queries in another colour.
+    """Draws detections with their scores, and the boxes of queries in another color.
 
     Serves MMDetection's ``DetVisualizationHook``. With ground truth the picture has two halves: left the annotated
-    persons, labelled ones with their identities and unlabelled ones dashed, right the detections. The colours differ
+    persons, labelled ones with their identities and unlabelled ones dashed, right the detections. The colors differ
     in brightness too.
 
     Args:
@@ -49,7 +45,6 @@ class PersonSearchLocalVisualizer(DetLocalVisualizer):
         self.query_color = query_color
         self.gt_color = gt_color
 
-    @master_only
     def add_datasample(
         self,
         name: str,
@@ -57,11 +52,7 @@ class PersonSearchLocalVisualizer(DetLocalVisualizer):
         data_sample: DetDataSample | None = None,
         draw_gt: bool = True,
         draw_pred: bool = True,
-        show: bool = False,
-        wait_time: float = 0,
-        out_file: str | None = None,
-        pred_score_thr: float = 0.3,
-        step: int = 0,
+        **kwargs: object,
     ) -> None:
         """Draw one image and show it, write it to a file, or hand it to the backends.
 
@@ -72,47 +63,30 @@ class PersonSearchLocalVisualizer(DetLocalVisualizer):
                 ``query_instances`` (``bboxes``, ``query_ids``), each where present, all in pixels of ``image``.
             draw_gt: Whether to draw ``gt_instances``.
             draw_pred: Whether to draw ``pred_instances``.
-            show: Open a window.
-            wait_time: Seconds to wait in ``show``.
-            out_file: File to write; None hands the picture to the backends.
-            pred_score_thr: Least score of the detections drawn.
-            step: Step for the backends.
+            kwargs: :meth:`mmdet.visualization.DetLocalVisualizer.add_datasample`'s, such as ``out_file`` and
+                ``pred_score_thr``.
         """
-        image = image.clip(0, 255).astype(np.uint8)
         sample = DetDataSample() if data_sample is None else data_sample.cpu()
-        halves = []
-        if draw_gt and "gt_instances" in sample:
-            taken = []
-            halves.append((self._draw_truth(image, sample.gt_instances, taken), taken))
-        if draw_pred and "pred_instances" in sample:
-            taken, found = [], sample.pred_instances
-            halves.append((self._draw_found(image, found[found.scores >= pred_score_thr], taken), taken))
-        halves = halves or [(image, [])]
-        if "query_instances" in sample:
-            halves = [(self._draw_queries(half, sample.query_instances, taken), taken) for half, taken in halves]
-        drawn = np.concatenate([half for half, _ in halves], axis=1)
+        self._queries = sample.get("query_instances")
+        draw_gt, draw_pred = draw_gt and "gt_instances" in sample, draw_pred and "pred_instances" in sample
+        super().add_datasample(name, image, sample, draw_gt, draw_pred, **kwargs)
 
-        self.set_image(drawn)
-        if show:
-            self.show(drawn, win_name=name, wait_time=wait_time)
-        if out_file is None:
-            self.add_image(name, drawn, step)
+    def _draw_instances(
+        self, image: np.ndarray, instances: InstanceData, classes: object, palette: object
+    ) -> np.ndarray:
+        """Annotated persons or detections, which have scores, and then the queries."""
+        taken: list[np.ndarray] = []
+        if "scores" in instances:
+            texts = [f"{100 * score:.0f}" for score in instances.scores.tolist()]
+            image = self._draw_boxes(image, instances.bboxes, texts, self.bbox_color, taken)
         else:
-            mmcv.imwrite(drawn[..., ::-1], out_file)
-
-    def _draw_truth(self, image: np.ndarray, truth: InstanceData, taken: list[np.ndarray]) -> np.ndarray:
-        ids = truth.person_ids.tolist() if "person_ids" in truth else [-1] * len(truth.bboxes)
-        texts = [f"id {i}" if i >= 0 else "" for i in ids]
-        styles = ["-" if i >= 0 else "--" for i in ids]
-        return self._draw_boxes(image, truth.bboxes, texts, self.gt_color, taken, line_styles=styles)
-
-    def _draw_found(self, image: np.ndarray, found: InstanceData, taken: list[np.ndarray]) -> np.ndarray:
-        texts = [f"{100 * score:.0f}" for score in found.scores.tolist()]
-        return self._draw_boxes(image, found.bboxes, texts, self.bbox_color, taken)
-
-    def _draw_queries(self, image: np.ndarray, queries: InstanceData, taken: list[np.ndarray]) -> np.ndarray:
-        texts = [f"query {i}" for i in queries.query_ids.tolist()]
-        return self._draw_boxes(image, queries.bboxes, texts, self.query_color, taken, below=True)
+            ids = instances.get("person_ids", torch.full((len(instances.bboxes),), -1)).tolist()
+            texts, styles = [f"id {i}" if i >= 0 else "" for i in ids], ["-" if i >= 0 else "--" for i in ids]
+            image = self._draw_boxes(image, instances.bboxes, texts, self.gt_color, taken, line_styles=styles)
+        if self._queries is None:
+            return image
+        texts = [f"query {i}" for i in self._queries.query_ids.tolist()]
+        return self._draw_boxes(image, self._queries.bboxes, texts, self.query_color, taken, below=True)
 
     def _draw_boxes(
         self,
@@ -155,3 +129,54 @@ class PersonSearchLocalVisualizer(DetLocalVisualizer):
         size = font_size * self.fig_save.dpi / 72
         widths = [TextPath((0, 0), text, size=size).get_extents().width + 4 if text else 0.0 for text in texts]
         return np.stack([widths, np.full(len(texts), 1.25 * size + 2)], axis=1)
+
+
+def place_labels(
+    bboxes: np.ndarray,
+    sizes: np.ndarray,
+    image_size: tuple[int, int],
+    taken: list[np.ndarray],
+    below: bool = False,
+) -> np.ndarray:
+    """Find a place at each box for its label, so that none covers another.
+
+    Tried are, in this order, over and under the line of the box's upper edge, first at its left and then at its
+    right; the same at its lower edge; then places further off by a label's height. The first place where the label
+    covers least of the others is taken.
+
+    Args:
+        bboxes: (n, 4) xyxy in pixels.
+        sizes: (n, 2) width and height of the labels; those without width need no place.
+        image_size: Width and height of the image, in which labels stay.
+        taken: xyxy of labels that are there already; the new ones are added.
+        below: Begin at the lower edge.
+
+    Returns:
+        (n, 2) upper left corners.
+    """
+    corners = np.zeros((len(bboxes), 2))
+    for corner, bbox, size in zip(corners, bboxes, sizes):
+        if size[0] > 0:
+            candidates = _candidates(bbox, size, below).clip(0, np.maximum(np.array(image_size) - size, 0))
+            labels = np.concatenate([candidates, candidates + size], axis=1)
+            # argmin takes the first of equal ones.
+            best = int(np.argmin(_covered(labels, taken)))
+            corner[:] = candidates[best]
+            taken.append(labels[best])
+    return corners
+
+
+def _candidates(bbox: np.ndarray, size: np.ndarray, below: bool) -> np.ndarray:
+    (x1, y1, x2, y2), (width, height) = bbox, size
+    upper, lower = (y1 - height, y1), (y2 - height, y2)
+    edges = [lower, upper] if below else [upper, lower]
+    edges += [(y1 - 2 * height, y1 + height), (y2 - 2 * height, y2 + height)]
+    return np.array([(left, top) for tops in edges for left in (x1, x2 - width) for top in tops])
+
+
+def _covered(labels: np.ndarray, taken: list[np.ndarray]) -> np.ndarray:
+    """(m,) square pixels of others that each label covers."""
+    others = np.array(taken).reshape(-1, 4)
+    starts = np.maximum(labels[:, None, :2], others[:, :2])
+    ends = np.minimum(labels[:, None, 2:], others[:, 2:])
+    return (ends - starts).clip(0).prod(2).sum(1)

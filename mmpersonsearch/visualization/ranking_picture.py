@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch, Rectangle
+from PIL import Image, ImageOps
 
-from mmpersonsearch.evaluation.ranking_list import RankingList
-from mmpersonsearch.evaluation.search import SearchResult
-from mmpersonsearch.structures import SceneImage, SearchProtocol
-
-from .page import OTHER, QUERY, RIGHT, WRONG, Color, Page, crop_box, draw_boxes, fit
+from mmpersonsearch.structures import RankingList, SceneImage, SearchProtocol
+from mmpersonsearch.utils.errors import InputError
 
 LoadImage = Callable[[str | int], Image.Image | np.ndarray]
+
+RIGHT, WRONG, QUERY, OTHER = "#008c3c", "#d62728", "#ffb000", "#696969"
+DPI = 100
+_CROP, _SCENE = (120, 240), (490, 280)  # width and height of a cell in pixels
+_GAP = 14
+# DejaVu Sans has the tick and the cross.
+_STYLE = {"font.family": "DejaVu Sans", "axes.facecolor": "#ececec", "axes.linewidth": 3.6, "legend.frameon": False}
 
 
 def draw_ranking(
@@ -25,173 +32,189 @@ def draw_ranking(
     out_file: str | Path | None = None,
     title: str = "",
     row_titles: Sequence[str] | None = None,
-    cell_size: tuple[int, int] = (120, 240),
-) -> Image.Image:
-    """Draw one row a query: the query, then the best match of each of its k best gallery images, as crops.
+    scenes: bool = False,
+) -> Figure:
+    """Draw one row a query: the query, then the best match of each of its k best gallery images.
 
     Right matches have a green frame and a tick, wrong ones a red frame and a cross, so that the picture is readable
-    without colours. Under each match stand its similarity, its camera and its image.
+    without colors. Under each match stand its rank, similarity, camera and image.
 
     Args:
         protocol: Test images and queries.
         rankings: Rows, as :func:`mmpersonsearch.evaluation.rank_gallery` gives them; the same query may come again, for
             another model or ranking.
         load_image: Gives the picture of an ``img_id``, a PIL image or (h, w, 3) uint8 RGB.
-        out_file: Where to write the picture, PNG or JPEG by its name.
+        out_file: Where to write the picture, PNG, JPEG or SVG by its name.
         title: Headline.
         row_titles: One text a row, above it; see :func:`query_titles`.
-        cell_size: Width and height of a crop in pixels. Crops keep their shape, the rest is grey.
+        scenes: Whole scenes instead of crops. The query's shows its box; a match's shows the matched box, green
+            (right) or red (wrong), thin and gray the other detections, and dashed the true box where the person is in
+            the scene but another was taken.
 
     Returns:
-        The picture.
+        The figure.
 
     Raises:
         ValueError: No row, or a wrong number of ``row_titles``.
     """
-    return _draw_rows(_Crops(), protocol, rankings, load_image, out_file, title, row_titles, cell_size)
+    if len(rankings) == 0:
+        raise ValueError("draw_ranking: no ranking list to draw")
+    row_titles = [""] * len(rankings) if row_titles is None else row_titles
+    if len(row_titles) != len(rankings):
+        raise ValueError(f"draw_ranking: {len(rankings)} rows but {len(row_titles)} row_titles")
+    num_columns = 1 + max(len(ranking.image_inds) for ranking in rankings)
+    with rc_context(_STYLE):
+        figure, rows = _make_page(len(rankings), num_columns, title, _legend(protocol) if scenes else [], scenes)
+        cells = _Cells(protocol, load_image, scenes)
+        for row, row_title, ranking in zip(rows, row_titles, rankings):
+            row[0].set_title(row_title, loc="left", fontsize=9, wrap=True, parse_math=False)
+            cells.draw_query(row[0], ranking)
+            for rank, axes in enumerate(row[1:]):
+                if rank < len(ranking.image_inds):
+                    cells.draw_match(axes, ranking, rank)
+                else:
+                    axes.set_axis_off()
+    if out_file is not None:
+        Path(out_file).parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(out_file)
+    return figure
 
 
-def draw_ranking_scenes(
-    protocol: SearchProtocol,
-    rankings: Sequence[RankingList],
-    load_image: LoadImage,
-    out_file: str | Path | None = None,
-    title: str = "",
-    row_titles: Sequence[str] | None = None,
-    cell_size: tuple[int, int] = (490, 280),
-) -> Image.Image:
-    """:func:`draw_ranking` with whole scenes.
-
-    The query's scene shows its box; the scene of a match the matched box, green (right) or red (wrong), and thin and
-    grey the other detections. Where the person is in the scene but another was taken, the true box is dashed.
-
-    Args:
-        protocol: See :func:`draw_ranking`, as for the others.
-        rankings: Rows.
-        load_image: Gives the picture of an ``img_id``.
-        out_file: Where to write the picture.
-        title: Headline.
-        row_titles: One text a row.
-        cell_size: Width and height of a scene in pixels.
-
-    Returns:
-        The picture.
-
-    Raises:
-        ValueError: No row, or a wrong number of ``row_titles``.
-    """
-    return _draw_rows(_Scenes(), protocol, rankings, load_image, out_file, title, row_titles, cell_size)
-
-
-def query_titles(protocol: SearchProtocol, query_inds: Sequence[int], result: SearchResult | None = None) -> list[str]:
-    """Identity and camera of queries and, from their evaluation, average precision, such as titles of rows need."""
-    aps = {} if result is None else dict(zip(result.query_inds.tolist(), result.aps.tolist()))
+def query_titles(
+    protocol: SearchProtocol, query_inds: Sequence[int], aps: Mapping[int, float] | None = None
+) -> list[str]:
+    """Say identity, camera and, where they are given, average precision of queries, as titles of rows."""
     titles = []
     for query_ind in query_inds:
         query = protocol.queries[query_ind]
         camera = protocol.images[protocol.image_index[query.img_id]].camera_id
         parts = [f"query {query_ind}", f"{protocol.class_name} {query.person_id}"]
         parts += [] if camera is None else [f"camera {camera}"]
-        if result is not None:
+        if aps is not None:
             parts.append(f"AP {100 * aps[query_ind]:.1f}%" if query_ind in aps else "in no gallery image")
         titles.append(", ".join(parts))
     return titles
 
 
-class _View(ABC):
-    """How a query and its matches look."""
+def open_scene(path: str | Path) -> Image.Image:
+    """Read an image as the models see it: RGB, turned as its EXIF orientation says.
 
-    def legend(self, class_name: str) -> tuple[tuple[str, Color, int, bool], ...]:
-        """The words for the boxes, as :class:`Page` takes them; none where there are no boxes."""
-        return ()
-
-    @abstractmethod
-    def query(self, image: Image.Image, bbox: np.ndarray, size: tuple[int, int]) -> Image.Image:
-        """The query's picture, which fits into ``size``."""
-
-    @abstractmethod
-    def match(self, image: Image.Image, ranking: RankingList, rank: int, size: tuple[int, int]) -> Image.Image:
-        """The picture of the match at ``rank`` (from 0), which fits into ``size``."""
-
-
-class _Crops(_View):
-    def query(self, image: Image.Image, bbox: np.ndarray, size: tuple[int, int]) -> Image.Image:
-        return fit(crop_box(image, bbox), size)
-
-    def match(self, image: Image.Image, ranking: RankingList, rank: int, size: tuple[int, int]) -> Image.Image:
-        return fit(crop_box(image, ranking.bboxes[rank]), size)
+    Raises:
+        FileNotFoundError: There is no such file.
+        InputError: The file is not an image, or cut off.
+    """
+    try:
+        with Image.open(path) as file:
+            return ImageOps.exif_transpose(file).convert("RGB")
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise InputError(f"{path} cannot be decoded as an image: {error}") from error
 
 
-class _Scenes(_View):
-    def legend(self, class_name: str) -> tuple[tuple[str, Color, int, bool], ...]:
-        return (
-            ("query", QUERY, 3, False),
-            ("right match ✓", RIGHT, 3, False),
-            ("wrong match ✗", WRONG, 3, False),
-            (f"the {class_name}, where another was taken", RIGHT, 3, True),
-            ("other detections", OTHER, 1, False),
-        )
-
-    def query(self, image: Image.Image, bbox: np.ndarray, size: tuple[int, int]) -> Image.Image:
-        scene = fit(image, size)
-        draw_boxes(scene, bbox[None] * _scale(image, scene), QUERY)
-        return scene
-
-    def match(self, image: Image.Image, ranking: RankingList, rank: int, size: tuple[int, int]) -> Image.Image:
-        scene = fit(image, size)
-        scale = _scale(image, scene)
-        draw_boxes(scene, ranking.other_bboxes[rank] * scale, OTHER, width=1)
-        if not ranking.right[rank] and np.isfinite(ranking.true_bboxes[rank]).all():
-            draw_boxes(scene, ranking.true_bboxes[rank][None] * scale, RIGHT, dashed=True)
-        draw_boxes(scene, ranking.bboxes[rank][None] * scale, RIGHT if ranking.right[rank] else WRONG)
-        return scene
-
-
-def _draw_rows(
-    view: _View,
-    protocol: SearchProtocol,
-    rankings: Sequence[RankingList],
-    load_image: LoadImage,
-    out_file: str | Path | None,
-    title: str,
-    row_titles: Sequence[str] | None,
-    cell_size: tuple[int, int],
-) -> Image.Image:
-    if len(rankings) == 0:
-        raise ValueError("draw_ranking: no ranking list to draw")
-    row_titles = [""] * len(rankings) if row_titles is None else row_titles
-    if len(row_titles) != len(rankings):
-        raise ValueError(f"draw_ranking: {len(rankings)} rows but {len(row_titles)} row_titles")
-    num_columns = max(len(ranking.image_inds) for ranking in rankings)
-    num_lines = 3 if any(scene.camera_id is not None for scene in protocol.images) else 2
-    page = Page(cell_size, num_columns, title, row_titles, view.legend(protocol.class_name), num_lines)
-    for row, ranking in enumerate(rankings):
-        query = protocol.queries[ranking.query_ind]
-        scene = protocol.images[protocol.image_index[query.img_id]]
-        picture = view.query(_rgb(load_image(query.img_id)), query.bbox, page.inner_size)
-        page.cell(row, 0, picture, QUERY, [f"{protocol.class_name} {query.person_id}", *_place(scene)])
-        for rank, image_ind in enumerate(ranking.image_inds):
-            scene = protocol.images[image_ind]
-            mark, color = ("✓", RIGHT) if ranking.right[rank] else ("✗", WRONG)
-            picture = view.match(_rgb(load_image(scene.img_id)), ranking, rank, page.inner_size)
-            page.cell(row, rank + 1, picture, color, [f"{mark} {ranking.similarities[rank]:.3f}", *_place(scene)])
-    if out_file is not None:
-        Path(out_file).parent.mkdir(parents=True, exist_ok=True)
-        page.image.save(out_file)
-    return page.image
+def _make_page(
+    num_rows: int, num_columns: int, title: str, legend: list[Patch], scenes: bool
+) -> tuple[Figure, np.ndarray]:
+    """A figure, and its (rows, columns) cells, each of the same size in pixels."""
+    width, height = _SCENE if scenes else _CROP
+    head, texts = 14 + 26 * bool(title) + 26 * bool(legend), 80  # texts: around a cell, above and below it
+    size = np.array([num_columns * (width + _GAP) + _GAP, head + num_rows * (height + texts)])
+    figure = Figure(figsize=size / DPI, dpi=DPI)
+    cells = figure.subplots(num_rows, num_columns, squeeze=False)
+    figure.subplots_adjust(
+        left=_GAP / size[0],
+        right=1 - _GAP / size[0],
+        top=1 - (head + 18) / size[1],
+        bottom=(texts - 18) / size[1],
+        wspace=_GAP / width,
+        hspace=texts / height,
+    )
+    left = _GAP / size[0]
+    figure.text(left, 1 - 10 / size[1], title, va="top", weight="bold", size=12, wrap=True, parse_math=False)
+    if legend:
+        place = (left, 1 - (head - 26) / size[1])
+        figure.legend(handles=legend, loc="upper left", bbox_to_anchor=place, ncols=5, borderaxespad=0, borderpad=0)
+    return figure, cells
 
 
-def _rgb(image: Image.Image | np.ndarray) -> Image.Image:
-    return (Image.fromarray(image) if isinstance(image, np.ndarray) else image).convert("RGB")
+def _legend(protocol: SearchProtocol) -> list[Patch]:
+    texts = {
+        "query": (QUERY, 2, "-"),
+        "right match ✓": (RIGHT, 2, "-"),
+        "wrong match ✗": (WRONG, 2, "-"),
+        f"the {protocol.class_name}, where another was taken": (RIGHT, 2, "--"),
+        "other detections": (OTHER, 0.8, "-"),
+    }
+    return [
+        Patch(fill=False, edgecolor=color, linewidth=width, linestyle=style, label=text)
+        for text, (color, width, style) in texts.items()
+    ]
 
 
-def _scale(image: Image.Image, scaled: Image.Image) -> np.ndarray:
-    """(4,) what boxes are multiplied by."""
-    return np.tile(np.divide(scaled.size, image.size), 2)
+class _Cells:
+    """Draws queries and matches; see :func:`draw_ranking` for the arguments."""
+
+    def __init__(self, protocol: SearchProtocol, load_image: LoadImage, scenes: bool) -> None:
+        self.protocol = protocol
+        self.load_image = load_image
+        self.scenes = scenes
+
+    def draw_query(self, axes: Axes, ranking: RankingList) -> None:
+        query = self.protocol.queries[ranking.query_ind]
+        scene = self.protocol.images[self.protocol.image_index[query.img_id]]
+        self._draw(axes, scene, query.bbox, QUERY, f"{self.protocol.class_name} {query.person_id}", [])
+
+    def draw_match(self, axes: Axes, ranking: RankingList, rank: int) -> None:
+        mark, color = ("✓", RIGHT) if ranking.right[rank] else ("✗", WRONG)
+        boxes = [(bbox, OTHER, 0.8, "-") for bbox in ranking.other_bboxes[rank]]
+        if not ranking.right[rank] and ranking.true_bboxes[rank] is not None:
+            boxes.append((ranking.true_bboxes[rank], RIGHT, 2, "--"))
+        scene, text = self.protocol.images[ranking.image_inds[rank]], f"{mark} {ranking.similarities[rank]:.3f}"
+        self._draw(axes, scene, ranking.bboxes[rank], color, f"{rank + 1}  {text}", boxes)
+
+    def _draw(
+        self, axes: Axes, scene: SceneImage, bbox: np.ndarray, color: str, text: str, other_boxes: list[tuple]
+    ) -> None:
+        pixels = np.asarray(self.load_image(scene.img_id))
+        _show(axes, pixels if self.scenes else _crop(pixels, bbox), color)
+        if self.scenes:
+            for box in (*other_boxes, (bbox, color, 2, "-")):
+                _draw_box(axes, *box)
+        path = Path(str(scene.img_id))
+        name = path.stem if path.suffix.lower() in (".jpg", ".jpeg", ".png") else path.name
+        most = (_SCENE if self.scenes else _CROP)[0] // 6  # characters
+        name = name if len(name) <= most else f"{name[: most // 2]}…{name[-(most // 2 - 1) :]}"
+        small = name if scene.camera_id is None else f"camera {scene.camera_id}\n{name}"
+        for line, size, shade, down in ((text, 9.5, "#1e1e1e", 5), (small, 7, "#646464", 18)):
+            options = dict(textcoords="offset points", ha="center", va="top", parse_math=False)
+            axes.annotate(line, (0.5, 0), (0, -down), "axes fraction", size=size, color=shade, **options)
 
 
-def _place(scene: SceneImage) -> list[str]:
-    """Camera, where it is known, and name of the image."""
-    path = Path(str(scene.img_id))
-    name = path.stem if path.suffix.lower() in (".jpg", ".jpeg", ".png") else path.name
-    return [name] if scene.camera_id is None else [f"camera {scene.camera_id}", name]
+def _crop(pixels: np.ndarray, bbox: np.ndarray) -> np.ndarray:
+    """The part of an image that a box covers, at least one pixel."""
+    height, width = pixels.shape[:2]
+    x, y = np.clip(np.floor(bbox[:2]), 0, [width - 1, height - 1]).astype(int)
+    right, bottom = np.ceil(bbox[2:]).astype(int)
+    return pixels[y : max(bottom, y + 1), x : max(right, x + 1)]
+
+
+def _show(axes: Axes, pixels: np.ndarray, color: str) -> None:
+    """Show an image in its own proportions, the rest of the cell gray."""
+    height, width = pixels.shape[:2]
+    axes.imshow(pixels, aspect="auto", extent=(0, width, height, 0))
+    room = axes.get_window_extent()
+    scale = min(room.width / width, room.height / height)
+    x, y = room.width / scale / 2, room.height / scale / 2
+    axes.set(xticks=[], yticks=[], xlim=(width / 2 - x, width / 2 + x), ylim=(height / 2 + y, height / 2 - y))
+    axes.spines[:].set_color(color)
+
+
+def _draw_box(axes: Axes, bbox: np.ndarray, color: str, line_width: float, line_style: str) -> None:
+    """Draw a box around what it holds, so that small persons are not hidden, on a white line for any ground."""
+    height, width = axes.images[0].get_array().shape[:2]
+    image_pixels = np.ptp(axes.get_xlim()) / axes.get_window_extent().width  # in one of the figure
+    outside = (line_width / 2 + 0.5) * DPI / 72 * image_pixels
+    x1, y1, x2, y2 = np.clip(bbox, 0, [width, height] * 2) + outside * np.array([-1, -1, 1, 1])
+    for shade, added, style in (("white", 0.6 * line_width, "-"), (color, 0, line_style)):
+        options = dict(fill=False, edgecolor=shade, linewidth=line_width + added, linestyle=style)
+        axes.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, **options))

@@ -2,7 +2,8 @@ import argparse
 
 import pytest
 
-from mmpersonsearch.cli.command_line import exit_on_bad_input, positive
+from mmpersonsearch.cli.command_line import exit_on_bad_input, parse_runs, positive, print_table
+from mmpersonsearch.utils.errors import InputError
 
 
 def test_positive():
@@ -18,12 +19,31 @@ def test_what_is_not_positive_ends_in_a_message(text, capsys):
     assert f"argument --topk: invalid positive value: '{text}'" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("error", [ValueError("--size is odd"), FileNotFoundError("--size is odd")])
-def test_bad_input_ends_in_a_message(error):
-    with pytest.raises(SystemExit, match=r"^tool\.py: --size is odd$"), exit_on_bad_input("tool.py"):
+@pytest.mark.parametrize("error", [InputError("--size is odd"), FileNotFoundError("--size is odd")])
+def test_bad_input_ends_in_a_message(error, capsys):
+    with pytest.raises(SystemExit, match=r"^tool\.py: --size is odd$") as ended, exit_on_bad_input("tool.py"):
         raise error
+    assert ended.value.code == 2 and capsys.readouterr().err == "tool.py: --size is odd\n"
 
 
-def test_a_bug_keeps_its_traceback():
-    with pytest.raises(KeyError), exit_on_bad_input("tool.py"):
-        raise KeyError("bug")
+@pytest.mark.parametrize("bug", [ValueError, KeyError, RuntimeError])
+def test_a_bug_keeps_its_traceback(bug):
+    with pytest.raises(bug), exit_on_bad_input("tool.py"):
+        raise bug("bug")
+
+
+def test_input_errors_are_value_errors():
+    assert issubclass(InputError, ValueError)
+
+
+def test_runs_have_names_of_their_own():
+    assert parse_runs(["A=a.pkl", "B=b=c.pkl"]) == {"A": "a.pkl", "B": "b=c.pkl"}
+    for words, message in ((["a.pkl"], "expected NAME=X, got 'a.pkl'"), (["A=a", "A=b"], "two runs have the name 'A'")):
+        with pytest.raises(InputError, match=message):
+            parse_runs(words, "X")
+
+
+def test_a_table_has_a_line_a_row(capsys):
+    print_table("Title", ("case", "ms", "count"), [("a", 1 / 3, 7), ("b", None, 12345)])
+    lines = [line.replace("│", " ").split() for line in capsys.readouterr().out.splitlines()]
+    assert [line for line in lines if line and line[0] in "ab"] == [["a", "0.333", "7"], ["b", "12345"]]

@@ -18,10 +18,10 @@ from mmpersonsearch.models.teachers import ReIDTeacher
 from mmpersonsearch.utils.checkpoint import load_checkpoint_file
 
 ROOT = Path(__file__).resolve().parents[2]
-BOT_R18 = str(ROOT / "configs/reid/bot_r18ibn_synth.py")
+BOT_R18 = str(ROOT / "projects/synthetic_benchmark/configs/reid/bot_r18ibn_synth.py")
 BOT_R50 = str(ROOT / "configs/reid/bot_r50ibn_prw.py")
-AGW_R18 = str(ROOT / "configs/reid/agw_r18ibn_synth.py")
-MGN_R18 = str(ROOT / "configs/reid/mgn_r18ibn_synth.py")
+AGW_R18 = str(ROOT / "projects/synthetic_benchmark/configs/reid/agw_r18ibn_synth.py")
+MGN_R18 = str(ROOT / "projects/synthetic_benchmark/configs/reid/mgn_r18ibn_synth.py")
 
 
 @pytest.fixture
@@ -198,7 +198,7 @@ def test_summary_tells_what_was_taken_left_and_set(convert, capsys):
 def test_student_takes_the_options_of_the_source(convert, capsys):
     out = convert(strong_baseline(num_ids=751, ibn=False), "reid-strong-baseline")
     (line,) = (line for line in capsys.readouterr().out.splitlines() if "--cfg-options" in line)
-    student = read_config(str(ROOT / "configs/tdn/tdn_r18ibn_synth.py"), printed_options(line))
+    student = read_config("tdn_r18ibn_synth", printed_options(line))
     teacher = student.model.roi_head.reid_head.teacher.model
     assert (teacher.head.num_ids, teacher.backbone.ibn_stages, teacher.backbone.stem_relu) == (751, (), False)
     init_default_scope("mmpersonsearch")

@@ -5,16 +5,14 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmengine.runner import CheckpointLoader
-from tiny_models import CONFIGS
+from tiny_models import SYNTH
 
 from mmpersonsearch.cli import convert_two_step, test
 from mmpersonsearch.registry import MODELS
-from mmpersonsearch.utils.checkpoint import check_fits, load_checkpoint_file
+from mmpersonsearch.utils.checkpoint import load_checkpoint_file, load_strictly
 
-TWO_STEP = CONFIGS / "two_step/faster-rcnn_bot_synth.py"
-PART_CONFIGS = dict(
-    detector=CONFIGS / "two_step/faster-rcnn_r18ibn_synth.py", reid=CONFIGS / "reid/bot_r18ibn_synth.py"
-)
+TWO_STEP = SYNTH / "two_step/faster-rcnn_bot_synth.py"
+PART_CONFIGS = dict(detector=SYNTH / "two_step/faster-rcnn_r18ibn_synth.py", reid=SYNTH / "reid/bot_r18ibn_synth.py")
 
 
 @pytest.fixture(autouse=True)
@@ -53,7 +51,7 @@ def test_joined_checkpoint_is_both_and_nothing_else(trained, paths):
     assert joined["state_dict"].keys() == expected.keys()
     assert [key for key in expected if not torch.equal(joined["state_dict"][key], expected[key])] == []
     assert joined["meta"] == dict(detector=str(paths[0]), reid=str(paths[1]))
-    check_fits(MODELS.build(Config.fromfile(TWO_STEP).model), joined, "joined.pth", allow_unexpected=False)
+    load_strictly(MODELS.build(Config.fromfile(TWO_STEP).model), joined, "joined.pth")
 
 
 def test_bare_weights_of_a_wrapped_model(trained, paths):
@@ -132,5 +130,5 @@ def test_joined_checkpoint_is_tested_like_any_other(paths, prw_root, monkeypatch
 
 
 def test_a_part_alone_is_no_checkpoint_of_the_model(paths, prw_root, monkeypatch, tmp_path):
-    with pytest.raises(SystemExit, match=r"does not fit the model of the config: detector\.backbone\S+ is missing"):
+    with pytest.raises(SystemExit, match=r"does not fit TwoStepPersonSearch: detector\.backbone\S+ is missing"):
         run_test_tool(paths[0], prw_root, monkeypatch, tmp_path / "tested")

@@ -11,6 +11,8 @@ from PIL import Image
 
 from mmpersonsearch.cli import crop, to_coco
 from mmpersonsearch.datasets import CocoPersonSearchDataset, CUHKSYSUDataset, PRWDataset
+from mmpersonsearch.datasets.readers.coco_json import check_index
+from mmpersonsearch.structures import AllImages
 
 
 @pytest.fixture
@@ -115,7 +117,7 @@ def round_trip(tool, tmp_path, name, build, root, prefix):
     )
     original = build(data_root=str(root), split="test")
     same_protocol(test.metainfo["search_protocol"], original.metainfo["search_protocol"])
-    assert test.metainfo["search_protocol"].galleries == "all"
+    assert test.metainfo["search_protocol"].galleries == AllImages()
 
 
 def test_coco_round_trip_of_prw(tool, prw_root, tmp_path):
@@ -140,12 +142,12 @@ def test_coco_round_trip_of_the_real_sample(tool, samples_root, tmp_path):
 def test_what_pycocotools_reads_otherwise_is_named(tool, prw_root, tmp_path, change, message):
     tool("to_coco", "--dataset", "PRW", "--data-root", prw_root, "--split", "train", "--out", tmp_path)
     content = json.loads((tmp_path / "train.json").read_text())
-    to_coco.check_index(tmp_path / "train.json", content)
+    check_index(tmp_path / "train.json", content)
     changed = json.loads(json.dumps(content))
     changed["annotations"][1].update(change)
     (tmp_path / "train.json").write_text(json.dumps(changed))
     with pytest.raises(ValueError, match=message):
-        to_coco.check_index(tmp_path / "train.json", content)
+        check_index(tmp_path / "train.json", content)
 
 
 def test_crops_of_cocos_form(tool, prw_root, tmp_path):
@@ -154,7 +156,7 @@ def test_crops_of_cocos_form(tool, prw_root, tmp_path):
     coco = ("--dataset", "COCO", "--data-root", prw_root, "--ann-file", tmp_path / "coco/train.json")
     tool("crop", *coco, "--img-prefix", "frames", "--split", "train", "--out", tmp_path / "b")
     assert files(tmp_path / "a") == files(tmp_path / "b")
-    with pytest.raises(SystemExit, match="needs --ann-file"):
+    with pytest.raises(SystemExit, match="ann_file is needed"):
         tool("crop", *coco[:4], "--split", "train", "--out", tmp_path / "b")
 
 

@@ -59,7 +59,7 @@ def test_what_a_model_found_gives_its_figures_again(prw, monkeypatch):
     monkeypatch.setenv("SYNTH_ROOT", str(prw / "prw"))
     monkeypatch.setenv("LOCAL_RANK", "0")
     monkeypatch.setattr(CheckpointLoader, "_schemes", dict(CheckpointLoader._schemes))
-    config = str(ROOT / "configs/tdn/tdn_r18ibn_synth_baseline.py")
+    config = str(ROOT / "projects/synthetic_benchmark/configs/tdn/tdn_r18ibn_synth_baseline.py")
     torch.save(build_model("_baseline").state_dict(), "untrained.pth")
     options = ["model.roi_head.reid_head.num_ids=12", "test_evaluator.det_thr=0.0", "model.test_cfg.rcnn.score_thr=0.0"]
     options += ["test_dataloader.num_workers=0", "test_dataloader.persistent_workers=False"]

@@ -38,8 +38,8 @@ def test_oim_star_has_the_papers_complexity():
 
 def test_benchmark_compares_two_models():
     small = ["--shape", 96, 128, "--rounds", 1, "--num-persons", 3]
-    oim_star = "configs/tdn/tdn_r18ibn_synth_oim-star.py"
-    report = run("benchmark model", "configs/tdn/tdn_r18ibn_synth.py", "--compare", oim_star, *small)
+    oim_star = "tdn_r18ibn_synth_oim-star"
+    report = run("benchmark model", "tdn_r18ibn_synth", "--compare", oim_star, *small)
     tdn, other = report["results"]
     assert tdn["boxes_per_image"] == other["boxes_per_image"] == 3
     assert report["ratio"] == pytest.approx(tdn["images_per_second"] / other["images_per_second"])
@@ -50,8 +50,16 @@ def test_benchmark_compares_two_models():
 def test_student_and_teacher_are_compared():
     """A student with KD_det counts as it is in testing, without teacher and adaptation."""
     small = ["--shape", 96, 128]
-    teacher = "configs/oim/faster-rcnn_r50-c4_synth.py"
-    report = run("benchmark model", "configs/oim/oim_r18_synth_kd-det.py", "--compare", teacher, *small, "--rounds", 1)
+    teacher = "faster-rcnn_r50-c4_synth"
+    report = run(
+        "benchmark model",
+        "oim_r18_synth_kd-det",
+        "--compare",
+        teacher,
+        *small,
+        "--rounds",
+        1,
+    )
     student, other = report["results"]
     # torchvision's ResNets without their classifiers; RPN with 12 anchors a cell, boxes, embedding.
     rpn = [128 * (9 * width + 1) + 129 * 12 * (1 + 4) for width in (128, 512)]

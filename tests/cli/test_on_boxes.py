@@ -7,7 +7,7 @@ from dataset_writers import PRW_QUERIES
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from mmengine.structures import InstanceData
-from tiny_models import CONFIGS
+from tiny_models import SYNTH
 
 from mmpersonsearch.cli import on_boxes as tool
 from mmpersonsearch.cli.run_config import read_config
@@ -23,7 +23,7 @@ def config(prw_root, tmp_path, monkeypatch):
     monkeypatch.setenv("SYNTH_ROOT", f"{prw_root}/")
     path = tmp_path / "config.py"
     path.write_text(
-        f'_base_ = "{CONFIGS}/tdn/tdn_r18ibn_synth_wo-teacher.py"\n'
+        f'_base_ = "{SYNTH}/tdn/tdn_r18ibn_synth_wo-teacher.py"\n'
         "model = dict(test_cfg=dict(rcnn=dict(score_thr=-1.0, max_per_img=5)))\n"
         "test_dataloader = dict(num_workers=0, persistent_workers=False)\n"
     )

@@ -88,13 +88,13 @@ def test_only_like_is_put_beside_like(tool):
         (["--curve", "A", "nan=o1.json"], "weights > 0, each result once, got 'nan=o1.json'"),
         (["--curve", "A", "1=o1.json", "1.0=o1.json"], r"weights > 0, each result once, got '1\.0=o1\.json'"),
         (["--curve", "A", "1=no.json"], r"result no\.json does not exist"),
-        (["--curve", "A", "1=det.json"], r"det\.json does not tell its protocol"),
+        (["--curve", "A", "1=det.json"], r"det\.json has no record of its protocol"),
         (["--curve", "A", "1=bad.json"], r"bad\.json has no person_search/mAP"),
         (
             ["--curve", "A", "1=o1.json", "--detector", "det.json"],
             r"expected NAME=RESULT\.json, each result once, got 'det\.json'",
         ),
-        (["--curve", "A", "1=o1.json", "--detector", "D=list.json"], r"list\.json holds no figures"),
+        (["--curve", "A", "1=o1.json", "--detector", "D=list.json"], r"list\.json holds no metrics"),
         (["--curve", "A", "1=o1.json", "--detector", "A=det.json"], "of different names"),
     ],
 )

@@ -34,14 +34,13 @@ def tested(prw_root, tmp_path, monkeypatch):
             images[frame].update(query_ids=np.array(queries), query_feats=feats)
     write_predictions(tmp_path / "p.pkl", images, {})
     drawn = {}
-    for name in ("draw_ranking", "draw_ranking_scenes"):
-        function = getattr(tool, name)
+    function = tool.draw_ranking
 
-        def spy(protocol, rankings, *args, name=name, function=function, **kwargs):
-            drawn.update(kwargs, name=name, rankings=rankings)
-            return function(protocol, rankings, *args, **kwargs)
+    def spy(protocol, rankings, *args, **kwargs):
+        drawn.update(kwargs, rankings=rankings)
+        return function(protocol, rankings, *args, **kwargs)
 
-        monkeypatch.setattr(tool, name, spy)
+    monkeypatch.setattr(tool, "draw_ranking", spy)
 
     def run(*args, config=tmp_path / "config.py", predictions=tmp_path / "p.pkl"):
         drawn.clear()
@@ -72,8 +71,7 @@ def test_titles_name_person_and_camera(tested):
 
 
 def test_scenes_and_crops(tested):
-    assert tested("--scenes")["name"] == "draw_ranking_scenes"
-    assert tested()["name"] == "draw_ranking"
+    assert tested("--scenes")["scenes"] and not tested()["scenes"]
 
 
 def test_det_thr_and_rankings_are_the_configs(tested):

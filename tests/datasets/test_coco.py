@@ -5,6 +5,7 @@ import pytest
 from dataset_writers import write_image
 
 from mmpersonsearch.datasets import CocoPersonSearchDataset
+from mmpersonsearch.structures import AllImages, CrossCamera
 
 IMAGES = [
     dict(id=5, file_name="a.jpg", width=160, height=120, camera_id=1),
@@ -56,7 +57,7 @@ def test_training_split(build, tmp_path):
 def test_test_split(build):
     dataset = build(queries=QUERIES)
     protocol = dataset.metainfo["search_protocol"]
-    assert dataset.split == "test" and protocol.galleries == "all"
+    assert dataset.split == "test" and protocol.galleries == AllImages()
     assert [image.img_id for image in protocol.images] == [5, 2, "x"]
     assert protocol.images[1].person_ids.tolist() == [70, 8]
     query = protocol.queries[0]
@@ -94,7 +95,7 @@ def test_annotations_of_other_categories_are_left_out(build):
 
 def test_cross_camera_needs_cameras(build):
     protocol = build(images=IMAGES[:2], queries=QUERIES, cross_camera=True).metainfo["search_protocol"]
-    assert protocol.galleries == "cross_camera"
+    assert protocol.galleries == CrossCamera()
     with pytest.raises(ValueError, match=r"ann.json: image 'x' has no camera_id"):
         build(queries=QUERIES, cross_camera=True)
 

@@ -51,21 +51,19 @@ def test_test_split(cuhk_root):
     protocol = dataset.metainfo["search_protocol"]
     assert [(q.img_id, q.person_id) for q in protocol.queries] == [("s10.jpg", 1), ("s10.jpg", 0)]
     assert [entry["query_instances"]["query_ids"].tolist() for entry in entries(dataset)] == [[], [], [], [0, 1]]
-    assert list(protocol.galleries) == [50, 100]
-    for gallery in protocol.galleries.values():
-        (first, first_boxes), (second, second_boxes) = gallery
-        assert first.tolist() == [0, 2, 1] and second.tolist() == [1, 0]
-        nan = [np.nan] * 4
-        np.testing.assert_array_equal(first_boxes, [[90, 18, 116, 84], nan, nan])
-        np.testing.assert_array_equal(second_boxes, [[40, 20, 64, 80], nan])
+    assert protocol.galleries.sizes == (50, 100)
+    for first, second in protocol.galleries.lists.values():
+        assert first.image_inds.tolist() == [0, 2, 1] and second.image_inds.tolist() == [1, 0]
+        assert first.present.tolist() == second.present.tolist() == [0]
+        assert first.bboxes.tolist() == [[90, 18, 116, 84]] and second.bboxes.tolist() == [[40, 20, 64, 80]]
 
 
 def test_person_that_comes_late_in_its_gallery(tmp_path):
     queries = [("p1", "s10.jpg", (12, 16, 30, 72), [("s13.jpg", None), ("s11.jpg", (90, 18, 26, 66))])]
     root = write_cuhk(tmp_path, galleries={100: queries})
     protocol = CUHKSYSUDataset(data_root=str(root), split="test").metainfo["search_protocol"]
-    assert np.isnan(protocol.galleries[100][0][1][0]).all()
-    assert protocol.galleries[100][0][1][1].tolist() == [90, 18, 116, 84]
+    assert protocol.galleries.lists[100][0].present.tolist() == [1]
+    assert protocol.galleries.lists[100][0].bboxes.tolist() == [[90, 18, 116, 84]]
     assert protocol.images[0].person_ids.tolist() == [0, -1]
 
 
@@ -74,7 +72,7 @@ def test_gallery_image_outside_the_pool_is_tested_too(tmp_path):
     root = write_cuhk(tmp_path, galleries={100: queries})
     protocol = CUHKSYSUDataset(data_root=str(root), split="test").metainfo["search_protocol"]
     assert [image.img_id for image in protocol.images] == ["s11.jpg", "s12.jpg", "s13.jpg", "s10.jpg", "s3.jpg"]
-    assert protocol.galleries[100][0][0].tolist() == [4, 0]
+    assert protocol.galleries.lists[100][0].image_inds.tolist() == [4, 0]
 
 
 def test_image_without_persons(tmp_path):
@@ -269,13 +267,13 @@ def test_real_sample(samples_root):
     names = [image.img_id for image in protocol.images]
     for size in (50, 100):
         expected = reference_galleries(root, size)
-        for query, (indices, boxes), (_, image, box, gallery) in zip(
-            protocol.queries, protocol.galleries[size], expected, strict=True
+        for query, listed, (_, image, box, gallery) in zip(
+            protocol.queries, protocol.galleries.lists[size], expected, strict=True
         ):
             assert (query.img_id, query.bbox.tolist()) == (image, xyxy(box))
-            assert [names[i] for i in indices] == [name for name, _ in gallery]
-            for got, (_, place) in zip(boxes, gallery):
-                assert np.isnan(got).all() if place is None else got.tolist() == xyxy(place)
+            assert [names[i] for i in listed.image_inds] == [name for name, _ in gallery]
+            places = {i: xyxy(place) for i, (_, place) in enumerate(gallery) if place is not None}
+            assert dict(zip(listed.present.tolist(), listed.bboxes.tolist())) == places
 
 
 def test_real_sample_has_the_same_labels_in_every_size(samples_root):

@@ -11,12 +11,12 @@ from mmengine.dataset import DefaultSampler
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 
-CONFIGS = Path(__file__).resolve().parents[2] / "configs" / "_base_" / "datasets"
+ROOT = Path(__file__).resolve().parents[2]
 BATCHES = {"prw": 64, "cuhk_sysu": 64, "synth": 48}
 SCENES = {"prw": (483, 500), "cuhk_sysu": (5532, 5000), "synth": (150, 500)}
 ROOTS = {"prw": "PRW_ROOT", "cuhk_sysu": "CUHK_ROOT", "synth": "SYNTH_ROOT"}
 KEYS = {
-    *("dataset_type", "data_root", "num_ids", "train_pipeline", "test_pipeline", "train_dataloader"),
+    *("data_root", "num_ids", "train_pipeline", "test_pipeline", "train_dataloader"),
     *("val_dataloader", "test_dataloader", "val_evaluator", "test_evaluator"),
 }
 
@@ -28,7 +28,8 @@ def scope():
 
 
 def load(name):
-    return Config.fromfile(CONFIGS / f"{name}.py")
+    folder = "projects/synthetic_benchmark/configs" if name.startswith("synth") else "configs"
+    return Config.fromfile(ROOT / folder / f"_base_/datasets/{name}.py")
 
 
 def loader(config, **changes):

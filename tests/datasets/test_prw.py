@@ -6,6 +6,7 @@ from dataset_writers import PRW_TEST, PRW_TRAIN, write_prw
 from scipy.io import loadmat, savemat
 
 from mmpersonsearch.datasets import PRWDataset
+from mmpersonsearch.structures import AllImages, CrossCamera
 
 
 def entries(dataset):
@@ -47,7 +48,7 @@ def test_frames_without_persons_are_kept_unless_filtered(prw_root):
 def test_test_split_carries_truth_and_queries(prw_root):
     dataset = PRWDataset(data_root=str(prw_root), split="test")
     protocol = dataset.metainfo["search_protocol"]
-    assert protocol.galleries == "all"
+    assert protocol.galleries == AllImages()
     assert [image.img_id for image in protocol.images] == list(PRW_TEST)
     assert [image.camera_id for image in protocol.images] == [1, 2, 1, 3]
     assert protocol.images[1].person_ids.tolist() == [11, -1]
@@ -65,7 +66,7 @@ def test_test_split_carries_truth_and_queries(prw_root):
 
 def test_cross_camera(prw_root):
     dataset = PRWDataset(data_root=str(prw_root), split="test", cross_camera=True)
-    assert dataset.metainfo["search_protocol"].galleries == "cross_camera"
+    assert dataset.metainfo["search_protocol"].galleries == CrossCamera()
 
 
 def test_boxes_are_read_as_public_readers_do(tmp_path):

@@ -3,7 +3,6 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
-from evaluation_reference import draw_case, galleries_of, iou, kept, slow_factors
 from mmengine.structures import InstanceData
 
 from mmpersonsearch.evaluation import (
@@ -14,7 +13,8 @@ from mmpersonsearch.evaluation import (
     search_curve,
 )
 from mmpersonsearch.evaluation import search as search_module
-from mmpersonsearch.structures import Query, SceneImage, SearchProtocol
+from mmpersonsearch.structures import AllImages, CrossCamera, Query, SceneImage, SearchProtocol
+from mmpersonsearch.testing import draw_case, galleries_of, iou, kept, slow_rcp
 
 pytestmark = pytest.mark.filterwarnings("ignore:queries left out")
 
@@ -27,15 +27,16 @@ def slow_curves(case, size=None, rerank=None):
     for q, gallery in enumerate(galleries_of(protocol, size)):
         retrieved, matches, num_true = [], [], 0
         for image, true in gallery:
-            sims = np.array([feat @ query_feats[q].numpy() for _, feat in persons[image]])
-            if rerank is not None:
+            boxes, feats = persons[image]
+            sims = feats @ query_feats[q].numpy() if boxes else np.zeros(0)
+            if rerank is not None and boxes:
                 sims = rerank(q, image, sims)
             retrieved.extend(sims)
             if true is not None:
                 num_true += 1
                 w, h = true[2] - true[0], true[3] - true[1]
                 threshold = min(0.5, w * h / ((w + 10) * (h + 10)))
-                right = [sim for sim, (box, _) in zip(sims, persons[image]) if iou(box, true) >= threshold]
+                right = [sim for sim, box in zip(sims, boxes) if iou(box, true) >= threshold]
                 matches.extend([max(right)] if right else [])
         if num_true:
             precisions = [
@@ -59,7 +60,7 @@ def slow_mean(curves):
 
 
 def check_search(case, size=None, with_rcp=False):
-    rerank = slow_factors(*case, 0.5, 0.3, 0.2) if with_rcp else None
+    rerank = slow_rcp(*case, 0.5, 0.3, 0.2) if with_rcp else None
     expected = slow_curves(case, size, rerank)
     ranking = RankingWithContextPersons() if with_rcp else None
     if not expected:
@@ -83,7 +84,7 @@ def check_search(case, size=None, with_rcp=False):
 
 
 @pytest.mark.parametrize("seed", range(15))
-@pytest.mark.parametrize("galleries", ["all", "cross_camera", (6, 9)])
+@pytest.mark.parametrize("galleries", [AllImages(), CrossCamera(), (6, 9)])
 def test_search_equals_the_definition(seed, galleries):
     check_search(draw_case(seed, galleries=galleries), size=6 if isinstance(galleries, tuple) else None)
 

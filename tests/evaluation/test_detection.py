@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 import torch
-from evaluation_reference import draw_case, slow_detections
 from mmengine.structures import InstanceData
 
 from mmpersonsearch.evaluation import detection as detection_module
 from mmpersonsearch.evaluation import evaluate_detections
+from mmpersonsearch.testing import draw_case, slow_detections
 
 
 def instances(boxes, scores):

@@ -5,9 +5,9 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from evaluation_reference import draw_case
 
 from mmpersonsearch.evaluation.predictions import read_predictions, write_predictions
+from mmpersonsearch.testing import draw_case
 
 DATA = {"data_set": "PRWDataset", "boxes": "sha256:0123", "gallery 50": "sha256:4567"}
 

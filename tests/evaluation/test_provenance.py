@@ -2,7 +2,6 @@ import copy
 import json
 
 import pytest
-from evaluation_reference import draw_case
 
 from mmpersonsearch.evaluation import RankingWithContextPersons, evaluate_searches
 from mmpersonsearch.evaluation.provenance import (
@@ -11,6 +10,7 @@ from mmpersonsearch.evaluation.provenance import (
     describe_versions,
     protocol_differences,
 )
+from mmpersonsearch.testing import draw_case
 
 pytestmark = pytest.mark.filterwarnings("ignore:queries left out")
 

@@ -1,21 +1,22 @@
 import numpy as np
 import pytest
-from evaluation_reference import draw_case, galleries_of, iou, kept, slow_factors
 
 from mmpersonsearch.evaluation import RankingWithContextPersons, SearchResult, evaluate_search, rank_gallery
 from mmpersonsearch.evaluation.ranking_list import worst_queries
+from mmpersonsearch.structures import AllImages, CrossCamera
+from mmpersonsearch.testing import draw_case, galleries_of, iou, kept, slow_rcp
 
 pytestmark = pytest.mark.filterwarnings("ignore:queries left out")
 
 
 @pytest.mark.parametrize("seed", range(10))
-@pytest.mark.parametrize("galleries", ["all", "cross_camera", (6,)])
+@pytest.mark.parametrize("galleries", [AllImages(), CrossCamera(), (6,)])
 @pytest.mark.parametrize("with_rcp", [False, True])
 def test_equals_the_definition(seed, galleries, with_rcp):
     case = draw_case(seed, galleries=galleries)
     protocol, detections, query_feats = case
     persons = kept(detections, 0.5)
-    rerank = slow_factors(*case, 0.5, 0.3, 0.2)
+    rerank = slow_rcp(*case, 0.5, 0.3, 0.2)
     inds = [7, 0, 3]
     lists = rank_gallery(*case, inds, k=4, ranking=RankingWithContextPersons() if with_rcp else None)
     assert [one.query_ind for one in lists] == inds
@@ -23,24 +24,24 @@ def test_equals_the_definition(seed, galleries, with_rcp):
         gallery = galleries_of(protocol, 6)[one.query_ind]
         best = []
         for image, true in gallery:
-            if persons[image]:
-                sims = np.array([feat @ query_feats[one.query_ind].numpy() for _, feat in persons[image]])
+            boxes, feats = persons[image]
+            if boxes:
+                sims = feats @ query_feats[one.query_ind].numpy()
                 sims = rerank(one.query_ind, image, sims) if with_rcp else sims
                 top = int(sims.argmax())
-                box = persons[image][top][0]
+                box = boxes[top]
                 if true is not None:
                     w, h = true[2] - true[0], true[3] - true[1]
                     right = iou(box, true) >= min(0.5, w * h / ((w + 10) * (h + 10)))
-                others = [b for i, (b, _) in enumerate(persons[image]) if i != top]
+                others = boxes[:top] + boxes[top + 1 :]
                 best.append((sims.max(), image, box, true is not None and right, true, others))
         best = sorted(best, key=lambda entry: -entry[0])[:4]
         assert one.image_inds.tolist() == [image for _, image, *_ in best]
         np.testing.assert_allclose(one.similarities, [s for s, *_ in best], atol=1e-6)
         np.testing.assert_array_equal(one.bboxes.reshape(-1, 4), np.array([b[2] for b in best]).reshape(-1, 4))
         assert one.right.tolist() == [b[3] for b in best]
-        absent = np.full(4, np.nan)
-        true = [absent if b[4] is None else b[4] for b in best]
-        np.testing.assert_array_equal(one.true_bboxes, np.array(true).reshape(-1, 4))
+        true = [None if b[4] is None else b[4].tolist() for b in best]
+        assert [None if box is None else box.tolist() for box in one.true_bboxes] == true
         assert [boxes.tolist() for boxes in one.other_bboxes] == [b[5] for b in best]
 
 

@@ -3,13 +3,13 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from evaluation_reference import draw_case, judge_or_none
 from mmengine.structures import InstanceData
 
 from mmpersonsearch.evaluation import evaluate_search, evaluate_searches
 from mmpersonsearch.evaluation import search as search_module
 from mmpersonsearch.evaluation.index import gallery as galleries_module
-from mmpersonsearch.structures import Query, SceneImage, SearchProtocol
+from mmpersonsearch.structures import AllImages, CrossCamera, ImageList, Listed, Query, SceneImage, SearchProtocol
+from mmpersonsearch.testing import draw_case, slow_search
 
 pytestmark = pytest.mark.filterwarnings("ignore:queries left out")
 
@@ -25,7 +25,7 @@ def assert_equal(result, judge):
 
 def check(case, size=None, **kwargs):
     protocol, detections, query_feats = case
-    judge = judge_or_none(protocol, detections, query_feats, size=size, **kwargs)
+    judge = slow_search(protocol, detections, query_feats, size=size, **kwargs)
     if judge is None:
         with pytest.raises(ValueError, match="none of the"):
             evaluate_search(protocol, detections, query_feats, gallery=size, **kwargs)
@@ -36,13 +36,13 @@ def check(case, size=None, **kwargs):
 
 
 @pytest.mark.parametrize("seed", range(40))
-@pytest.mark.parametrize("galleries", ["all", "cross_camera"])
+@pytest.mark.parametrize("galleries", [AllImages(), CrossCamera()])
 def test_equals_the_definition(seed, galleries):
     check(draw_case(seed, galleries=galleries))
 
 
 @pytest.mark.parametrize("seed", range(60))
-@pytest.mark.parametrize("galleries", ["all", "cross_camera", (5,)])
+@pytest.mark.parametrize("galleries", [AllImages(), CrossCamera(), (5,)])
 def test_equals_the_definition_with_ties(seed, galleries):
     # width 2 and one level: similarities are 0, +-1, +-2, nearly all tied.
     case = draw_case(seed, width=2, levels=1, num_persons=3, galleries=galleries)
@@ -158,7 +158,7 @@ def test_nothing_detected_anywhere():
     protocol, _, query_feats = worked_case()
     result = evaluate_search(protocol, [instances()] * 5, query_feats)
     assert result.mAP == 0 and set(result.topk.values()) == {0.0}
-    listed = SearchProtocol(protocol.images, protocol.queries, {1: [(np.array([1]), np.array([BOX]))]})
+    listed = SearchProtocol(protocol.images, protocol.queries, Listed({1: [ImageList([1], [0], [BOX])]}))
     assert evaluate_search(listed, [instances()] * 5, query_feats).mAP == 0
 
 
@@ -219,7 +219,7 @@ def test_a_wrong_detection_more_never_helps_and_a_right_image_lost_never_either(
     assert evaluate_search(protocol, fewer, query_feats).num_queries == expected.num_queries
 
 
-@pytest.mark.parametrize("galleries", ["all", "cross_camera", (6,)])
+@pytest.mark.parametrize("galleries", [AllImages(), CrossCamera(), (6,)])
 def test_chunks_do_not_matter(galleries, monkeypatch):
     case = draw_case(8, num_queries=25, levels=8, galleries=galleries)
     expected = evaluate_search(*case)
@@ -282,7 +282,7 @@ def test_several_galleries_at_once_equal_one_by_one():
         evaluate_search(protocol, detections, query_feats)
     with pytest.raises(ValueError, match=r"\[4, 7\], got 100"):
         evaluate_search(protocol, detections, query_feats, gallery=100)
-    only = SearchProtocol(protocol.images, protocol.queries, {4: protocol.galleries[4]})
+    only = SearchProtocol(protocol.images, protocol.queries, Listed({4: protocol.galleries.lists[4]}))
     np.testing.assert_array_equal(evaluate_search(only, detections, query_feats).aps, results[0].aps)
 
 
@@ -305,7 +305,7 @@ def test_inputs_are_left_as_they_are():
 
 
 def test_an_image_without_camera_is_named():
-    protocol, detections, query_feats = draw_case(12, galleries="cross_camera")
+    protocol, detections, query_feats = draw_case(12, galleries=CrossCamera())
     protocol.images[3].camera_id = None
     with pytest.raises(ValueError, match=r"'im3'.*camera"):
         evaluate_search(protocol, detections, query_feats)
@@ -365,13 +365,13 @@ def test_negative_identity_of_a_query():
         ([1, 1], [BOX, BOX], "gallery 2, query 0: image 1 is listed twice"),
         ([1, 5], [BOX, BOX], "query 0: image index 5.*5 images"),
         ([1, -1], [BOX, BOX], "query 0: image index -1"),
-        ([1, 2], [BOX], "query 0: 2 images but 1 true boxes"),
         ([1, 2], [BOX, (0, 0, np.nan, 1)], "query 0: true box .* in image 2"),
+        ([1, 2], [BOX, (0, 0, np.inf, 1)], "query 0: true box .* in image 2"),
     ],
 )
 def test_malformed_lists_are_named(inds, boxes, message):
     protocol, detections, query_feats = worked_case()
-    listed = SearchProtocol(protocol.images, protocol.queries, {2: [(np.array(inds), np.array(boxes, dtype=float))]})
+    listed = SearchProtocol(protocol.images, protocol.queries, Listed({2: [ImageList(inds, [0, 1], boxes)]}))
     with pytest.raises(ValueError, match=message):
         evaluate_search(listed, detections, query_feats)
 

@@ -51,8 +51,10 @@ def roi_pool(maps, rois, output_size, scale):
         for plane in maps[int(image)]:
             for row in range(rows):
                 for column in range(columns):
-                    top, bottom = math.floor(row * h / rows + y1), math.ceil((row + 1) * h / rows + y1)
-                    left, right = math.floor(column * w / columns + x1), math.ceil((column + 1) * w / columns + x1)
+                    # In MMCV's order of operations: a border may lie on a pixel's.
+                    top, bottom = math.floor(row * (h / rows) + y1), math.ceil((row + 1) * (h / rows) + y1)
+                    left = math.floor(column * (w / columns) + x1)
+                    right = math.ceil((column + 1) * (w / columns) + x1)
                     value, place = plane.sum() * 0, -1
                     if w > 0 and h > 0:
                         for y in range(min(max(top, 0), height), min(max(bottom, 0), height)):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-import mmpersonsearch.registry  # noqa: F401
+import mmpersonsearch.models  # noqa: F401
 from mmpersonsearch.ops import mmcv_ext
 from mmpersonsearch.ops.mmcv_ops import is_compiled
 

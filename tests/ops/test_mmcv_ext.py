@@ -7,7 +7,7 @@ import sys
 import pytest
 import torch
 
-import mmpersonsearch.registry  # noqa: F401
+import mmpersonsearch.models  # noqa: F401
 from mmpersonsearch.ops import mmcv_ext as stand_in
 from mmpersonsearch.ops.mmcv_ops import is_compiled
 
@@ -91,7 +91,7 @@ folder = pathlib.Path(sys.argv[1])
 mmcv.__path__.insert(0, str(folder))
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
-    import mmpersonsearch.registry
+    import mmpersonsearch.models
     mmpersonsearch.ops.mmcv_ops.prepare_mmcv_ops()
 messages = [str(one.message) for one in caught if "compiled operators do not load" in str(one.message)]
 print(len(messages), messages[0])

@@ -3,7 +3,7 @@ import pytest
 import roi_references
 import torch
 
-import mmpersonsearch.registry  # noqa: F401  (before mmcv.ops is used)
+import mmpersonsearch.models  # noqa: F401  (before mmcv.ops is used)
 from mmpersonsearch.ops import nms as module
 from mmpersonsearch.ops.nms import nms
 

@@ -1,30 +1,22 @@
 import mmcv.ops
+import mmcv_cases
 import pytest
 import roi_references
 import torch
 from torch.autograd import gradcheck
 
-import mmpersonsearch.registry  # noqa: F401  (before mmcv.ops is used)
+import mmpersonsearch.models  # noqa: F401  (before mmcv.ops is used)
 from mmpersonsearch.ops.roi_align import roi_align
 from mmpersonsearch.ops.roi_layers import RoIAlign
 
 LAYOUTS = [torch.contiguous_format, torch.channels_last]
-# Inside; over all borders; far beyond; of no size; a thin one; exactly the map; on the second image.
-BOXES = [
-    [0, 10, 12, 50, 70],
-    [0, -30, -20, 130, 120],
-    [1, 500, 500, 600, 700],
-    [1, 20, 20, 20, 20],
-    [0, 33.3, 2, 34.1, 79],
-    [1, 0, 0, 96, 80],
-    [1, 55.5, 41.25, 90.125, 77],
-]
 
 
 def draw(dtype=torch.float64, layout=torch.contiguous_format, channels=3):
     generator = torch.Generator().manual_seed(0)
-    maps = torch.randn(2, channels, 10, 12, generator=generator, dtype=torch.float64)
-    return maps.to(dtype).contiguous(memory_format=layout), torch.tensor(BOXES, dtype=dtype)
+    batch, _, height, width = mmcv_cases.SIZE
+    maps = torch.randn(batch, channels, height, width, generator=generator, dtype=torch.float64)
+    return maps.to(dtype).contiguous(memory_format=layout), torch.tensor(mmcv_cases.ROIS, dtype=dtype)
 
 
 @pytest.fixture(params=["sums", "resampling"], autouse=True)

@@ -5,7 +5,7 @@ import torch
 from test_roi_align import LAYOUTS, draw
 from torch.autograd import gradcheck
 
-import mmpersonsearch.registry  # noqa: F401  (before mmcv.ops is used)
+import mmpersonsearch.models  # noqa: F401  (before mmcv.ops is used)
 from mmpersonsearch.ops import roi_pool as module
 from mmpersonsearch.ops.roi_layers import RoIPool
 from mmpersonsearch.ops.roi_pool import roi_pool

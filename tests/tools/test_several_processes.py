@@ -133,7 +133,7 @@ def test_tested_by_three_processes_as_by_one(tmp_path, monkeypatch):
         where = ["--work-dir", folder, "--out", folder / "p.pkl", "--show-dir", folder / "show"]
         done = launch("dist_test.sh", config, tmp_path / "toy.pth", processes, *where, cwd=tmp_path)
         assert done.returncode == 0, done.stderr[-3000:]
-        assert done.stdout.count("Figures: ") == 1
+        assert done.stdout.count("Result: ") == 1
     assert (tmp_path / "3/result.json").read_text() == (tmp_path / "1/result.json").read_text()
     assert json.loads((tmp_path / "1/result.json").read_text())["person_search/mAP"] > 0
     one, three = (pickle.loads((tmp_path / f"{n}/p.pkl").read_bytes()) for n in (1, 3))

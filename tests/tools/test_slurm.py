@@ -46,7 +46,7 @@ def test_trained_and_tested_by_two_tasks(submit, samples_root, tmp_path):
 
     tested = submit("slurm_test.sh", config, "train/iter_2.pth", "--work-dir", "two", "--out", "two.pkl")
     assert tested.returncode == 0, tested.stderr[-3000:]
-    assert tested.stdout.count("Figures: ") == 1
+    assert tested.stdout.count("Result: ") == 1
     where = ["--work-dir", "one", "--out", "one.pkl"]
     alone = launch("dist_test.sh", config, "train/iter_2.pth", 1, *where, cwd=tmp_path)
     assert alone.returncode == 0, alone.stderr[-3000:]

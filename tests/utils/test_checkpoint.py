@@ -8,7 +8,13 @@ import torch
 from mmengine.logging import HistoryBuffer, MessageHub
 from mmengine.runner import CheckpointLoader
 
-from mmpersonsearch.utils.checkpoint import check_fits, fill, load_checkpoint_file, use_safe_checkpoint_loader
+from mmpersonsearch.utils.checkpoint import (
+    load_checkpoint_file,
+    load_strictly,
+    save_checkpoint,
+    use_safe_checkpoint_loader,
+)
+from mmpersonsearch.utils.errors import InputError
 
 
 class Touch:
@@ -79,7 +85,7 @@ def test_reads_bare_weights(tmp_path):
 def test_refuses_to_run_code(tmp_path, place):
     path, touched = tmp_path / "strange.pth", tmp_path / "touched"
     torch.save({**training_checkpoint(), place: Touch(touched)}, path)
-    with pytest.raises(ValueError, match=r"strange\.pth.*posix\.mkdir"):
+    with pytest.raises(InputError, match=r"strange\.pth.*posix\.mkdir"):
         load_checkpoint_file(path)
     assert not touched.exists()
 
@@ -87,7 +93,7 @@ def test_refuses_to_run_code(tmp_path, place):
 def test_refuses_getattr_on_anything_else(tmp_path):
     path = tmp_path / "getattr.pth"
     torch.save(dict(meta=ReachByGetattr()), path)
-    with pytest.raises(ValueError, match=r"getattr\.pth.*__init__"):
+    with pytest.raises(InputError, match=r"getattr\.pth.*__init__"):
         load_checkpoint_file(path)
 
 
@@ -110,13 +116,13 @@ def test_unreadable_file_is_named(tmp_path, content):
         torch.save(dict(a=torch.ones(1000)), path)
         content = path.read_bytes()[:2000]
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"broken\.pth"):
+    with pytest.raises(InputError, match=r"broken\.pth"):
         load_checkpoint_file(path)
 
 
 def test_other_than_dict_is_named(tmp_path):
     torch.save([1, 2], tmp_path / "list.pth")
-    with pytest.raises(ValueError, match=r"list\.pth holds a list"):
+    with pytest.raises(InputError, match=r"list\.pth holds a list"):
         load_checkpoint_file(tmp_path / "list.pth")
 
 
@@ -126,7 +132,7 @@ def test_address_goes_through_the_download_cache(tmp_path, monkeypatch):
     torch.save(dict(a=2), tmp_path / "checkpoints" / "w.pth")
     assert load_checkpoint_file("https://example.invalid/w.pth") == dict(a=2)
     torch.save(dict(a=Touch(tmp_path / "touched")), tmp_path / "checkpoints" / "bad.pth")
-    with pytest.raises(ValueError, match=r"bad\.pth"):
+    with pytest.raises(InputError, match=r"bad\.pth"):
         load_checkpoint_file("https://example.invalid/bad.pth")
     assert not (tmp_path / "touched").exists()
 
@@ -135,34 +141,46 @@ def test_mmengine_loads_by_the_same_rules(tmp_path, monkeypatch):
     monkeypatch.setattr(CheckpointLoader, "_schemes", dict(CheckpointLoader._schemes))
     use_safe_checkpoint_loader()
     torch.save(dict(a=Touch(tmp_path / "touched")), tmp_path / "strange.pth")
-    with pytest.raises(ValueError, match=r"strange\.pth"):
+    with pytest.raises(InputError, match=r"strange\.pth"):
         CheckpointLoader.load_checkpoint(str(tmp_path / "strange.pth"))
     assert not (tmp_path / "touched").exists()
     torch.save(training_checkpoint(), tmp_path / "epoch_1.pth")
     assert "state_dict" in CheckpointLoader.load_checkpoint(str(tmp_path / "epoch_1.pth"), map_location="cpu")
 
 
-@pytest.mark.parametrize("wrapped", [False, True])
-def test_fitting_checkpoint_passes(wrapped):
-    model = torch.nn.Linear(2, 3)
-    prefix = "module." if wrapped else ""
-    weights = {prefix + key: value for key, value in model.state_dict().items()}
-    check_fits(model, dict(state_dict=weights | dict(of_training_only=torch.ones(1))), "a.pth")
-    check_fits(model, weights, "a.pth")
-
-
 @pytest.mark.parametrize("prefix", ["", "module."])
-def test_fill(prefix):
+def test_a_checkpoint_fills_a_whole_model(prefix):
     model, source = torch.nn.Linear(2, 3), torch.nn.Linear(2, 3)
     weights = {prefix + key: value for key, value in source.state_dict().items()}
-    with pytest.raises(ValueError, match=r"a\.pth.*other is unexpected"):
-        fill(model, weights | dict(other=torch.ones(1)), "a.pth", allow_unexpected=False)
+    with pytest.raises(InputError, match=r"a\.pth does not fit Linear: other is unexpected$"):
+        load_strictly(model, weights | dict(other=torch.ones(1)), "a.pth")
     assert not torch.equal(model.weight, source.weight)
-    fill(model, dict(state_dict=weights | dict(other=torch.ones(1))), "a.pth")
+    load_strictly(model, dict(state_dict=weights | dict(other=torch.ones(1))), "a.pth", allow_unexpected=True)
     assert torch.equal(model.weight, source.weight) and torch.equal(model.bias, source.bias)
 
 
-def test_missing_and_misshapen_weights_are_named():
-    weights = dict(weight=torch.ones(5, 2))
-    with pytest.raises(ValueError, match=r"a\.pth.*bias is missing; weight has shape \(5, 2\), expected \(3, 2\)"):
-        check_fits(torch.nn.Linear(2, 3), weights, "a.pth")
+def test_missing_and_misshapen_weights_are_named_and_nothing_is_loaded():
+    model = torch.nn.Linear(2, 3)
+    before = model.weight.clone()
+    with pytest.raises(InputError, match=r"a\.pth.*bias is missing; weight has shape \(5, 2\), expected \(3, 2\)"):
+        load_strictly(model, dict(weight=torch.ones(5, 2)), "a.pth")
+    with pytest.raises(InputError, match=r"bias is missing$"):
+        load_strictly(model, dict(weight=torch.ones(3, 2)), "a.pth")
+    assert torch.equal(model.weight, before)
+
+
+def test_only_counters_of_batches_may_be_missing():
+    model, source = torch.nn.BatchNorm1d(2), torch.nn.BatchNorm1d(2)
+    weights = {key: value + 3 for key, value in source.state_dict().items() if key != "num_batches_tracked"}
+    wrapped = torch.nn.Sequential(model)
+    load_strictly(wrapped, {f"0.{key}": value for key, value in weights.items()}, "a.pth")
+    assert torch.equal(model.running_mean, weights["running_mean"]) and model.num_batches_tracked == 0
+    del weights["running_mean"]
+    with pytest.raises(InputError, match=r"0\.running_mean is missing$"):
+        load_strictly(wrapped, {f"0.{key}": value for key, value in weights.items()}, "a.pth")
+
+
+def test_a_checkpoint_is_written_as_a_whole(tmp_path):
+    save_checkpoint(dict(state_dict=dict(a=torch.ones(2))), tmp_path / "deep/a.pth")
+    assert load_checkpoint_file(tmp_path / "deep/a.pth")["state_dict"]["a"].tolist() == [1, 1]
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["a.pth"]

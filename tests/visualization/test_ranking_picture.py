@@ -1,16 +1,19 @@
 import numpy as np
 import pytest
 import torch
+from matplotlib import pyplot
+from matplotlib.colors import to_hex
+from matplotlib.text import Text
 from mmengine.structures import InstanceData
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from mmpersonsearch.evaluation import evaluate_search, rank_gallery
 from mmpersonsearch.structures import Query, SceneImage, SearchProtocol
-from mmpersonsearch.visualization import draw_ranking, draw_ranking_scenes, query_titles
-from mmpersonsearch.visualization.page import OTHER, QUERY, RIGHT, WRONG
+from mmpersonsearch.utils.errors import InputError
+from mmpersonsearch.visualization import draw_ranking, open_scene, query_titles
+from mmpersonsearch.visualization.ranking_picture import OTHER, QUERY, RIGHT, WRONG
 
 BOX = (10, 10, 40, 80)
-COLORS = dict(query=QUERY, right=RIGHT, wrong=WRONG, other=OTHER)
 
 
 def small_case():
@@ -28,32 +31,53 @@ def scene(img_id):
     return np.full((100, 60, 3), 40 * "abcd".index(img_id), dtype=np.uint8)
 
 
-def test_frames_tell_right_from_wrong(tmp_path):
+def shown(figure):
+    """The cells that are not empty, row after row."""
+    return [axes for axes in figure.axes if axes.axison]
+
+
+def frame(axes):
+    return to_hex(axes.spines["top"].get_edgecolor())
+
+
+def boxes(axes):
+    """(color, line style, (x1, y1, x2, y2)) of the boxes in a scene, without the white lines under them."""
+    patches = [(to_hex(patch.get_edgecolor()), patch.get_linestyle(), patch.get_bbox()) for patch in axes.patches]
+    return [(color, style, tuple(bbox.extents)) for color, style, bbox in patches if color != "#ffffff"]
+
+
+def around(bbox):
+    """Just outside of a box."""
+    return pytest.approx(np.add(bbox, [-1, -1, 1, 1]), abs=1)
+
+
+def test_frames_and_marks_tell_right_from_wrong(tmp_path):
     protocol, detections, query_feats = small_case()
     rankings = rank_gallery(protocol, detections, query_feats, [0, 1], k=3)
-    picture = draw_ranking(protocol, rankings, scene, tmp_path / "out" / "ranking.png", title="Two queries")
-    written = Image.open(tmp_path / "out" / "ranking.png")
-    assert np.array_equal(np.asarray(written), np.asarray(picture))
-    colors = np.asarray(picture)
-    # A frame's upper edge: its row of pixels is as long as a cell is wide.
-    for color, number in ((QUERY, 2), (RIGHT, 2), (WRONG, 4)):
-        same = (colors == color).all(2)
-        edges = sum(
-            same[y, x : x + 120].all() and not same[y - 1, x : x + 120].any()
-            for y in range(1, same.shape[0])
-            for x in np.flatnonzero(same[y] & ~np.roll(same[y], 1))
-        )
-        assert edges == number, color
+    figure = draw_ranking(protocol, rankings, scene, tmp_path / "out" / "ranking.png", title="Two queries")
+    assert Image.open(tmp_path / "out" / "ranking.png").size == tuple((figure.get_size_inches() * 100).astype(int))
+    # Query 0: c is another person, b and d are right. Of query 1 the person is in no other image.
+    right, wrong = (RIGHT, "✓"), (WRONG, "✗")
+    expected = [(QUERY, "person 0"), wrong, right, right, (QUERY, "person 3"), wrong, wrong, wrong]
+    for axes, (color, mark) in zip(shown(figure), expected, strict=True):
+        assert frame(axes) == color and mark in axes.texts[0].get_text()
+    assert [axes.texts[0].get_text() for axes in shown(figure)[1:4]] == ["1  ✗ 0.900", "2  ✓ 0.800", "3  ✓ 0.700"]
+    assert shown(figure)[2].texts[1].get_text() == "camera 1\nb"
 
 
-def has_color(picture, color, x, y):
-    """Whether the colour is within two pixels of a point."""
-    part = np.asarray(picture)[y - 2 : y + 3, x - 2 : x + 3]
-    return bool((part == color).all(2).any())
+def test_crops_are_what_the_boxes_cover():
+    protocol, detections, query_feats = small_case()
+    detections[1].bboxes = torch.tensor([[-20.0, -20, 900, 900]])
+    detections[2].bboxes = torch.tensor([[500.0, 500, 600, 600]])
+    rankings = rank_gallery(protocol, detections, query_feats, [0], k=3)
+    rows = np.arange(100 * 60 * 3).reshape(100, 60, 3) // 180
+    figure = draw_ranking(protocol, rankings, lambda img_id: rows.astype(np.uint8))
+    crops = [np.asarray(axes.images[0].get_array()) for axes in shown(figure)]
+    assert np.array_equal(crops[0], rows[10:80, 10:40])
+    assert [crop.shape[:2] for crop in crops] == [(70, 30), (1, 1), (100, 60), (70, 30)]  # outside: one pixel
 
 
 def test_scenes_show_matched_true_and_other_boxes():
-    """Scenes of 200 x 100 in cells that show them at twice the size."""
     first, second, third = (20, 20, 40, 80), (80, 20, 100, 80), (140, 20, 160, 80)
     images = [SceneImage(name, [first, second], [0, 1], camera_id=4) for name in "abcd"]
     images[3] = SceneImage("d", [first, second], [7, 1], camera_id=5)
@@ -68,41 +92,53 @@ def test_scenes_show_matched_true_and_other_boxes():
     ]
     protocol = SearchProtocol(images, [Query("a", first, 0, 4)])
     rankings = rank_gallery(protocol, detections, torch.ones(1, 1), [0], k=3)
-    grey = np.full((100, 200, 3), 90, dtype=np.uint8)
-    page = draw_ranking_scenes(protocol, rankings, lambda img_id: grey, cell_size=(410, 210))
-    pixels = np.asarray(page)
-    top = int(np.flatnonzero((pixels[:, 10] == QUERY).all(1))[-1]) - 209 + 5  # of the scenes
-    lefts = [15, 445, 865, 1285]
-    for left in lefts:
-        assert (pixels[top + 195, left + 4] == 90).all()
-
-    def colors_at(column, bbox):
-        x, y = lefts[column] + 2 * bbox[0], top + bbox[1] + bbox[3]
-        return {name for name, color in COLORS.items() if has_color(page, color, x - 2, y)}
-
-    def dashed(column, bbox, color):
-        side = pixels[top + 2 * bbox[1] : top + 2 * bbox[3], lefts[column] + 2 * bbox[0] - 2]
-        return 0.3 < (side == color).all(1).mean() < 0.8
-
+    figure = draw_ranking(protocol, rankings, lambda img_id: np.full((100, 200, 3), 90, dtype=np.uint8), scenes=True)
     # The query; then b (the person), c (another, the person is there), d (another, the person is not there).
     assert [int(i) for i in rankings[0].image_inds] == [1, 2, 3]
-    assert [colors_at(0, bbox) for bbox in (first, second, third)] == [{"query"}, set(), set()]
-    assert [colors_at(1, bbox) for bbox in (first, second, third)] == [{"right"}, {"other"}, set()]
-    assert colors_at(2, second) == {"wrong"} and colors_at(2, third) == set()
-    assert dashed(2, first, RIGHT) and not dashed(2, second, WRONG) and not dashed(1, first, RIGHT)
-    assert [colors_at(3, bbox) for bbox in (first, second, third)] == [{"wrong"}, {"other"}, set()]
-    assert not dashed(3, first, RIGHT)
+    query, b, c, d = shown(figure)
+    assert boxes(query) == [(QUERY, "-", around(first))]
+    assert boxes(b) == [(OTHER, "-", around(second)), (RIGHT, "-", around(first))]
+    assert boxes(c) == [(OTHER, "-", around(first)), (RIGHT, "--", around(first)), (WRONG, "-", around(second))]
+    assert boxes(d) == [(OTHER, "-", around(second)), (WRONG, "-", around(first))]
+    for axes in (query, b, c, d):  # nothing of what a box holds is hidden
+        for _, _, (x1, y1, x2, y2) in boxes(axes):
+            assert x1 < 80 < y2 and x1 % 20 > 15 and x2 % 20 < 5 and y1 < 20
+    assert len(figure.legends[0].get_patches()) == 5
 
 
-def test_scenes_of_any_shape_keep_it_and_boxes_outside_are_drawn():
+def test_scenes_of_any_shape_keep_it_and_boxes_outside_are_drawn_at_the_edge():
     protocol, detections, query_feats = small_case()
     detections[1].bboxes = torch.tensor([[-20.0, -20, 900, 900]])
     detections[2].bboxes = torch.tensor([[500.0, 500, 600, 600]])
     rankings = rank_gallery(protocol, detections, query_feats, [0], k=3)
-    page = np.asarray(draw_ranking_scenes(protocol, rankings, lambda img_id: scene(img_id) + 7, cell_size=(410, 210)))
-    # 100 x 60 pixels become 200 x 120, the rest of the cell is grey.
-    rows, columns = np.nonzero((page[:, 15:415] == 7).all(2))
-    assert (np.ptp(rows) + 1, np.ptp(columns) + 1) == (200, 120)
+    figure = draw_ranking(protocol, rankings, scene, scenes=True)
+    _, outside, over, _ = shown(figure)
+    assert boxes(outside)[-1][2] == around((60, 100, 60, 100)) and boxes(over)[-1][2] == around((0, 0, 60, 100))
+    for axes in shown(figure):
+        room = axes.get_window_extent()
+        (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+        assert room.width / (right - left) == pytest.approx(room.height / (bottom - top))
+        assert left < 0 and right > 60 and (bottom, top) == pytest.approx((100, 0))
+
+
+def test_scenes_are_turned_as_the_camera_says(tmp_path):
+    """As OpenCV does, which the models' images are read by; boxes are in pixels of the turned image."""
+    pixels = np.zeros((20, 40, 3), dtype=np.uint8)
+    pixels[:, :20, 0] = 255
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn clockwise to view
+    Image.fromarray(pixels).save(tmp_path / "a.jpg", exif=exif, quality=95)
+    turned = np.asarray(open_scene(tmp_path / "a.jpg"))
+    assert turned.shape == (40, 20, 3)
+    assert turned[:18, :, 0].min() > 200 and turned[22:, :, 0].max() < 50
+
+
+def test_files_that_are_no_images_are_named(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(b"no image")
+    with pytest.raises(InputError, match=r"a\.jpg cannot be decoded"):
+        open_scene(tmp_path / "a.jpg")
+    with pytest.raises(FileNotFoundError, match=r"b\.jpg"):
+        open_scene(tmp_path / "b.jpg")
 
 
 def test_titles_tell_person_camera_and_average_precision():
@@ -111,7 +147,7 @@ def test_titles_tell_person_camera_and_average_precision():
     # The person of query 1 is in no other image.
     assert result.query_inds.tolist() == [0]
     # Query 0: c (wrong) before b and d (right): precisions 1/2 and 2/3.
-    assert query_titles(protocol, [1, 0], result) == [
+    assert query_titles(protocol, [1, 0], result.ap_by_query()) == [
         "query 1, person 3, camera 1, in no gallery image",
         "query 0, person 0, camera 1, AP 58.3%",
     ]
@@ -121,43 +157,45 @@ def test_titles_tell_person_camera_and_average_precision():
     assert query_titles(protocol, [0]) == ["query 0, tattoo 0"]
 
 
-def test_pictures_name_what_is_searched_for(monkeypatch):
+def test_pictures_name_what_is_searched_for():
     protocol, detections, query_feats = small_case()
     protocol.class_name = "tattoo"
-    texts = []
-    monkeypatch.setattr(ImageDraw.ImageDraw, "text", lambda self, place, text, *args, **kwargs: texts.append(text))
     rankings = rank_gallery(protocol, detections, query_feats, [0], k=1)
-    draw_ranking_scenes(protocol, rankings, scene)
+    figure = draw_ranking(protocol, rankings, scene, scenes=True)
+    texts = [text.get_text() for text in figure.findobj(Text)]
     assert {"tattoo 0", "the tattoo, where another was taken"} <= set(texts)
     assert not [text for text in texts if "person" in text]
 
 
-def test_long_titles_are_not_cut_off():
+@pytest.mark.parametrize("scenes", [False, True])
+def test_long_titles_and_names_stay_within_the_picture(scenes):
     protocol, detections, query_feats = small_case()
+    protocol.images[2].img_id = "c" * 200
     rankings = rank_gallery(protocol, detections, query_feats, [0], k=1)
-    for draw in (draw_ranking, draw_ranking_scenes):
-        for titles in (dict(title="W" * 90), dict(row_titles=["W" * 90])):
-            page = np.asarray(draw(protocol, rankings, scene, **titles))
-            assert (page[:, -8:] == 255).all()
-            assert (page[:140, -40:-10] < 100).any()
+    figure = draw_ranking(
+        protocol, rankings, lambda img_id: scene(img_id[0]), title="w " * 90, row_titles=["w " * 90], scenes=scenes
+    )
+    figure.draw_without_rendering()
+    for text in figure.findobj(Text):
+        extent = text.get_window_extent()
+        assert extent.x0 >= 0 and extent.x1 <= figure.bbox.width, text
 
 
 def test_rows_may_be_of_different_length_and_titled():
     protocol, detections, query_feats = small_case()
     long, short = (rank_gallery(protocol, detections, query_feats, [0], k=k)[0] for k in (3, 1))
-    plain = draw_ranking(protocol, [long, short], scene, cell_size=(60, 90))
-    titled = draw_ranking(protocol, [long, short], scene, cell_size=(60, 90), row_titles=["plain", "rcp"])
-    assert titled.width == plain.width == 10 * 6 + 4 * 60
-    assert titled.height > plain.height
+    figure = draw_ranking(protocol, [long, short], scene, row_titles=["plain", "rcp"])
+    assert len(figure.axes) == 8 and len(shown(figure)) == 6
+    assert [axes.get_title(loc="left") for axes in figure.axes[::4]] == ["plain", "rcp"]
+    heights = [axes.get_window_extent().y0 for axes in figure.axes[::4]]
+    assert heights[0] - heights[1] > shown(figure)[0].get_window_extent().height + 60  # room for the texts
 
 
-def test_boxes_outside_the_image_and_long_names_are_drawn():
+def test_figures_are_not_kept_open():
     protocol, detections, query_feats = small_case()
-    detections[1].bboxes = torch.tensor([[-20.0, -20, 900, 900]])
-    detections[2].bboxes = torch.tensor([[500.0, 500, 600, 600]])
-    protocol.images[1].img_id = "b" * 200
-    rankings = rank_gallery(protocol, detections, query_feats, [0], k=3)
-    draw_ranking(protocol, rankings, lambda img_id: scene(img_id[0]), cell_size=(40, 60))
+    before = dict(pyplot.rcParams)
+    draw_ranking(protocol, rank_gallery(protocol, detections, query_feats, [0], k=1), scene)
+    assert pyplot.get_fignums() == [] and dict(pyplot.rcParams) == before
 
 
 def test_bad_input():
@@ -167,5 +205,3 @@ def test_bad_input():
         draw_ranking(protocol, [], scene)
     with pytest.raises(ValueError, match="1 rows but 2 row_titles"):
         draw_ranking(protocol, rankings, scene, row_titles=["a", "b"])
-    with pytest.raises(ValueError, match="no ranking list"):
-        draw_ranking_scenes(protocol, [], scene)

@@ -1,10 +1,46 @@
-# CUHK-SYSU: 11,206 training images, 6,978 test images, 2,900 queries with galleries of 100 images; treated as PRW.
-_base_ = "./prw.py"
-
-dataset_type = "CUHKSYSUDataset"
+# CUHK-SYSU: 11,206 training images, 6,978 test images, 2,900 queries with galleries of 100 images. At TDN's size.
 data_root = "{{$CUHK_ROOT:data/CUHK-SYSU/}}"
 num_ids = 5532
 queue_size = 5000
-train_dataloader = dict(dataset=dict(type=dataset_type, data_root=data_root))
-val_dataloader = dict(dataset=dict(type=dataset_type, data_root=data_root, gallery_sizes=(100,)))
+
+train_pipeline = [
+    dict(type="LoadSceneImage"),
+    dict(type="LoadPersonSearchAnnotations"),
+    dict(type="mmdet.Resize", scale=(960, 640), keep_ratio=True),
+    dict(type="mmdet.RandomFlip", prob=0.5),
+    dict(type="PackPersonSearchInputs"),
+]
+# The annotations are loaded after resizing: they stay in pixels of the original image, in which the metric works.
+test_pipeline = [
+    dict(type="LoadSceneImage"),
+    dict(type="mmdet.Resize", scale=(960, 640), keep_ratio=True),
+    dict(type="LoadPersonSearchAnnotations", clip=False),
+    dict(type="PackPersonSearchInputs"),
+]
+
+train_dataloader = dict(
+    batch_size=16,
+    num_workers=4,
+    persistent_workers=False,
+    sampler=dict(type="DefaultSampler", shuffle=True),
+    dataset=dict(type="CUHKSYSUDataset", data_root=data_root, split="train", pipeline=train_pipeline),
+)
+val_dataloader = dict(
+    batch_size=1,
+    num_workers=4,
+    persistent_workers=True,
+    drop_last=False,
+    sampler=dict(type="DefaultSampler", shuffle=False),
+    dataset=dict(
+        type="CUHKSYSUDataset", data_root=data_root, split="test", pipeline=test_pipeline, gallery_sizes=(100,)
+    ),
+)
 test_dataloader = val_dataloader
+
+val_evaluator = dict(
+    type="PersonSearchMetric",
+    rankings=[None, dict(type="RankingWithContextPersons")],
+    det_thr=0.5,
+    topk=(1, 5, 10),
+)
+test_evaluator = val_evaluator

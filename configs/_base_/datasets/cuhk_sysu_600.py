@@ -1,7 +1,46 @@
-# CUHK-SYSU for OIM, treated as PRW.
-_base_ = "./cuhk_sysu.py"
+# CUHK-SYSU for OIM and I-Net: the size of prw_600.py.
+data_root = "{{$CUHK_ROOT:data/CUHK-SYSU/}}"
+num_ids = 5532
+queue_size = 5000
 
-_base_.train_pipeline[2].scale = _base_.test_pipeline[1].scale = (1000, 600)
-train_dataloader = dict(batch_size=2, dataset=dict(pipeline=_base_.train_pipeline))
-val_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))
+train_pipeline = [
+    dict(type="LoadSceneImage"),
+    dict(type="LoadPersonSearchAnnotations"),
+    dict(type="mmdet.Resize", scale=(1000, 600), keep_ratio=True),
+    dict(type="mmdet.RandomFlip", prob=0.5),
+    dict(type="PackPersonSearchInputs"),
+]
+# The annotations are loaded after resizing: they stay in pixels of the original image, in which the metric works.
+test_pipeline = [
+    dict(type="LoadSceneImage"),
+    dict(type="mmdet.Resize", scale=(1000, 600), keep_ratio=True),
+    dict(type="LoadPersonSearchAnnotations", clip=False),
+    dict(type="PackPersonSearchInputs"),
+]
+
+train_dataloader = dict(
+    batch_size=2,
+    num_workers=4,
+    persistent_workers=False,
+    sampler=dict(type="DefaultSampler", shuffle=True),
+    dataset=dict(type="CUHKSYSUDataset", data_root=data_root, split="train", pipeline=train_pipeline),
+)
+val_dataloader = dict(
+    batch_size=1,
+    num_workers=4,
+    persistent_workers=True,
+    drop_last=False,
+    sampler=dict(type="DefaultSampler", shuffle=False),
+    dataset=dict(
+        type="CUHKSYSUDataset", data_root=data_root, split="test", pipeline=test_pipeline, gallery_sizes=(100,)
+    ),
+)
 test_dataloader = val_dataloader
+
+val_evaluator = dict(
+    type="PersonSearchMetric",
+    rankings=[None, dict(type="RankingWithContextPersons")],
+    det_thr=0.5,
+    topk=(1, 5, 10),
+)
+test_evaluator = val_evaluator

@@ -1,5 +1,5 @@
-# Crops of CUHK-SYSU's labelled persons, treated as PRW's.
-_base_ = "./prw_reid.py"
+# Crops of CUHK-SYSU's labelled persons.
+_base_ = "./crops.py"
 
 data_root = "{{$CUHK_REID_ROOT:data/CUHK-SYSU_reid/}}"
 num_ids = 5532

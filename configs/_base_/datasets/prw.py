@@ -1,5 +1,4 @@
-# PRW: 5,704 training frames, 6,112 test frames, 2,057 queries.
-dataset_type = "PRWDataset"
+# PRW: 5,704 training frames, 6,112 test frames, 2,057 queries. The images at TDN's size.
 data_root = "{{$PRW_ROOT:data/PRW/}}"
 num_ids = 483
 queue_size = 500
@@ -11,7 +10,7 @@ train_pipeline = [
     dict(type="mmdet.RandomFlip", prob=0.5),
     dict(type="PackPersonSearchInputs"),
 ]
-# The truth is loaded after resizing: it stays in pixels of the original image, in which the metric works.
+# The annotations are loaded after resizing: they stay in pixels of the original image, in which the metric works.
 test_pipeline = [
     dict(type="LoadSceneImage"),
     dict(type="mmdet.Resize", scale=(960, 640), keep_ratio=True),
@@ -24,7 +23,7 @@ train_dataloader = dict(
     num_workers=4,
     persistent_workers=False,
     sampler=dict(type="DefaultSampler", shuffle=True),
-    dataset=dict(type=dataset_type, data_root=data_root, split="train", pipeline=train_pipeline),
+    dataset=dict(type="PRWDataset", data_root=data_root, split="train", pipeline=train_pipeline),
 )
 val_dataloader = dict(
     batch_size=1,
@@ -32,7 +31,7 @@ val_dataloader = dict(
     persistent_workers=True,
     drop_last=False,
     sampler=dict(type="DefaultSampler", shuffle=False),
-    dataset=dict(type=dataset_type, data_root=data_root, split="test", pipeline=test_pipeline),
+    dataset=dict(type="PRWDataset", data_root=data_root, split="test", pipeline=test_pipeline),
 )
 test_dataloader = val_dataloader
 

@@ -1,7 +1,44 @@
-# PRW for FDPS: the short side of an image 900 pixels, the long one 1500 at most, five images an iteration.
-_base_ = "./prw.py"
+# PRW for FDPS: the short side of an image 900 pixels, the long side 1500 at most, five images per iteration.
+data_root = "{{$PRW_ROOT:data/PRW/}}"
+num_ids = 483
+queue_size = 500
 
-_base_.train_pipeline[2].scale = _base_.test_pipeline[1].scale = (1500, 900)
-train_dataloader = dict(batch_size=5, dataset=dict(pipeline=_base_.train_pipeline))
-val_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))
+train_pipeline = [
+    dict(type="LoadSceneImage"),
+    dict(type="LoadPersonSearchAnnotations"),
+    dict(type="mmdet.Resize", scale=(1500, 900), keep_ratio=True),
+    dict(type="mmdet.RandomFlip", prob=0.5),
+    dict(type="PackPersonSearchInputs"),
+]
+# The annotations are loaded after resizing: they stay in pixels of the original image, in which the metric works.
+test_pipeline = [
+    dict(type="LoadSceneImage"),
+    dict(type="mmdet.Resize", scale=(1500, 900), keep_ratio=True),
+    dict(type="LoadPersonSearchAnnotations", clip=False),
+    dict(type="PackPersonSearchInputs"),
+]
+
+train_dataloader = dict(
+    batch_size=5,
+    num_workers=4,
+    persistent_workers=False,
+    sampler=dict(type="DefaultSampler", shuffle=True),
+    dataset=dict(type="PRWDataset", data_root=data_root, split="train", pipeline=train_pipeline),
+)
+val_dataloader = dict(
+    batch_size=1,
+    num_workers=4,
+    persistent_workers=True,
+    drop_last=False,
+    sampler=dict(type="DefaultSampler", shuffle=False),
+    dataset=dict(type="PRWDataset", data_root=data_root, split="test", pipeline=test_pipeline),
+)
 test_dataloader = val_dataloader
+
+val_evaluator = dict(
+    type="PersonSearchMetric",
+    rankings=[None, dict(type="RankingWithContextPersons")],
+    det_thr=0.5,
+    topk=(1, 5, 10),
+)
+test_evaluator = val_evaluator

@@ -1,20 +1,26 @@
-# DC-I-Net on ResNet-50: conv5_x on the proposals for detection, and another on the refined boxes for Re-ID.
-_base_ = "./inet_r50.py"
-
-model = dict(
+# DC-I-Net on ResNet-50: conv5_x on the proposals for detection, and another on the refined boxes for Re-ID. A config
+# hands it to model, on top of faster-rcnn_r50-c4.py, with num_ids.
+pretrained_part2 = "{{$R50_WEIGHTS:https://download.pytorch.org/models/resnet50-0676ba61.pth}}"
+init_part2 = dict(type="Pretrained", checkpoint=pretrained_part2)
+dc_inet = dict(
+    type="PersonSearchDetector",
     roi_head=dict(
-        _delete_=True,
         type="DisentangledRoIHead",
-        bbox_roi_extractor=_base_.model.roi_head.bbox_roi_extractor,
-        shared_head=_base_.model.roi_head.shared_head,
-        bbox_head=_base_.model.roi_head.bbox_head,
         reid_roi_extractor=dict(
             type="SingleRoIExtractor",
             roi_layer=dict(type="RoIAlign", output_size=(14, 7), sampling_ratio=2),
             out_channels=1024,
             featmap_strides=[16],
         ),
-        part2=_base_.model.roi_head.shared_head,
-        reid_head=dict(_base_.model.roi_head.reid_head, loss_id=dict(type="C2HEPLoss")),
-    )
+        part2=dict(type="ResNetIBN", depth=50, stages=(4,), ibn_stages=(), init_cfg=init_part2),
+        reid_head=dict(
+            type="PairReIDHead",
+            in_channels=2048,
+            feat_channels=256,
+            loss_pair=dict(type="OLPLoss", dictionary_size=40 * 128),
+            loss_id=dict(type="C2HEPLoss"),
+            pool_size=100,
+            num_hardest=20,
+        ),
+    ),
 )

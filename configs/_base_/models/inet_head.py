@@ -1,5 +1,5 @@
-# Re-ID head of I-Net (Zhang et al., "Tasks Integrated Networks"). The model gives in_channels, the leaf num_ids.
-reid_head = dict(
+# Re-ID head of I-Net (Zhang et al., "Tasks Integrated Networks"). A config gives in_channels and num_ids.
+pair_head = dict(
     type="PairReIDHead",
     feat_channels=256,
     loss_pair=dict(type="OLPLoss", dictionary_size=40 * 128),

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from mmpersonsearch.utils.errors import InputError
+
 
 def check_file(path: str | Path, expected: str) -> Path:
     """The path, if there is such a file or folder.
@@ -20,7 +22,7 @@ def check_file(path: str | Path, expected: str) -> Path:
 
 
 def check_unique(names: Sequence, source: str | Path) -> None:
-    """Raises ValueError, which names the first of them and the source, if names repeat."""
+    """Raises InputError, which names the first of them and the source, if names repeat."""
     repeated = [name for name, count in Counter(names).items() if count > 1]
     if repeated:
-        raise ValueError(f"{source}: image {repeated[0]!r} is listed {names.count(repeated[0])} times")
+        raise InputError(f"{source}: image {repeated[0]!r} is listed {names.count(repeated[0])} times")

@@ -20,7 +20,8 @@ from pathlib import Path
 
 import numpy as np
 
-from .boxes import read_xywh
+from mmpersonsearch.utils.errors import InputError
+
 from .checks import check_file
 
 _MATRIX, _COMPRESSED = 14, 15
@@ -50,13 +51,6 @@ class GalleryRecord:
     present: np.ndarray
     true_xywh: np.ndarray
 
-    @property
-    def true_bboxes(self) -> np.ndarray:
-        """(G, 4) float32 xyxy boxes of the person, NaN in images that do not show it."""
-        boxes = np.full((len(self.gallery), 4), np.nan, dtype=np.float32)
-        boxes[self.present] = read_xywh(self.true_xywh)
-        return boxes
-
 
 def read_galleries(path: str | Path, key: str, names: list[str]) -> Iterator[GalleryRecord]:
     """Queries of a protocol with their galleries, one after the other.
@@ -68,7 +62,7 @@ def read_galleries(path: str | Path, key: str, names: list[str]) -> Iterator[Gal
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: The file is no MATLAB file of version 5 to 7, lacks the variable or a field, or a gallery has an
+        InputError: The file is no MATLAB file of version 5 to 7, lacks the variable or a field, or a gallery has an
             image that is not among the names.
     """
     path = check_file(path, f"a MATLAB file with the variable {key}")
@@ -85,13 +79,13 @@ def read_galleries(path: str | Path, key: str, names: list[str]) -> Iterator[Gal
                 entry = {field: stream.element() for field in fields}
                 yield _read_record(entry["Query"], entry["Gallery"], index)
     except (ValueError, IndexError, zlib.error) as error:
-        raise ValueError(f"{where}: {error}") from error
+        raise InputError(f"{where}: {error}") from error
 
 
 def _read_record(query: bytes, gallery: bytes, index: dict[bytes, int]) -> GalleryRecord:
     query_fields = _struct_fields(query, ("imname", "idlocate", "idname"))
     if len(query_fields["imname"]) != 1:
-        raise ValueError(f"Query has {len(query_fields['imname'])} entries, expected 1")
+        raise InputError(f"Query has {len(query_fields['imname'])} entries, expected 1")
     fields = _struct_fields(gallery, ("imname", "idlocate"))
     present = np.flatnonzero(_sizes(gallery, fields["idlocate"]))
     true_xywh = [_box(gallery, fields["idlocate"][i]) for i in present]
@@ -118,7 +112,7 @@ class _Stream:
         while len(self._buffer) < size:
             chunk = self._file.read(_CHUNK if self._unzip else size - len(self._buffer))
             if not chunk:
-                raise ValueError("the file ends too early")
+                raise InputError("the file ends too early")
             self._buffer += self._unzip.decompress(chunk) if self._unzip else chunk
         data = bytes(self._buffer[:size])
         del self._buffer[:size]
@@ -141,7 +135,7 @@ class _Stream:
 def _find_variable(file: BufferedReader, key: str) -> _Stream:
     header = file.read(128)
     if len(header) < 128 or header[124:128] != b"\0\1IM":
-        raise ValueError("not a MATLAB file of version 5 to 7 (little-endian)")
+        raise InputError("not a MATLAB file of version 5 to 7 (little-endian)")
     found = []
     while tag := file.read(8):
         kind, size = np.frombuffer(tag, "<u4").tolist()
@@ -156,13 +150,13 @@ def _find_variable(file: BufferedReader, key: str) -> _Stream:
             if found[-1] == key:
                 return stream
         file.seek(end)
-    raise ValueError(f"no variable {key}, only {found}")
+    raise InputError(f"no variable {key}, only {found}")
 
 
 def _require(fields: list[str], expected: tuple[str, ...], what: str) -> None:
     missing = [name for name in expected if name not in fields]
     if missing:
-        raise ValueError(f"{what} has no field {missing[0]!r}, only {fields}")
+        raise InputError(f"{what} has no field {missing[0]!r}, only {fields}")
 
 
 def _field_names(data: bytes, length: int) -> list[str]:
@@ -183,7 +177,7 @@ def _struct_fields(data: bytes, expected: tuple[str, ...]) -> dict[str, np.ndarr
     for part in ("flags", "dims", "name", "length", "names"):
         _, first, last, start = _data_at(data, start)
         if part == "flags" and data[first] != _STRUCT_CLASS:
-            raise ValueError(f"Query and Gallery must be structs, not MATLAB's class {data[first]}")
+            raise InputError(f"Query and Gallery must be structs, not MATLAB's class {data[first]}")
         if part == "dims":
             dims = np.frombuffer(data[first:last], "<i4")
         elif part == "length":
@@ -203,10 +197,10 @@ def _chain(data: bytes, start: int, count: int) -> np.ndarray:
         starts[i] = word
         word += 2 + words[word + 1] // 4
     if word > len(words):
-        raise ValueError("the last matrix is cut off")
+        raise InputError("the last matrix is cut off")
     starts = np.array(starts, dtype=np.int64)
     if (np.frombuffer(data, "<u4")[starts] != _MATRIX).any():
-        raise ValueError("expected matrices in a struct's fields")
+        raise InputError("expected matrices in a struct's fields")
     return 4 * starts
 
 
@@ -233,14 +227,14 @@ def _box(data: bytes, start: int) -> np.ndarray:
     kind, content = _content(data, start)
     numbers = np.frombuffer(content, _NUMBER_TYPES[kind]).astype(np.float64) if kind in _NUMBER_TYPES else []
     if len(numbers) != 4 or not np.isfinite(numbers).all():
-        raise ValueError(f"idlocate {list(numbers)}, expected x, y, w, h")
+        raise InputError(f"idlocate {list(numbers)}, expected x, y, w, h")
     return numbers
 
 
 def _text(data: bytes, start: int) -> str:
     kind, content = _content(data, start)
     if kind not in _TEXT_ENCODINGS:
-        raise ValueError("imname or idname is no text")
+        raise InputError("imname or idname is no text")
     return content.decode(_TEXT_ENCODINGS[kind])
 
 
@@ -255,5 +249,5 @@ def _lookup(data: bytes, starts: np.ndarray, index: dict[bytes, int]) -> np.ndar
     found = [index.get(data[a:b], -1) for a, b in zip(first.tolist(), last.tolist())]
     if -1 in found:
         name = _text(data, int(starts[found.index(-1)]))
-        raise ValueError(f"gallery image {name!r} is not in Images.mat")
+        raise InputError(f"gallery image {name!r} is not in Images.mat")
     return np.array(found, dtype=np.int32)

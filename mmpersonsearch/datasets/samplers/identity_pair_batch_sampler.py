@@ -9,6 +9,7 @@ from mmengine.dataset import BaseDataset, DefaultSampler
 from torch.utils.data import BatchSampler
 
 from mmpersonsearch.registry import DATA_SAMPLERS
+from mmpersonsearch.utils.errors import InputError
 
 
 @DATA_SAMPLERS.register_module()
@@ -29,21 +30,21 @@ class IdentityPairBatchSampler(BatchSampler):
         batch_size: Images in a batch, even.
 
     Raises:
-        ValueError: Another sampler; an odd batch size; the data set has no identities, or none in two images.
+        InputError: Another sampler; an odd batch size; the data set has no identities, or none in two images.
     """
 
     def __init__(self, sampler: DefaultSampler, batch_size: int) -> None:
         super().__init__(sampler, batch_size, drop_last=False)
         if not isinstance(sampler, DefaultSampler) or not sampler.shuffle:
-            raise ValueError("IdentityPairBatchSampler: sampler must be dict(type='DefaultSampler', shuffle=True)")
+            raise InputError("IdentityPairBatchSampler: sampler must be dict(type='DefaultSampler', shuffle=True)")
         if batch_size % 2:
-            raise ValueError(f"IdentityPairBatchSampler: batch_size must be even, got {batch_size}")
+            raise InputError(f"IdentityPairBatchSampler: batch_size must be even, got {batch_size}")
         # One entry for each identity in an image, sorted by identity; those of one image only are no use.
         person_ids, images = _identities_of(sampler.dataset).T
         _, of_entry, counts = np.unique(person_ids, return_inverse=True, return_counts=True)
         shared = counts[of_entry] > 1
         if not shared.any():
-            raise ValueError(
+            raise InputError(
                 f"IdentityPairBatchSampler: no two of the {len(sampler.dataset)} images in "
                 f"{type(sampler.dataset).__name__} share an identity, so that there are no pairs"
             )
@@ -86,7 +87,7 @@ def _identities_of(dataset: BaseDataset) -> np.ndarray:
             if instance["person_id"] >= 0
         ]
     except (AttributeError, KeyError) as error:
-        raise ValueError(
+        raise InputError(
             f"IdentityPairBatchSampler: {type(dataset).__name__} does not tell the persons of an image by "
             "get_data_info(i)['instances'][k]['person_id']"
         ) from error

@@ -10,6 +10,7 @@ from mmengine.dist import get_dist_info, sync_random_seed
 from torch.utils.data import Sampler
 
 from mmpersonsearch.registry import DATA_SAMPLERS
+from mmpersonsearch.utils.errors import InputError
 
 
 @DATA_SAMPLERS.register_module()
@@ -32,14 +33,14 @@ class PKSampler(Sampler[int]):
         seed: Seed, the same for all ranks; by default drawn and shared.
 
     Raises:
-        ValueError: The dataset has no labels, or too few images for one batch a rank.
+        InputError: The dataset has no labels, or too few images for one batch a rank.
     """
 
     def __init__(
         self, dataset: BaseDataset, num_ids: int = 16, num_instances: int = 4, seed: int | None = None
     ) -> None:
         if num_ids < 1 or num_instances < 1:
-            raise ValueError(f"PKSampler: num_ids {num_ids} and num_instances {num_instances} must be at least 1")
+            raise InputError(f"PKSampler: num_ids {num_ids} and num_instances {num_instances} must be at least 1")
         self.rank, self.world_size = get_dist_info()
         self.num_ids, self.num_instances = num_ids, num_instances
         self.seed = sync_random_seed() if seed is None else seed
@@ -50,7 +51,7 @@ class PKSampler(Sampler[int]):
         batches = _num_batches(np.maximum(counts // num_instances, 1), num_ids)
         self._batches_per_rank = batches // self.world_size
         if self._batches_per_rank == 0:
-            raise ValueError(
+            raise InputError(
                 f"PKSampler: {len(labels)} images of {len(counts)} identities make {batches} batches of {num_ids} x "
                 f"{num_instances}, fewer than the {self.world_size} ranks: take a smaller num_ids or num_instances"
             )
@@ -89,11 +90,11 @@ def _labels_of(dataset: BaseDataset) -> np.ndarray:
     try:
         labels = [int(dataset.get_data_info(i)["gt_label"]) for i in range(len(dataset))]
     except (AttributeError, KeyError) as error:
-        raise ValueError(
+        raise InputError(
             f"PKSampler: {type(dataset).__name__} does not tell an image's identity by get_data_info(i)['gt_label']"
         ) from error
     if not labels:
-        raise ValueError(f"PKSampler: {type(dataset).__name__} holds no images")
+        raise InputError(f"PKSampler: {type(dataset).__name__} holds no images")
     return np.array(labels, dtype=np.int64)
 
 

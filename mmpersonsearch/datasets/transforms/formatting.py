@@ -9,6 +9,7 @@ from mmdet.datasets.transforms import PackDetInputs, PackReIDInputs
 from mmengine.structures import InstanceData
 
 from mmpersonsearch.registry import TRANSFORMS
+from mmpersonsearch.utils.errors import InputError
 
 _META_KEYS = ("img_id", "img_path", "ori_shape", "img_shape", "scale_factor", "flip", "flip_direction", "camera_id")
 
@@ -34,7 +35,7 @@ class PackPersonSearchInputs(PackDetInputs):
         """Packs the results into ``inputs``, a (3, H, W) tensor, and ``data_samples``, a ``DetDataSample``.
 
         Raises:
-            ValueError: Boxes, labels and identities differ in number: a transform has left out boxes but not their
+            InputError: Boxes, labels and identities differ in number: a transform has left out boxes but not their
                 identities.
         """
         self._check_alignment(results)
@@ -51,7 +52,7 @@ class PackPersonSearchInputs(PackDetInputs):
             key: len(results[key]) for key in (*self.mapping_table, "gt_ignore_flags") if results.get(key) is not None
         }
         if len(set(counts.values())) > 1:
-            raise ValueError(
+            raise InputError(
                 f"{results.get('img_path')}: {counts}: a transform of the pipeline left out boxes but not their "
                 "identities (mmdet.FilterAnnotations does; mmdet.RandomCrop keeps them together)"
             )

@@ -10,6 +10,7 @@ from mmcv.transforms import LoadImageFromFile
 from mmdet.datasets.transforms import LoadAnnotations
 
 from mmpersonsearch.registry import TRANSFORMS
+from mmpersonsearch.utils.errors import InputError
 
 
 @TRANSFORMS.register_module()
@@ -21,7 +22,7 @@ class LoadSceneImage(LoadImageFromFile):
 
         Raises:
             FileNotFoundError: There is no such file.
-            ValueError: The file is empty, cut off, or not an image.
+            InputError: The file is empty, cut off, or not an image.
         """
         try:
             return super().transform(results)
@@ -29,7 +30,7 @@ class LoadSceneImage(LoadImageFromFile):
             raise
         # What MMCV lets through or raises itself: OpenCV's errors, its assertion, Pillow's errors.
         except (cv2.error, AssertionError, OSError) as error:
-            raise ValueError(f"{results['img_path']} cannot be decoded as an image: {error}") from error
+            raise InputError(f"{results['img_path']} cannot be decoded as an image: {error}") from error
 
 
 @TRANSFORMS.register_module()

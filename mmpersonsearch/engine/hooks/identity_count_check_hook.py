@@ -6,6 +6,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from mmpersonsearch.registry import HOOKS
+from mmpersonsearch.utils.errors import InputError
 
 
 @HOOKS.register_module()
@@ -19,14 +20,14 @@ class IdentityCountCheckHook(Hook):
         """Compare ``num_ids`` of each part of the model that has one with the training set's.
 
         Raises:
-            ValueError: A part has fewer; the message gives both numbers and the config key.
+            InputError: A part has fewer; the message gives both numbers and the config key.
         """
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         parts = {name: part.num_ids for name, part in model.named_modules() if hasattr(part, "num_ids")}
         num_ids = _count_identities(runner.train_dataloader.dataset) if parts else 0
         for name, own in parts.items():
             if own < num_ids:
-                raise ValueError(
+                raise InputError(
                     f"model.{name}.num_ids is {own}, but the training set has {num_ids} identities: "
                     f"set num_ids={num_ids} there"
                 )
@@ -37,4 +38,4 @@ def _count_identities(dataset: BaseDataset) -> int:
         return dataset.metainfo["num_ids"]
     if hasattr(dataset, "pids"):  # MMDetection's ReIDDataset, crops for a teacher
         return len(dataset.pids)
-    raise ValueError(f"IdentityCountCheckHook: {type(dataset).__name__} has no metainfo['num_ids']")
+    raise InputError(f"IdentityCountCheckHook: {type(dataset).__name__} has no metainfo['num_ids']")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from mmpersonsearch.structures import SearchProtocol
+from mmpersonsearch.structures import CrossCamera, Listed, SearchProtocol
+from mmpersonsearch.utils.errors import InputError
 
 from .ragged import blocks_by_total, paired_iou, ragged_ranges
 from .search_index import SearchIndex
@@ -81,9 +81,9 @@ class WholeGallery(Gallery):
     """Every image but the query's own; or of those, the images of other cameras."""
 
     def __init__(self, protocol: SearchProtocol, index: SearchIndex) -> None:
-        self.name = protocol.galleries
+        self.name = protocol.galleries.name
         self.index = index
-        self._cameras = _cameras(protocol) if self.name == "cross_camera" else None
+        self._cameras = _cameras(protocol) if isinstance(protocol.galleries, CrossCamera) else None
         query_inds, image_inds, bboxes = self._true_boxes(protocol)
         columns = index.offsets[torch.from_numpy(image_inds).to(index.offsets.device)]
         self.pairs = _true_pairs(index, query_inds, image_inds, bboxes, columns)
@@ -149,63 +149,47 @@ class ListedGallery(Gallery):
         self.name = size
         self.index = index
         device = index.offsets.device
-        entries = protocol.galleries[size]
-        lengths = np.array([len(image_inds) for image_inds, _ in entries], dtype=np.int64)
-        image_inds = np.concatenate([np.zeros(0, np.int64), *(np.asarray(e[0]).reshape(-1) for e in entries)]).astype(
-            np.int64
-        )
-        bboxes = np.concatenate([np.zeros((0, 4)), *(np.reshape(e[1], (-1, 4)) for e in entries)])
-        owners = np.repeat(np.arange(len(entries)), lengths)
-        self._check(protocol, lengths, image_inds, bboxes, owners)
+        lists = protocol.galleries.lists[size]
+        lengths = np.array([len(one.image_inds) for one in lists], dtype=np.int64)
+        offsets = np.concatenate([[0], lengths.cumsum()])
+        image_inds = np.concatenate([np.zeros(0, np.int64), *(one.image_inds for one in lists)]).astype(np.int64)
+        present = np.concatenate([np.zeros(0, np.int64), *(s + one.present for s, one in zip(offsets, lists))])
+        bboxes = np.concatenate([np.zeros((0, 4)), *(one.bboxes for one in lists)])
+        owners = np.repeat(np.arange(len(lists)), lengths)
+        self._check(protocol, image_inds, owners, present, bboxes)
 
-        self._offsets = torch.from_numpy(np.concatenate([[0], lengths.cumsum()])).to(device)
+        self._offsets = torch.from_numpy(offsets).to(device)
         self._image_inds = torch.from_numpy(image_inds).to(device)
         counts = index.counts[self._image_inds]
         before = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
+        firsts, ends = before[self._offsets[:-1]], before[self._offsets[1:]]
+        self._num_columns = ends - firsts
         # Column at which an entry's detections begin, counted from the query's first entry.
-        self._columns = before[:-1] - torch.repeat_interleave(
-            before[self._offsets[:-1]], torch.from_numpy(lengths).to(device)
-        )
-        self._num_columns = before[self._offsets[1:]] - before[self._offsets[:-1]]
-        present = np.flatnonzero(np.isfinite(bboxes[:, 0]))
-        self.pairs = _true_pairs(
-            index,
-            owners[present],
-            image_inds[present],
-            bboxes[present],
-            self._columns[torch.from_numpy(present).to(device)],
-        )
+        columns = before[:-1] - torch.repeat_interleave(firsts, torch.from_numpy(lengths).to(device))
+        columns = columns[torch.from_numpy(present).to(device)]
+        self.pairs = _true_pairs(index, owners[present], image_inds[present], bboxes, columns)
 
     def _check(
         self,
         protocol: SearchProtocol,
-        lengths: np.ndarray,
         image_inds: np.ndarray,
-        bboxes: np.ndarray,
         owners: np.ndarray,
+        present: np.ndarray,
+        bboxes: np.ndarray,
     ) -> None:
-        where = f"gallery {self.name}"
-        box_lengths = np.array([np.size(e[1]) / 4 for e in protocol.galleries[self.name]])
-        for query_ind in np.flatnonzero(lengths != box_lengths)[:1]:
-            raise ValueError(
-                f"{where}, query {query_ind}: {lengths[query_ind]} images but {box_lengths[query_ind]:g} true boxes"
-            )
+        where = f"gallery {self.name}, query"
         num_images = len(protocol.images)
         for i in np.flatnonzero((image_inds < 0) | (image_inds >= num_images))[:1]:
-            raise ValueError(
-                f"{where}, query {owners[i]}: image index {image_inds[i]}, the protocol has {num_images} images"
-            )
+            raise InputError(f"{where} {owners[i]}: image index {image_inds[i]}, the protocol has {num_images} images")
         keys = np.sort(owners * num_images + image_inds)
         for key in keys[:-1][keys[1:] == keys[:-1]][:1]:
-            raise ValueError(
-                f"{where}, query {key // num_images}: image "
-                f"{protocol.images[key % num_images].img_id!r} is listed twice"
-            )
-        finite = np.isfinite(bboxes)
-        for i in np.flatnonzero((finite.any(1) & ~finite.all(1)) | np.isinf(bboxes).any(1))[:1]:
-            raise ValueError(
-                f"{where}, query {owners[i]}: true box {bboxes[i].tolist()} in image "
-                f"{protocol.images[image_inds[i]].img_id!r}; expected 4 numbers, or NaN where the person is absent"
+            name = protocol.images[key % num_images].img_id
+            raise InputError(f"{where} {key // num_images}: image {name!r} is listed twice")
+        for i in np.flatnonzero(~np.isfinite(bboxes).all(1))[:1]:
+            name = protocol.images[image_inds[present[i]]].img_id
+            raise InputError(
+                f"{where} {owners[present[i]]}: true box {bboxes[i].tolist()} in image {name!r}, "
+                "expected 4 finite numbers"
             )
 
     def _entries(self, query_inds: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -242,26 +226,26 @@ class ListedGallery(Gallery):
         return int(self._num_columns.max())
 
 
-def build_gallery(protocol: SearchProtocol, index: SearchIndex, name: Any = None) -> Gallery:
-    """The gallery of that name (a size of a dict protocol), or the protocol's only one where ``name`` is None.
+def build_gallery(protocol: SearchProtocol, index: SearchIndex, size: int | None = None) -> Gallery:
+    """Lay out the gallery of a size, or the protocol's only one where ``size`` is None.
 
     Raises:
-        ValueError: No such gallery, or several to choose from; the sizes are named. A query's person_id that is
+        InputError: No such gallery, or several to choose from; the sizes are named. A query's person_id that is
             negative, an image without a camera in the cross-camera protocol, a malformed list of images.
     """
     for i, query in enumerate(protocol.queries):
         if query.person_id < 0:
-            raise ValueError(f"query {i} in image {query.img_id!r}: person_id must be >= 0, got {query.person_id}")
-    if not isinstance(protocol.galleries, dict):
-        if name not in (None, protocol.galleries):
-            raise ValueError(f"gallery must be None, the protocol has only {protocol.galleries!r}, got {name!r}")
+            raise InputError(f"query {i} in image {query.img_id!r}: person_id must be >= 0, got {query.person_id}")
+    galleries = protocol.galleries
+    if not isinstance(galleries, Listed):
+        if size not in (None, galleries.name):
+            raise InputError(f"gallery must be None, the protocol has only {galleries.name!r}, got {size!r}")
         return WholeGallery(protocol, index)
-    sizes = list(protocol.galleries)
-    if name is None and len(sizes) == 1:
-        name = sizes[0]
-    if name not in protocol.galleries:
-        raise ValueError(f"gallery must be one of the protocol's sizes {sizes}, got {name!r}")
-    return ListedGallery(protocol, index, name)
+    if size is None and len(galleries.sizes) == 1:
+        (size,) = galleries.sizes
+    if size not in galleries.sizes:
+        raise InputError(f"gallery must be one of the protocol's sizes {list(galleries.sizes)}, got {size!r}")
+    return ListedGallery(protocol, index, size)
 
 
 def _cameras(protocol: SearchProtocol) -> tuple[np.ndarray, np.ndarray]:
@@ -269,7 +253,7 @@ def _cameras(protocol: SearchProtocol) -> tuple[np.ndarray, np.ndarray]:
     of_images = [image.camera_id for image in protocol.images]
     for image, camera in zip(protocol.images, of_images):
         if camera is None:
-            raise ValueError(f"image {image.img_id!r} has no camera_id, which the 'cross_camera' protocol needs")
+            raise InputError(f"image {image.img_id!r} has no camera_id, which the 'cross_camera' protocol needs")
     of_queries = [
         of_images[protocol.image_index[query.img_id]] if query.camera_id is None else query.camera_id
         for query in protocol.queries

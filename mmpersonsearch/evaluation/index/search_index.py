@@ -12,6 +12,7 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from mmpersonsearch.structures import SearchProtocol
+from mmpersonsearch.utils.errors import InputError
 
 
 @dataclass
@@ -116,7 +117,7 @@ def build_search_index(
         det_thr: Detections with a lower score are left out.
 
     Raises:
-        ValueError: Wrong number of detections or query embeddings, a field that is missing or has the wrong shape,
+        InputError: Wrong number of detections or query embeddings, a field that is missing or has the wrong shape,
             a number that is not finite; the image or query is named.
     """
     images = protocol.images
@@ -162,14 +163,14 @@ def _checked_query_feats(protocol: SearchProtocol, query_feats: Tensor) -> Tenso
     query_feats = torch.as_tensor(query_feats)
     num_queries = len(protocol.queries)
     if query_feats.ndim != 2 or len(query_feats) != num_queries:
-        raise ValueError(
+        raise InputError(
             f"query_feats: expected one row for each of the protocol's {num_queries} queries, (Q, D), "
             f"got shape {tuple(query_feats.shape)}"
         )
     bad = torch.nonzero(~torch.isfinite(query_feats).all(1)).flatten().tolist()
     if bad:
         query = protocol.queries[bad[0]]
-        raise ValueError(
+        raise InputError(
             f"query_feats: not finite in {len(bad)} row(s); the first is query {bad[0]} "
             f"(person {query.person_id} in image {query.img_id!r})"
         )
@@ -178,17 +179,17 @@ def _checked_query_feats(protocol: SearchProtocol, query_feats: Tensor) -> Tenso
 
 def _check_fields(protocol: SearchProtocol, detections: Sequence[InstanceData], width: int) -> None:
     if len(detections) != len(protocol.images):
-        raise ValueError(
+        raise InputError(
             f"detections: expected one for each of the protocol's {len(protocol.images)} images, got {len(detections)}"
         )
     for image, dets in zip(protocol.images, detections):
         missing = [name for name in ("bboxes", "scores", "reid_feats") if name not in dets]
         if missing:
-            raise ValueError(f"image {image.img_id!r}: detections lack {', '.join(missing)}")
+            raise InputError(f"image {image.img_id!r}: detections lack {', '.join(missing)}")
         num = len(dets.scores)
         shapes = (tuple(dets.bboxes.shape), tuple(dets.scores.shape), tuple(dets.reid_feats.shape))
         if num and shapes != ((num, 4), (num,), (num, width)):
-            raise ValueError(
+            raise InputError(
                 f"image {image.img_id!r}: expected bboxes (n, 4), scores (n,) and reid_feats (n, {width}), "
                 f"the width of query_feats, got {shapes[0]}, {shapes[1]} and {shapes[2]}"
             )
@@ -211,7 +212,7 @@ def _check_finite(
     for name, values in checks.items():
         bad = image_inds[~torch.isfinite(values)]
         if len(bad):
-            raise ValueError(
+            raise InputError(
                 f"detections: {name} not finite in {len(bad.unique())} image(s); "
                 f"the first is image {protocol.images[int(bad[0])].img_id!r}"
             )
@@ -222,7 +223,7 @@ def _check_size(feats: Tensor, query_feats: Tensor) -> None:
         largest = float(torch.linalg.vector_norm(feats, dim=1).max())
         largest *= float(torch.linalg.vector_norm(query_feats, dim=1).max())
         if not largest < torch.finfo(feats.dtype).max:
-            raise ValueError(
+            raise InputError(
                 f"embeddings are too large: their products, up to {largest:.3g}, overflow {feats.dtype}; "
                 "they should be L2-normalised"
             )

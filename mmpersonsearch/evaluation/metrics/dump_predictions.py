@@ -5,11 +5,11 @@ from typing import Any
 from mmengine.logging import print_log
 
 from ..predictions import write_predictions
-from .person_search import PersonSearchMetric
+from .search_results import SearchResultsMetric
 
 
-class DumpPredictions(PersonSearchMetric):
-    """Write detections and embeddings of all test images to a file in place of computing figures.
+class DumpPredictions(SearchResultsMetric):
+    """Write detections and embeddings of all test images to a file in place of computing metrics.
 
     See :func:`mmpersonsearch.evaluation.predictions.write_predictions` for its form.
 
@@ -33,7 +33,6 @@ class DumpPredictions(PersonSearchMetric):
             result["img_id"]: {name: value.numpy() for name, value in result.items() if name != "img_id"}
             for result in results
         }
-        data = dict(self.search_protocol().data)
-        write_predictions(self.path, images, {"data": data, **self.provenance})
+        write_predictions(self.path, images, {"data": dict(self.search_protocol().data), **self.provenance})
         print_log(f"Predictions of {len(images)} images: {self.path}", "current")
         return {}

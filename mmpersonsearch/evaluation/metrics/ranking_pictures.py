@@ -10,14 +10,14 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from mmpersonsearch.evaluation import BaseRanking, evaluate_search, rank_gallery
-from mmpersonsearch.evaluation.metrics.person_search import PersonSearchMetric
 from mmpersonsearch.evaluation.ranking_list import worst_queries
-from mmpersonsearch.visualization.page import open_scene
-from mmpersonsearch.visualization.ranking_picture import draw_ranking, draw_ranking_scenes, query_titles
+from mmpersonsearch.visualization.ranking_picture import draw_ranking, open_scene, query_titles
+
+from .search_results import SearchResultsMetric
 
 
-class RankingPictures(PersonSearchMetric):
-    """Draw ``ranking_crops.png`` and ``ranking_scenes.png`` in place of computing figures.
+class RankingPictures(SearchResultsMetric):
+    """Draw ``ranking_crops.png`` and ``ranking_scenes.png`` in place of computing metrics.
 
     They show the queries with the lowest average precision first, each beside its best matches. Of a protocol with
     galleries of several sizes the first is searched.
@@ -26,7 +26,7 @@ class RankingPictures(PersonSearchMetric):
         folder: Where the pictures go.
         img_path: Gives the file of an ``img_id``.
         ranking: Changes the similarities; None leaves them.
-        det_thr: Detections with a lower score are left out.
+        det_thr: Detections with a lower score are skipped.
         num_queries: Rows.
         k: Matches of a query.
     """
@@ -40,35 +40,31 @@ class RankingPictures(PersonSearchMetric):
         num_queries: int = 8,
         k: int = 5,
     ) -> None:
-        super().__init__(rankings=[ranking], det_thr=det_thr)
+        super().__init__()
         self.folder = Path(folder)
         self.img_path = img_path
+        self.ranking = ranking
+        self.det_thr = det_thr
         self.num_queries = num_queries
         self.k = k
 
-    def compute_figures(self, detections: Sequence[InstanceData], query_feats: Tensor) -> dict[str, float]:
-        """Draw; only the main process comes here.
-
-        Args:
-            detections: One an image, see :func:`mmpersonsearch.evaluation.evaluate_search`.
-            query_feats: (Q, D) embeddings of the queries.
-
-        Returns:
-            No figures.
-        """
+    def measure(self, detections: Sequence[InstanceData], query_feats: Tensor) -> dict[str, float]:
+        """Draw; see :meth:`SearchResultsMetric.measure` for the arguments. There are no metrics."""
         protocol = self.search_protocol()
-        searched = dict(det_thr=self.det_thr, ranking=self.rankings[0], gallery=protocol.main_gallery)
+        searched = dict(det_thr=self.det_thr, ranking=self.ranking, gallery=protocol.main_gallery)
         result = evaluate_search(protocol, detections, query_feats, **searched)
         inds = worst_queries(result, self.num_queries)
         lists = rank_gallery(protocol, detections, query_feats, inds, k=self.k, **searched)
-        for draw, name in ((draw_ranking, "ranking_crops.png"), (draw_ranking_scenes, "ranking_scenes.png")):
-            draw(
+        titles = query_titles(protocol, inds, result.ap_by_query())
+        for name in ("crops", "scenes"):
+            draw_ranking(
                 protocol,
                 lists,
                 lambda img_id: open_scene(self.img_path(img_id)),
-                self.folder / name,
+                self.folder / f"ranking_{name}.png",
                 title="Lowest average precision first",
-                row_titles=query_titles(protocol, inds, result),
+                row_titles=titles,
+                scenes=name == "scenes",
             )
         print_log(f"Best matches of the {len(inds)} worst queries: {self.folder}/ranking_*.png", "current")
         return {}

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from mmpersonsearch.evaluation.index.gallery import Gallery
-    from mmpersonsearch.evaluation.index.search_index import SearchIndex
+from mmpersonsearch.evaluation.index.gallery import Gallery
+from mmpersonsearch.evaluation.index.search_index import SearchIndex
 
 
 @dataclass
@@ -53,5 +52,5 @@ class BaseRanking(ABC):
         """
 
     def describe(self) -> dict[str, Any]:
-        """Type and parameters, for the record of what a figure depends on."""
+        """Type and parameters, for the record of what a metric depends on."""
         return {"type": type(self).__name__, **vars(self)}

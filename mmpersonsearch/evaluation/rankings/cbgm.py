@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from mmpersonsearch.evaluation.index.search_index import SearchIndex
 from mmpersonsearch.registry import RANKINGS
+from mmpersonsearch.utils.errors import InputError
 
 from .base import BaseRanking, QueryChunk
 from .rcp import context_persons
@@ -55,7 +55,7 @@ class ContextBipartiteGraphMatching(BaseRanking):
         name: Under which the metric reports it.
 
     Raises:
-        ValueError: num_images or num_persons is not an integer >= 1.
+        InputError: num_images or num_persons is not an integer >= 1.
     """
 
     depends_on_gallery = True
@@ -63,7 +63,7 @@ class ContextBipartiteGraphMatching(BaseRanking):
     def __init__(self, num_images: int = 30, num_persons: int = 4, name: str = "cbgm") -> None:
         for key, value in (("num_images", num_images), ("num_persons", num_persons)):
             if not isinstance(value, int) or value < 1:
-                raise ValueError(f"ContextBipartiteGraphMatching: {key} must be an integer >= 1, got {value!r}")
+                raise InputError(f"ContextBipartiteGraphMatching: {key} must be an integer >= 1, got {value!r}")
         self.num_images = num_images
         self.num_persons = num_persons
         self.name = name
@@ -164,6 +164,8 @@ def _match_queries(weights: np.ndarray, num_nodes: np.ndarray, num_dets: np.ndar
     Returns:
         (P,) int64 detection that the query is matched with, -1 for none; (P,) float64 total weights.
     """
+    from scipy.optimize import linear_sum_assignment  # takes a third as long to import as PyTorch
+
     matched = np.full(len(weights), -1, dtype=np.int64)
     totals = np.zeros(len(weights))
     for p, (nodes, dets) in enumerate(zip(num_nodes.tolist(), num_dets.tolist())):

@@ -8,6 +8,7 @@ from torch import Tensor
 from mmpersonsearch.evaluation.index.ragged import paired_iou, ragged_ranges, segment_first_argmax
 from mmpersonsearch.evaluation.index.search_index import SearchIndex
 from mmpersonsearch.registry import RANKINGS
+from mmpersonsearch.utils.errors import InputError
 
 from .base import BaseRanking, QueryChunk
 
@@ -32,14 +33,14 @@ class RankingWithContextPersons(BaseRanking):
         name: Under which the metric reports it.
 
     Raises:
-        ValueError: threshold or weight out of range.
+        InputError: threshold or weight out of range.
     """
 
     def __init__(self, threshold: float = 0.3, weight: float = 0.2, name: str = "rcp") -> None:
         if not threshold >= 0:
-            raise ValueError(f"RankingWithContextPersons: threshold must be >= 0, got {threshold}")
+            raise InputError(f"RankingWithContextPersons: threshold must be >= 0, got {threshold}")
         if not 0 < weight < 1:
-            raise ValueError(f"RankingWithContextPersons: weight must be in (0, 1), got {weight}")
+            raise InputError(f"RankingWithContextPersons: weight must be in (0, 1), got {weight}")
         self.threshold = threshold
         self.weight = weight
         self.name = name

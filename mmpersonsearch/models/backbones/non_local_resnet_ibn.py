@@ -45,6 +45,8 @@ class NonLocalResNetIBN(ResNetIBN):
         ValueError: Not four numbers, or more non-local blocks than a stage has blocks.
     """
 
+    not_pretrained = rf"{ResNetIBN.not_pretrained}|^non_local"
+
     def __init__(self, depth: int, num_non_local: tuple[int, ...] = (0, 2, 3, 0), **kwargs: Any) -> None:
         super().__init__(depth=depth, **kwargs)
         num_blocks = self.arch_settings[depth][1]
@@ -58,9 +60,6 @@ class NonLocalResNetIBN(ResNetIBN):
             blocks = [NonLocalBlock(channels) for _ in range(num_non_local[stage - 1])]
             # MMEngine's list has the blocks initialize themselves, after the ResNet's convolutions and norms.
             self.add_module(f"non_local{stage}", ModuleList(blocks))
-
-    def _is_pretrained(self, key: str) -> bool:
-        return super()._is_pretrained(key) and not key.startswith("non_local")
 
     def _forward_stage(self, stage: int, x: Tensor) -> Tensor:
         blocks, attentions = getattr(self, f"layer{stage}"), getattr(self, f"non_local{stage}")

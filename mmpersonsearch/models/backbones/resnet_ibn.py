@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from mmpersonsearch.models.batch_norms import batch_norms
 from mmpersonsearch.registry import MODELS
-from mmpersonsearch.utils.checkpoint import fill, load_checkpoint_file
+from mmpersonsearch.utils.checkpoint import COUNTERS, find_weights, load_checkpoint_file, load_strictly
 
 from .ibn import IBN
 
@@ -61,6 +61,8 @@ class ResNetIBN(BaseModule):
         50: (Bottleneck, (3, 4, 6, 3)),
         101: (Bottleneck, (3, 4, 23, 3)),
     }
+    # Keys that pretrained weights may lack: a regular expression.
+    not_pretrained = COUNTERS
     random_init = (
         dict(type="Kaiming", layer="Conv2d"),
         dict(type="Constant", val=1, layer=["BatchNorm2d", "InstanceNorm2d"]),
@@ -168,16 +170,10 @@ class ResNetIBN(BaseModule):
                 nn.init.zeros_((module.norm3 if isinstance(module, Bottleneck) else module.norm2).weight)
 
     def _load_pretrained(self, path: str, prefix: str) -> None:
-        checkpoint = load_checkpoint_file(path)
-        weights = checkpoint.get("state_dict", checkpoint)
-        weights = {key.removeprefix("module.").removeprefix(prefix): value for key, value in weights.items()}
-        own = {key: value for key, value in self.state_dict().items() if not self._is_pretrained(key)}
-        fill(self, {**weights, **own}, path)
+        weights = find_weights(load_checkpoint_file(path))
+        weights = {key.removeprefix(prefix): value for key, value in weights.items()}
+        load_strictly(self, weights, path, allow_unexpected=True, may_lack=self.not_pretrained)
         print_log(f"Stages {self.stages} of ResNetIBN loaded from {path}", logger="current")
-
-    def _is_pretrained(self, key: str) -> bool:
-        # Older checkpoints come without the counters of batches.
-        return not key.endswith("num_batches_tracked")
 
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
         """Compute the maps of ``out_stages`` from images, or as a head, without the stem, the last stage's alone.

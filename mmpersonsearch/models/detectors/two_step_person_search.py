@@ -11,6 +11,7 @@ from torch import Tensor
 
 from mmpersonsearch.models.teachers import check_same_pixels
 from mmpersonsearch.registry import MODELS
+from mmpersonsearch.utils.checkpoint import load_checkpoint_file, load_strictly
 
 from .person_search_detector import PersonSearchModel
 
@@ -41,6 +42,20 @@ class TwoStepPersonSearch(PersonSearchModel, BaseDetector):
         self.reid = MODELS.build(reid)
         self.crop_extractor = MODELS.build(crop_extractor)
         check_same_pixels(detector=self.data_preprocessor, reid=self.reid.data_preprocessor)
+
+    def load_parts(self, detector: str, reid: str) -> None:
+        """Load the checkpoints of the two models' own trainings; each must fill its part exactly.
+
+        Args:
+            detector: File or URL.
+            reid: File or URL.
+
+        Raises:
+            FileNotFoundError: A checkpoint is missing.
+            InputError: Keys of a checkpoint are missing, unexpected or of another shape; the message names them.
+        """
+        load_strictly(self.detector, load_checkpoint_file(detector), detector)
+        load_strictly(self.reid, load_checkpoint_file(reid), reid)
 
     def loss(self, batch_inputs: Tensor, batch_data_samples: SampleList) -> NoReturn:
         """Refuse: nothing is trained here.

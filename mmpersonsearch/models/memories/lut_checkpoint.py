@@ -8,6 +8,7 @@ from mmengine.logging import print_log
 from torch import Tensor
 
 from mmpersonsearch.utils.checkpoint import load_checkpoint_file
+from mmpersonsearch.utils.errors import InputError
 
 
 def read_lut(path: str, metainfo: Mapping[str, Any], shape: Sequence[int]) -> Tensor:
@@ -26,12 +27,12 @@ def read_lut(path: str, metainfo: Mapping[str, Any], shape: Sequence[int]) -> Te
 
     Raises:
         FileNotFoundError: The file is missing.
-        ValueError: It holds no LUT, several, or one of another shape or of other identities; the training set does
+        InputError: It holds no LUT, several, or one of another shape or of other identities; the training set does
             not name its identities.
     """
     place = f"lut_checkpoint {path}"
     if "identities" not in metainfo:
-        raise ValueError(
+        raise InputError(
             f"{place}: the training set has no metainfo['identities'], the numbers of its identities in the order of "
             "person_id"
         )
@@ -39,7 +40,7 @@ def read_lut(path: str, metainfo: Mapping[str, Any], shape: Sequence[int]) -> Te
     key, table = find_lut(checkpoint, place)
     _check_same_identities(checkpoint, identities, place)
     if table.shape != tuple(shape):
-        raise ValueError(
+        raise InputError(
             f"{place}: {key} has shape {tuple(table.shape)}, expected (num_ids, feat_channels) = {tuple(shape)}"
         )
     num_empty = int((table[: len(identities)] == 0).all(dim=1).sum())
@@ -62,13 +63,13 @@ def find_lut(checkpoint: dict[str, Any], place: str) -> tuple[str, Tensor]:
         Its key and the (num_ids, feat_channels) table.
 
     Raises:
-        ValueError: There is none, or several.
+        InputError: There is none, or several.
     """
     state_dict = checkpoint.get("state_dict", checkpoint)
     keys = [key for key in state_dict if key == "features" or key.endswith("lut.features")]
     if len(keys) != 1:
         others = ", ".join(list(state_dict)[:3])
-        raise ValueError(
+        raise InputError(
             f"{place}: expected one key 'features' or '*.lut.features', found {keys} among {len(state_dict)} keys "
             f"({others}{', ...' if len(state_dict) > 3 else ''})"
         )
@@ -79,7 +80,7 @@ def _check_same_identities(checkpoint: dict[str, Any], ours: list[int], place: s
     meta = checkpoint.get("meta") or {}
     theirs = (meta.get("dataset_meta") or {}).get("identities")
     if theirs is None:
-        raise ValueError(
+        raise InputError(
             f"{place}: meta.dataset_meta.identities is missing, expected the list of the identities' numbers, row by "
             "row; checkpoints of training on a person search data set have it"
         )
@@ -87,7 +88,7 @@ def _check_same_identities(checkpoint: dict[str, Any], ours: list[int], place: s
     difference = next(((i, *pair) for i, pair in pairs if pair[0] != pair[1]), None)
     if difference is not None:
         row, our, their = difference
-        raise ValueError(
+        raise InputError(
             f"{place} is of other identities: row {row} is "
             f"{'none' if their is None else f'number {their}'} there and "
             f"{'none' if our is None else f'number {our}'} in the training set "

@@ -9,7 +9,8 @@ from mmengine.logging import print_log
 from torch import nn
 
 from mmpersonsearch.registry import MODELS
-from mmpersonsearch.utils.checkpoint import fill, load_checkpoint_file
+from mmpersonsearch.utils.checkpoint import load_checkpoint_file, load_strictly
+from mmpersonsearch.utils.errors import InputError
 
 _SIZE = 32
 
@@ -35,9 +36,9 @@ class FrozenTeacher:
 
         Raises:
             FileNotFoundError: The file is missing.
-            ValueError: Keys are missing, unexpected or of another shape; the message names them.
+            InputError: Keys are missing, unexpected or of another shape; the message names them.
         """
-        fill(self.model, load_checkpoint_file(self.checkpoint), self.checkpoint, allow_unexpected=False)
+        load_strictly(self.model, load_checkpoint_file(self.checkpoint), self.checkpoint)
         self.loaded = True
         print_log(f"Teacher loaded from {self.checkpoint}", logger="current")
 
@@ -64,7 +65,7 @@ class TeacherOwner(nn.Module):
 
         Raises:
             FileNotFoundError: The checkpoint is missing.
-            ValueError: The checkpoint does not fit the teacher; teacher and student normalize images differently, so
+            InputError: The checkpoint does not fit the teacher; teacher and student normalize images differently, so
                 that what the student gets is not what the teacher knows.
         """
         if self.teacher is not None:
@@ -84,7 +85,7 @@ def check_same_pixels(**data_preprocessors: nn.Module) -> None:
         data_preprocessors: Two, by their models' names.
 
     Raises:
-        ValueError: They normalize images differently, or take their channels in another order.
+        InputError: They normalize images differently, or take their channels in another order.
     """
     image = torch.randint(256, (3, _SIZE, _SIZE), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     seen = {}
@@ -93,7 +94,7 @@ def check_same_pixels(**data_preprocessors: nn.Module) -> None:
         seen[name] = inputs[0, :, :_SIZE, :_SIZE].cpu()
     (first, ours), (second, theirs) = seen.items()
     if not torch.allclose(ours, theirs, atol=1e-4):
-        raise ValueError(
+        raise InputError(
             f"{first}.data_preprocessor and {second}.data_preprocessor must normalize images alike (mean, std, order "
             f"of channels), but the pixel {image[:, 0, 0].tolist()} becomes {ours[:, 0, 0].tolist()} in {first} and "
             f"{theirs[:, 0, 0].tolist()} in {second}"

@@ -1,12 +1,10 @@
 _base_ = [
-    "../../../configs/_base_/models/oim_r18.py",
-    "./_base_/tattoo_synth_size.py",
+    "../../synthetic_benchmark/configs/_base_/models/faster-rcnn_r50.py",
+    "./_base_/oim_r18.py",
     "./_base_/tattoo_synth.py",
     "./_base_/tattoo_1600i.py",
-    "../../../configs/_base_/iteration_runtime.py",
 ]
 
-_base_.synth_size.roi_head.reid_head = dict(
-    num_ids=_base_.num_ids, loss_id=dict(queue_size=_base_.queue_size, scale=30.0)
-)
-model = _base_.synth_size
+_base_.oim.roi_head.reid_head.num_ids = _base_.num_ids
+_base_.oim.roi_head.reid_head.loss_id.update(queue_size=_base_.queue_size)
+model = _base_.oim

@@ -1,14 +1,13 @@
 """Search for whole images: the one box of an image is the image (I-Net and DC-I-Net, table 3, "w/o detection").
 
-Truth, queries and detections are then all boxes of images, so :class:`mmpersonsearch.evaluation.PersonSearchMetric`
-serves as it is: an image's one detection has the IoU 1 with an object's box where the image shows the object, whatever
-the IoU that is asked for, so it is the right match; in other images there is no true box, and it is a wrong match.
+Truth, queries and detections are then all boxes of images, so that ``PersonSearchMetric`` serves as it is: an image's
+one detection has the IoU 1 with an object's box where the image shows the object, whatever the IoU that is asked for,
+so it is the true positive; in other images there is no true box, and it is a false positive.
 """
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 from mmdet.structures import SampleList
@@ -20,7 +19,8 @@ from torch import Tensor
 from mmpersonsearch.datasets import CocoPersonSearchDataset
 from mmpersonsearch.models.detectors import PersonSearchDetector
 from mmpersonsearch.registry import DATASETS, MODELS
-from mmpersonsearch.structures import Query, SceneImage
+from mmpersonsearch.structures import SearchProtocol
+from mmpersonsearch.utils.errors import InputError
 
 
 @DATASETS.register_module()
@@ -34,39 +34,31 @@ class WholeImageSearchDataset(CocoPersonSearchDataset):
         kwargs: Arguments of :class:`mmpersonsearch.datasets.CocoPersonSearchDataset`, with ``query_file``.
 
     Raises:
-        ValueError: There is no ``query_file``, or an image has no size.
+        InputError: There is no ``query_file``, or an image has no size.
     """
 
     def __init__(self, **kwargs) -> None:
         if kwargs.get("query_file") is None:
-            raise ValueError(
+            raise InputError(
                 "WholeImageSearchDataset: query_file is needed, only a test split has whole images as boxes"
             )
         super().__init__(**kwargs)
 
-    def load_scenes(self) -> list[SceneImage]:
-        """All images; each of its objects has the image's box."""
-        scenes = super().load_scenes()
-        images = json.loads(Path(self.ann_file).read_text())["images"]
-        self._boxes = {image["id"]: self._box(i, image) for i, image in enumerate(images)}
-        return [
-            SceneImage(
-                scene.img_id,
-                np.tile(self._boxes[scene.img_id], (len(scene.person_ids), 1)),
-                scene.person_ids,
-                scene.camera_id,
-            )
-            for scene in scenes
+    def read_protocol(self) -> SearchProtocol:
+        """Read images and queries; each object and each query has its image's box."""
+        protocol = super().read_protocol()
+        entries = self.annotations.images
+        boxes = {img_id: self._box(i, entry) for i, (img_id, entry) in enumerate(entries.items())}
+        images = [
+            replace(scene, bboxes=np.tile(boxes[scene.img_id], (len(scene.person_ids), 1))) for scene in protocol.images
         ]
-
-    def load_queries(self) -> list[Query]:
-        """The queries, each with its image's box."""
-        return [Query(query.img_id, self._boxes[query.img_id], query.person_id) for query in super().load_queries()]
+        queries = [replace(query, bbox=boxes[query.img_id]) for query in protocol.queries]
+        return replace(protocol, images=images, queries=queries)
 
     def _box(self, i: int, image: dict) -> list[float]:
         size = [image.get(key) for key in ("width", "height")]
         if not all(isinstance(side, int) and side > 0 for side in size):
-            raise ValueError(f"{self.ann_file}, images[{i}]: expected width and height in pixels, got {image}")
+            raise InputError(f"{self.ann_file}, images[{i}]: expected width and height in pixels, got {image}")
         return [0, 0, *size]
 
 

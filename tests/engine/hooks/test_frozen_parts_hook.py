@@ -9,10 +9,10 @@ from dataset_writers import write_prw
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
-from tiny_models import CONFIGS
 
 from mmpersonsearch.engine.hooks import FrozenPartsHook
 from mmpersonsearch.models.losses import OIMLoss
+from mmpersonsearch.utils.config_files import find_config
 
 LUT = "roi_head.reid_head.loss_id.lut.features"
 QUEUE = "roi_head.reid_head.loss_id.queue.features"
@@ -25,7 +25,7 @@ def scenes(tmp_path_factory):
 
 
 def make_config(name, scenes, work_dir, epochs=2):
-    cfg = Config.fromfile(CONFIGS / f"{name}.py")
+    cfg = Config.fromfile(find_config(name))
     cfg.work_dir = str(work_dir)
     cfg.model.roi_head.reid_head.num_ids = len(NUMBERS)
     cfg.model.train_cfg.rcnn.sampler.num = 8

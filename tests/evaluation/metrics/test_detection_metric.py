@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 import torch
-from evaluation_reference import draw_case, slow_detections
 from mmengine.evaluator import Evaluator
 from mmengine.registry import DefaultScope
 from mmengine.structures import BaseDataElement, InstanceData
 
 from mmpersonsearch.evaluation.metrics import DetectionMetric
+from mmpersonsearch.testing import draw_case, slow_detections
 
 KEYS = ("ap", "recall", "labelled/ap", "labelled/recall")
 

@@ -3,14 +3,15 @@ import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
-from evaluation_reference import draw_case, slow_detections, slow_factors, slow_search
 from mmengine.dataset import DefaultSampler
 from mmengine.evaluator import Evaluator
 from mmengine.registry import DefaultScope
 from mmengine.structures import BaseDataElement, InstanceData
 
-from mmpersonsearch.evaluation import PersonSearchMetric, RankingWithContextPersons
+from mmpersonsearch.evaluation import RankingWithContextPersons
+from mmpersonsearch.evaluation.metrics import PersonSearchMetric
 from mmpersonsearch.evaluation.metrics import person_search as metric_module
+from mmpersonsearch.testing import draw_case, slow_detections, slow_rcp, slow_search
 
 pytestmark = pytest.mark.filterwarnings("ignore:queries left out")
 RCP = dict(type="RankingWithContextPersons")
@@ -44,7 +45,7 @@ def test_figures_are_those_of_the_definition():
     case = draw_case(1)
     metrics = evaluate(PersonSearchMetric(rankings=[None, RCP], topk=(1, 3)), case)
     protocol, detections, _ = case
-    for stem, rerank in (("", None), ("rcp/", slow_factors(*case, 0.5, 0.3, 0.2))):
+    for stem, rerank in (("", None), ("rcp/", slow_rcp(*case, 0.5, 0.3, 0.2))):
         mAP, topk, *_ = slow_search(*case, topk=(1, 3), rerank=rerank)
         assert metrics[f"person_search/{stem}mAP"] == pytest.approx(mAP, abs=1e-6)
         assert metrics[f"person_search/{stem}top-1"] == pytest.approx(topk[1])

@@ -7,7 +7,7 @@ from PIL import Image
 from mmpersonsearch.evaluation import evaluate_search
 from mmpersonsearch.evaluation.metrics import ranking_pictures
 from mmpersonsearch.evaluation.metrics.ranking_pictures import RankingPictures
-from mmpersonsearch.structures import Query, SceneImage, SearchProtocol
+from mmpersonsearch.structures import ImageList, Listed, Query, SceneImage, SearchProtocol
 
 BOX = (10, 10, 40, 80)
 
@@ -24,10 +24,9 @@ def tested(tmp_path):
     galleries = {}
     for size in (5, 4):
         inds = [np.array([j for j in range(6) if j != i][-size:]) for i in range(6)]
-        galleries[size] = [
-            (near, np.array([BOX if j % 3 == i % 3 else [np.nan] * 4 for j in near])) for i, near in enumerate(inds)
-        ]
-    protocol = SearchProtocol(images, queries, galleries)
+        present = [[place for place, j in enumerate(near) if j % 3 == i % 3] for i, near in enumerate(inds)]
+        galleries[size] = [ImageList(near, places, [BOX] * len(places)) for near, places in zip(inds, present)]
+    protocol = SearchProtocol(images, queries, Listed(galleries))
     samples = []
     for i, name in enumerate(names):
         feats = torch.tensor(rng.normal(size=(2, 1, 3)))
@@ -40,14 +39,13 @@ def tested(tmp_path):
 def test_worst_queries_are_drawn_as_crops_and_as_scenes(tested, tmp_path, monkeypatch):
     protocol, samples = tested
     drawn = []
-    for name in ("draw_ranking", "draw_ranking_scenes"):
-        function = getattr(ranking_pictures, name)
+    function = ranking_pictures.draw_ranking
 
-        def spy(protocol, rankings, *args, function=function, **kwargs):
-            drawn.append((rankings, kwargs["row_titles"]))
-            return function(protocol, rankings, *args, **kwargs)
+    def spy(protocol, rankings, *args, **kwargs):
+        drawn.append((rankings, kwargs["row_titles"]))
+        return function(protocol, rankings, *args, **kwargs)
 
-        monkeypatch.setattr(ranking_pictures, name, spy)
+    monkeypatch.setattr(ranking_pictures, "draw_ranking", spy)
     metric = RankingPictures(tmp_path / "show", lambda img_id: str(tmp_path / img_id), num_queries=3, k=2)
     metric.dataset_meta = dict(search_protocol=protocol)
     metric.process({}, samples[:4])

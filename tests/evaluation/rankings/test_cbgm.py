@@ -3,12 +3,10 @@ from itertools import permutations
 import numpy as np
 import pytest
 import torch
-from evaluation_reference import draw_case, galleries_of, iou, judge_or_none
 from mmengine.structures import InstanceData
 
 from mmpersonsearch.evaluation import (
     ContextBipartiteGraphMatching,
-    PersonSearchMetric,
     RankingWithContextPersons,
     evaluate_search,
     evaluate_searches,
@@ -16,10 +14,12 @@ from mmpersonsearch.evaluation import (
 from mmpersonsearch.evaluation import search as search_module
 from mmpersonsearch.evaluation.index.gallery import build_gallery
 from mmpersonsearch.evaluation.index.search_index import build_search_index
+from mmpersonsearch.evaluation.metrics import PersonSearchMetric
 from mmpersonsearch.evaluation.rankings import QueryChunk
 from mmpersonsearch.evaluation.rankings import cbgm as cbgm_module
 from mmpersonsearch.registry import RANKINGS
-from mmpersonsearch.structures import Query, SceneImage, SearchProtocol
+from mmpersonsearch.structures import AllImages, CrossCamera, ImageList, Listed, Query, SceneImage, SearchProtocol
+from mmpersonsearch.testing import draw_case, galleries_of, iou, slow_search
 
 pytestmark = pytest.mark.filterwarnings("ignore:queries left out")
 
@@ -89,7 +89,7 @@ def ranked_similarities(case, ranking, size=None):
 
 
 @pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize("galleries", ["all", "cross_camera", (6,)])
+@pytest.mark.parametrize("galleries", [AllImages(), CrossCamera(), (6,)])
 @pytest.mark.parametrize(("num_images", "num_persons"), [(3, 3), (1, 2), (50, 2), (2, 50)])
 def test_similarities_equal_the_definition(seed, galleries, num_images, num_persons):
     case = draw_case(seed, num_queries=8, galleries=galleries)
@@ -101,7 +101,7 @@ def test_similarities_equal_the_definition(seed, galleries, num_images, num_pers
         dets = slice(int(index.offsets[image]), int(index.offsets[image + 1]))
         for q in range(8):
             np.testing.assert_allclose(ranked[q, dets], expected(q, image, plain[q, dets].numpy()), atol=1e-6)
-    if galleries == "all":
+    if galleries == AllImages():
         assert not torch.equal(ranked, plain)
 
 
@@ -112,11 +112,11 @@ def at_most(case, num):
 
 
 @pytest.mark.parametrize("seed", range(6))
-@pytest.mark.parametrize("galleries", ["all", "cross_camera", (6,)])
+@pytest.mark.parametrize("galleries", [AllImages(), CrossCamera(), (6,)])
 def test_figures_equal_the_definition(seed, galleries):
     case = draw_case(seed, galleries=galleries)
     size = 6 if galleries == (6,) else None
-    judge = judge_or_none(*case, size=size, rerank=slow_matching(*case, 4, 3, size))
+    judge = slow_search(*case, size=size, rerank=slow_matching(*case, 4, 3, size))
     if judge is None:
         pytest.skip("no query can be evaluated")
     result = evaluate_search(*case, ranking=ContextBipartiteGraphMatching(4, 3), gallery=size)
@@ -201,7 +201,7 @@ def test_of_equally_similar_images_the_later_one_of_the_gallery_is_looked_at(lis
     order = [1, 2, 3]
     if listed:
         order = [1, 3, 2]
-        protocol.galleries = {3: [(np.array(order), np.tile(np.array(BOX, dtype=float), (3, 1)))]}
+        protocol.galleries = Listed({3: [ImageList(order, [0, 1, 2], [BOX] * 3)]})
     for num_images in (1, 2, 3):
         rows = gallery_rows((protocol, detections, query_feats), num_images=num_images, num_persons=2)
         for place, image in enumerate(order):
@@ -262,7 +262,7 @@ def test_orders_do_not_matter(seed):
     assert result.topk == expected.topk
 
 
-@pytest.mark.parametrize("galleries", ["all", (6,)])
+@pytest.mark.parametrize("galleries", [AllImages(), (6,)])
 def test_chunks_and_blocks_do_not_matter(galleries, monkeypatch):
     case = draw_case(4, num_queries=25, galleries=galleries)
     ranking = ContextBipartiteGraphMatching(5, 3)
@@ -301,7 +301,7 @@ def test_images_outside_of_the_gallery_do_not_crowd_out():
     protocol, detections, query_feats = worked_case(images)
     for image, camera in zip(protocol.images, (0, 0, 1)):
         image.camera_id = camera
-    protocol.galleries = "cross_camera"
+    protocol.galleries = CrossCamera()
     rows = gallery_rows((protocol, detections, query_feats), num_images=1, num_persons=2)
     np.testing.assert_allclose(rows, [[0.9, 0], [0.8, 0]], atol=1e-6)
 
@@ -309,7 +309,7 @@ def test_images_outside_of_the_gallery_do_not_crowd_out():
 def test_float64():
     case = draw_case(6, dtype=torch.float64)
     result = evaluate_search(*case, ranking=ContextBipartiteGraphMatching(4, 3))
-    judge = judge_or_none(*case, rerank=slow_matching(*case, 4, 3))
+    judge = slow_search(*case, rerank=slow_matching(*case, 4, 3))
     np.testing.assert_allclose(result.aps, judge[2], atol=1e-9)
 
 

@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 import torch
-from evaluation_reference import draw_case, judge_or_none, slow_factors
 from mmengine.structures import InstanceData
 
 from mmpersonsearch.evaluation import RankingWithContextPersons, evaluate_search, evaluate_searches
@@ -11,7 +10,8 @@ from mmpersonsearch.evaluation.index.search_index import build_search_index
 from mmpersonsearch.evaluation.rankings import QueryChunk, context_persons
 from mmpersonsearch.evaluation.rankings import rcp as rcp_module
 from mmpersonsearch.registry import RANKINGS
-from mmpersonsearch.structures import Query, SceneImage, SearchProtocol
+from mmpersonsearch.structures import AllImages, CrossCamera, Query, SceneImage, SearchProtocol
+from mmpersonsearch.testing import draw_case, slow_rcp, slow_search
 
 pytestmark = pytest.mark.filterwarnings("ignore:queries left out")
 
@@ -29,7 +29,7 @@ def ranked_similarities(case, ranking, det_thr=0.5):
 def test_similarities_equal_the_equations(seed, threshold, weight):
     case = draw_case(seed, num_queries=14)
     index, ranked = ranked_similarities(case, RankingWithContextPersons(threshold, weight))
-    final = slow_factors(*case, 0.5, threshold, weight)
+    final = slow_rcp(*case, 0.5, threshold, weight)
     plain = index.similarities(torch.arange(14))
     for image in range(index.num_images):
         dets = slice(int(index.offsets[image]), int(index.offsets[image + 1]))
@@ -39,12 +39,12 @@ def test_similarities_equal_the_equations(seed, threshold, weight):
 
 
 @pytest.mark.parametrize("seed", range(30))
-@pytest.mark.parametrize("galleries", ["all", "cross_camera", (6,)])
+@pytest.mark.parametrize("galleries", [AllImages(), CrossCamera(), (6,)])
 def test_figures_equal_the_equations(seed, galleries):
     protocol, detections, query_feats = draw_case(seed, galleries=galleries)
     size = 6 if galleries == (6,) else None
-    rerank = slow_factors(protocol, detections, query_feats, 0.5, 0.3, 0.2)
-    judge = judge_or_none(protocol, detections, query_feats, size=size, rerank=rerank)
+    rerank = slow_rcp(protocol, detections, query_feats, 0.5, 0.3, 0.2)
+    judge = slow_search(protocol, detections, query_feats, size=size, rerank=rerank)
     if judge is None:
         pytest.skip("no query can be evaluated")
     result = evaluate_search(protocol, detections, query_feats, ranking=RankingWithContextPersons(), gallery=size)
@@ -118,7 +118,7 @@ def test_persons_alone_are_ranked_as_before():
     np.testing.assert_array_equal(plain.aps, rcp.aps)
 
 
-@pytest.mark.parametrize("galleries", ["all", (6,)])
+@pytest.mark.parametrize("galleries", [AllImages(), (6,)])
 def test_chunks_do_not_matter(galleries, monkeypatch):
     case = draw_case(4, num_queries=25, galleries=galleries)
     expected = evaluate_search(*case, ranking=RankingWithContextPersons())
@@ -141,8 +141,8 @@ def test_several_rankings_at_once_equal_one_by_one():
 def test_float64():
     case = draw_case(6, dtype=torch.float64)
     result = evaluate_search(*case, ranking=RankingWithContextPersons())
-    rerank = slow_factors(*case, 0.5, 0.3, 0.2)
-    np.testing.assert_allclose(result.aps, judge_or_none(*case, rerank=rerank)[2], atol=1e-9)
+    rerank = slow_rcp(*case, 0.5, 0.3, 0.2)
+    np.testing.assert_allclose(result.aps, slow_search(*case, rerank=rerank)[2], atol=1e-9)
 
 
 @pytest.mark.parametrize("threshold", [-0.1, float("nan")])

@@ -82,7 +82,7 @@ def test_other_weights_may_not_be_missing(tmp_path):
     del weights["layer2.0.conv1.weight"]
     torch.save(weights, tmp_path / "ibn.pth")
     init_cfg = dict(type="Pretrained", checkpoint=str(tmp_path / "ibn.pth"))
-    with pytest.raises(ValueError, match=r"does not fit .*: layer2.0.conv1.weight is missing$"):
+    with pytest.raises(ValueError, match=r"ResNetIBN: layer2\.0\.conv1\.weight is missing$"):
         NonLocalResNetIBN(18, (0, 1, 1, 0), init_cfg=init_cfg).init_weights()
 
 

@@ -5,18 +5,19 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
-from tiny_models import CONFIGS, NUM_IDS, draw_batch
+from tiny_models import NUM_IDS, draw_batch
 
 from mmpersonsearch.engine.hooks import FrozenPartsHook
 from mmpersonsearch.models.roi_heads.person_search_roi_head import SampledBoxes
 from mmpersonsearch.registry import MODELS
+from mmpersonsearch.utils.config_files import find_config
 
 PLAIN = {"loss_rpn_cls", "loss_rpn_bbox", "loss_cls", "loss_bbox", "loss_id"}
 DISTILLED = {"loss_hint", "loss_rpn_soft", "loss_rpn_bounded", "loss_rcn_soft", "loss_rcn_bounded"}
 
 
 def read(name):
-    cfg = Config.fromfile(CONFIGS / f"oim/{name}.py").model
+    cfg = Config.fromfile(find_config(name)).model
     cfg.train_cfg.rcnn.sampler.num = 8
     return cfg
 

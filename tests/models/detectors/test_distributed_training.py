@@ -4,7 +4,7 @@ from distributed import run_in_two_processes
 from mmengine.config import Config
 from mmengine.model import MMDistributedDataParallel
 from mmengine.registry import init_default_scope
-from tiny_models import CONFIGS, NUM_IDS, VARIANTS, build_model, draw_batch
+from tiny_models import NUM_IDS, SYNTH, VARIANTS, build_model, draw_batch
 
 from mmpersonsearch.registry import MODELS
 
@@ -30,7 +30,7 @@ def train_on_rank(rank, variant, path):
 def build_distilled():
     init_default_scope("mmpersonsearch")
     torch.manual_seed(0)
-    cfg = Config.fromfile(CONFIGS / "oim/oim_r18_synth_kd-det.py").model
+    cfg = Config.fromfile(SYNTH / "oim/oim_r18_synth_kd-det.py").model
     cfg.roi_head.reid_head.num_ids = NUM_IDS
     model = MODELS.build(cfg)
     model.teacher.loaded = True

@@ -16,12 +16,13 @@ from mmengine.optim import OptimWrapper
 from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 from sync_batch_norm import CPUSyncBatchNorm
-from tiny_models import CONFIGS, NUM_IDS
+from tiny_models import NUM_IDS, SYNTH
 from torch import nn
 
 from mmpersonsearch.models.backbones import resnet_ibn
 from mmpersonsearch.models.batch_norms import batch_norms
 from mmpersonsearch.registry import MODELS
+from mmpersonsearch.utils.config_files import find_config
 
 STEPS, SIZE = 10, (72, 104)
 # Persons in the 6 images of a step; in some steps a rank of two or of three has none.
@@ -46,7 +47,7 @@ def build_detector(name):
     """A narrow detector in double precision, with few RoIs and its teachers taken as loaded."""
     init_default_scope("mmpersonsearch")
     torch.manual_seed(0)
-    cfg = Config.fromfile(CONFIGS / DETECTORS[name]).model
+    cfg = Config.fromfile(find_config(DETECTORS[name])).model
     divide_widths(cfg)
     cfg.train_cfg.rpn.sampler.num = 16
     # With 5 proposals and the ground truth an image has fewer RoIs than are to be sampled, and not all equally many.
@@ -79,7 +80,7 @@ def build_detector(name):
 def build_two_step():
     init_default_scope("mmpersonsearch")
     torch.manual_seed(0)
-    cfg = Config.fromfile(CONFIGS / "two_step/faster-rcnn_bot_synth.py").model
+    cfg = Config.fromfile(SYNTH / "two_step/faster-rcnn_bot_synth.py").model
     divide_widths(cfg)
     cfg.reid.head.num_ids = NUM_IDS
     return MODELS.build(cfg).double()

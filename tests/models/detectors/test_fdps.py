@@ -10,13 +10,14 @@ from mmengine.structures import InstanceData
 from tiny_models import CONFIGS, NUM_IDS, draw_batch
 
 from mmpersonsearch.registry import MODELS
+from mmpersonsearch.utils.config_files import find_config
 
 SYNTH = [f"fdps_r18_synth{variant}" for variant in ("", "_oim-base", "_flatten", "_parameter-base", "_boim")]
 LEAVES = sorted(path.stem for path in CONFIGS.glob("fdps/*.py"))
 
 
 def read(name):
-    cfg = Config.fromfile(CONFIGS / f"fdps/{name}.py")
+    cfg = Config.fromfile(find_config(name))
     init_default_scope(cfg.default_scope)
     return cfg
 

@@ -7,16 +7,17 @@ from distributed import run_in_two_processes
 from mmengine.config import Config
 from mmengine.model import MMDistributedDataParallel
 from mmengine.registry import init_default_scope
-from tiny_models import CONFIGS, NUM_IDS, draw_batch
+from tiny_models import NUM_IDS, draw_batch
 
 from mmpersonsearch.registry import MODELS
+from mmpersonsearch.utils.config_files import find_config
 
 SYNTH = ["inet_r18_synth", "dc_inet_r18_synth", "dc_inet_r18_synth_triplet-hep", "dc_inet_r18_synth_contrastive"]
 VGG = ["inet_vgg16_cuhk", "dc_inet_vgg16_cuhk"]
 
 
 def read(name):
-    cfg = Config.fromfile(CONFIGS / name.partition("_r18")[0].partition("_r50")[0].partition("_vgg")[0] / f"{name}.py")
+    cfg = Config.fromfile(find_config(name))
     init_default_scope(cfg.default_scope)
     return cfg
 

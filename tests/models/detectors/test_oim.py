@@ -5,15 +5,16 @@ import torch
 import torch.nn.functional as F
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
-from tiny_models import CONFIGS, NUM_IDS, draw_batch
+from tiny_models import NUM_IDS, draw_batch
 
 from mmpersonsearch.registry import MODELS
+from mmpersonsearch.utils.config_files import find_config
 
 torchvision = pytest.importorskip("torchvision")  # behind our package, which makes it importable
 
 
 def read(name):
-    cfg = Config.fromfile(CONFIGS / f"oim/{name}.py")
+    cfg = Config.fromfile(find_config(name))
     init_default_scope(cfg.default_scope)
     return cfg
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
-from tiny_models import CONFIGS, draw_batch
+from tiny_models import SYNTH, draw_batch
 
 from mmpersonsearch.registry import MODELS
 
@@ -10,7 +10,7 @@ from mmpersonsearch.registry import MODELS
 def build_detector(kind="PersonDetector"):
     init_default_scope("mmpersonsearch")
     torch.manual_seed(0)
-    cfg = Config.fromfile(CONFIGS / "two_step/faster-rcnn_r18ibn_synth.py").model
+    cfg = Config.fromfile(SYNTH / "two_step/faster-rcnn_r18ibn_synth.py").model
     cfg.test_cfg.rcnn.score_thr = 0.0
     return MODELS.build(dict(cfg, type=kind))
 

@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from mmengine.config import Config
 from mmengine.model import MMDistributedDataParallel
 from mmengine.registry import init_default_scope
-from tiny_models import CONFIGS, NUM_IDS, draw_batch
+from tiny_models import NUM_IDS, SYNTH, draw_batch
 
 from mmpersonsearch.registry import MODELS
 
@@ -14,7 +14,7 @@ ANY_SCORE = dict(score_thr=0.0, max_per_img=5)
 def read_two_step_config(**rcnn_test_cfg):
     """The synthetic set's two-step model with BoT; untrained, it has detections only at a low threshold."""
     init_default_scope("mmpersonsearch")
-    cfg = Config.fromfile(CONFIGS / "two_step/faster-rcnn_bot_synth.py").model
+    cfg = Config.fromfile(SYNTH / "two_step/faster-rcnn_bot_synth.py").model
     cfg.reid.head.num_ids = NUM_IDS
     cfg.detector.test_cfg.rcnn.update(rcnn_test_cfg or ANY_SCORE)
     return cfg

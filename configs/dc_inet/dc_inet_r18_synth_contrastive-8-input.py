@@ -1,3 +1,0 @@
-_base_ = "./dc_inet_r18_synth_contrastive.py"
-
-train_dataloader = dict(batch_size=8)

@@ -1,4 +1,0 @@
-# Partially disentangled framework alone: neither teacher nor KTB.
-_base_ = "./tdn_r18ibn_synth_wo-teacher.py"
-
-model = dict(roi_head=dict(bridge=None, crop_extractor=None))

@@ -1,0 +1,60 @@
+"""Models for testing, by their configs."""
+
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from torch import nn
+
+from mmpersonsearch.registry import MODELS
+from mmpersonsearch.utils.checkpoint import load_checkpoint_file, load_strictly
+from mmpersonsearch.utils.config_files import find_config
+
+# What DistilledPersonSearchDetector has for training only.
+DISTILLATION = ("teacher", "mu", "loss_hint", "loss_soft", "loss_bounded")
+
+
+def build_model(
+    config: str | Path | Config,
+    checkpoint: str | None = None,
+    device: str | torch.device = "cpu",
+    cfg_options: dict[str, Any] | None = None,
+) -> nn.Module:
+    """Build a config's model in eval mode, without what only its training has, such as teachers.
+
+    ::
+
+        model = build_model("tdn_r50ibn_prw", "tdn.pth")
+
+    Args:
+        config: A config, its file, or the name of one of the package's, as ``mmpersonsearch configs`` lists them.
+        checkpoint: File or URL; it must fill the whole model. None: the weights are those of the model's
+            constructor.
+        device: Where the model goes.
+        cfg_options: Dotted keys of the config and their values.
+
+    Raises:
+        FileNotFoundError: There is no such config or checkpoint.
+        InputError: Several configs have the name, or the checkpoint does not fit the model; the message names the keys.
+    """
+    config = deepcopy(config) if isinstance(config, Config) else Config.fromfile(find_config(str(config)))
+    config.merge_from_dict(cfg_options or {})
+    init_default_scope(config.get("default_scope", "mmpersonsearch"))
+    model = MODELS.build(_without_training(config.model)).eval()
+    if checkpoint is not None:
+        # What only training has, such as a head for distillation, is in the checkpoint and not in the model.
+        load_strictly(model, load_checkpoint_file(checkpoint), checkpoint, allow_unexpected=True)
+    return model.to(device)
+
+
+def _without_training(model: dict) -> dict:
+    if model["type"] == "DistilledPersonSearchDetector":
+        model = {key: value for key, value in model.items() if key not in DISTILLATION}
+        model["type"] = "PersonSearchDetector"
+    reid_head = model.get("roi_head", {}).get("reid_head")  # a two-step model has no RoI head of its own
+    if reid_head is not None:
+        reid_head.update(teacher=None, loss_distill=None)
+    return model

@@ -1,0 +1,92 @@
+"""Crops of the labelled persons of scene images, as a training set for Re-ID teachers."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+from tqdm import tqdm
+
+from mmpersonsearch.utils.errors import InputError
+
+from .person_search_dataset import PersonSearchDataset
+
+JPEG_QUALITY = 95
+
+
+def crop_persons(dataset: PersonSearchDataset, out: Path, split: str, size: tuple[int, int]) -> int:
+    """Write ``<out>/<split>/*.jpg`` and ``<out>/<split>.txt``, lines ``filename label`` for ``mmdet.ReIDDataset``.
+
+    Labels are contiguous from 0 in the order of the data set's own identity numbers: those of a training split are the
+    data set's ``person_ids``. The same input gives the same files. Everything is written under other names first, so
+    that an interrupted run leaves no half set behind.
+
+    Args:
+        dataset: The scenes.
+        out: Folder of the crops' data set.
+        split: Name of the crops' folder and list.
+        size: Height and width of a crop in pixels.
+
+    Returns:
+        Number of crops.
+
+    Raises:
+        InputError: An image cannot be decoded, or no person is labelled.
+    """
+    scenes = [dataset.get_data_info(i) for i in range(len(dataset))]
+    labels = _contiguous_labels(scenes)
+    folder, unfinished = out / split, out / f"{split}.unfinished"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    lines = []
+    for i, scene in enumerate(tqdm(scenes, desc=f"cropping {split}", unit="image")):
+        persons = [person for person in scene["instances"] if person["person_id"] >= 0]
+        for j, (person, crop) in enumerate(zip(persons, _crops(scene["img_path"], persons, size))):
+            if crop is None:
+                continue
+            label = labels[person["person_id"]]
+            name = f"{label:05d}_{i:06d}_{j:03d}.jpg"
+            crop.save(unfinished / name, quality=JPEG_QUALITY)
+            lines.append(f"{name} {label}\n")
+    unfinished_list = out / f"{split}.txt.unfinished"
+    unfinished_list.write_text("".join(lines))
+    # The list last: where it is, the crops are complete.
+    (out / f"{split}.txt").unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    os.replace(unfinished, folder)
+    os.replace(unfinished_list, out / f"{split}.txt")
+    return len(lines)
+
+
+def _contiguous_labels(scenes: list[dict]) -> dict[int, int]:
+    own = sorted({person["person_id"] for scene in scenes for person in scene["instances"]} - {-1})
+    if not own:
+        raise InputError("the split has no labelled persons")
+    return {person_id: label for label, person_id in enumerate(own)}
+
+
+def _crops(path: str, persons: list[dict], size: tuple[int, int]) -> list[Image.Image | None]:
+    """A crop of each person; None where its box lies outside the image."""
+    if not persons:
+        return []
+    try:
+        with Image.open(path) as file:
+            image = file.convert("RGB")
+    except FileNotFoundError:
+        raise
+    except (UnidentifiedImageError, OSError) as error:
+        raise InputError(f"{path} cannot be decoded as an image: {error}") from error
+    height, width = size
+    crops = []
+    for person in persons:
+        box = np.clip(person["bbox"], 0, [image.width, image.height] * 2)
+        inside = box[2] > box[0] and box[3] > box[1]
+        crops.append(
+            image.resize((width, height), Image.Resampling.BILINEAR, box=tuple(box), reducing_gap=None)
+            if inside
+            else None
+        )
+    return crops

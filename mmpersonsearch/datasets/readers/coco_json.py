@@ -1,0 +1,222 @@
+"""COCO's json with identities: annotations and queries, read and written."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from pycocotools.coco import COCO
+from tqdm import tqdm
+
+from mmpersonsearch.structures import Query, SceneImage
+from mmpersonsearch.utils.errors import InputError
+
+from .boxes import has_area
+from .checks import check_file, check_unique
+
+_CATEGORY = dict(id=1, name="person", supercategory="person")
+
+
+@dataclass
+class CocoAnnotations:
+    """What a json of annotations says.
+
+    Attributes:
+        images: The entry of each image, by its ``id``.
+        scenes: The images in the order of the json.
+    """
+
+    images: dict[str | int, dict]
+    scenes: list[SceneImage]
+
+
+def read_annotations(path: str | Path, class_name: str) -> CocoAnnotations:
+    """Read the persons of all images.
+
+    Args:
+        path: The json.
+        class_name: Where the json has categories, the name of the one that is read.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        InputError: Its content is wrong; names the entry.
+    """
+    content = _load_json(path, ("images", "annotations"))
+    entries = [_entry(path, "images", *item, ("id", "file_name")) for item in enumerate(content["images"])]
+    check_unique([entry["id"] for entry in entries], path)
+    images = {entry["id"]: entry for entry in entries}
+    category_ids = _category_ids(path, content, class_name)
+    keys = ("image_id", "bbox") if category_ids is None else ("image_id", "bbox", "category_id")
+    persons = defaultdict(list)
+    for i, annotation in enumerate(content["annotations"]):
+        where = f"{path}, annotations[{i}]"
+        _entry(path, "annotations", i, annotation, keys)
+        if category_ids is not None and annotation["category_id"] not in category_ids:
+            continue
+        if annotation.get("iscrowd"):
+            raise InputError(f"{where}: iscrowd is {annotation['iscrowd']!r}, expected a box of one object")
+        if annotation["image_id"] not in images:
+            raise InputError(f"{where}: image_id {annotation['image_id']!r} is not among the images")
+        persons[annotation["image_id"]].append(
+            (_bbox(annotation, where), _person_id(annotation, where), annotation.get("camera_id"))
+        )
+    return CocoAnnotations(images, [_scene(path, entry, persons[entry["id"]]) for entry in entries])
+
+
+def read_queries(path: str | Path, scenes: Sequence[SceneImage]) -> list[Query]:
+    """Read the queries, which get their images' cameras.
+
+    Args:
+        path: The json.
+        scenes: The images that queries may be in.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        InputError: It holds no queries, or its content is wrong; names the entry.
+    """
+    cameras = {scene.img_id: scene.camera_id for scene in scenes}
+    queries = []
+    for i, query in enumerate(_load_json(path, ("queries",))["queries"]):
+        where = f"{path}, queries[{i}]"
+        _entry(path, "queries", i, query, ("image_id", "bbox", "person_id"))
+        if query["image_id"] not in cameras:
+            raise InputError(f"{where}: image_id {query['image_id']!r} is not among the images of the annotations")
+        bbox, person_id = _bbox(query, where), _person_id(query, where)
+        if person_id < 0 or not has_area(bbox[None])[0]:
+            raise InputError(f"{where}: expected a person_id >= 0 and a box with an area, got {query}")
+        queries.append(Query(query["image_id"], bbox, person_id, cameras[query["image_id"]]))
+    if not queries:
+        raise InputError(f"{path} holds no queries")
+    return queries
+
+
+def annotations_json(scenes: Sequence[SceneImage], img_path: Callable[[str | int], str]) -> dict:
+    """Make the content of a json of annotations; images are numbered from 1 in the order of the scenes.
+
+    Args:
+        scenes: The images.
+        img_path: Gives the file of an ``img_id``, whose size is read.
+    """
+    images, annotations = [], []
+    for i, scene in enumerate(tqdm(scenes, desc="reading image sizes", unit="image"), start=1):
+        path = Path(img_path(scene.img_id))
+        with Image.open(path) as image:
+            width, height = image.size
+        camera = {} if scene.camera_id is None else dict(camera_id=scene.camera_id)
+        images.append(dict(id=i, file_name=path.name, width=width, height=height, **camera))
+        for bbox, person_id in zip(_to_xywh(scene.bboxes), scene.person_ids.tolist()):
+            annotations.append(
+                dict(
+                    id=len(annotations) + 1,
+                    image_id=i,
+                    category_id=_CATEGORY["id"],
+                    bbox=bbox,
+                    area=bbox[2] * bbox[3],
+                    iscrowd=0,
+                    person_id=person_id,
+                    **camera,
+                )
+            )
+    return dict(images=images, annotations=annotations, categories=[_CATEGORY])
+
+
+def queries_json(scenes: Sequence[SceneImage], queries: Sequence[Query]) -> dict:
+    """Make the content of a json of queries; see :func:`annotations_json` for the images' numbers."""
+    number = {scene.img_id: i for i, scene in enumerate(scenes, start=1)}
+    return dict(
+        queries=[
+            dict(image_id=number[q.img_id], bbox=_to_xywh(q.bbox[None])[0], person_id=q.person_id) for q in queries
+        ]
+    )
+
+
+def check_index(path: Path, content: dict) -> None:
+    """Check that pycocotools reads every image and annotation of a file as it was written.
+
+    Args:
+        path: The file of annotations.
+        content: What was written into it.
+
+    Raises:
+        InputError: An image or annotation is missing or differs; the message names the first.
+    """
+    with redirect_stdout(io.StringIO()):  # it prints its progress
+        index = COCO(str(path))
+    for name, entries, found in (
+        ("images", content["images"], index.imgs),
+        ("annotations", content["annotations"], index.anns),
+    ):
+        for i, entry in enumerate(entries):
+            if found.get(entry["id"]) != entry:
+                raise InputError(
+                    f"{path}, {name}[{i}]: pycocotools reads {found.get(entry['id'])} under id {entry['id']}, "
+                    f"expected {entry}"
+                )
+
+
+def _to_xywh(bboxes: np.ndarray) -> list[list[float]]:
+    return np.concatenate([bboxes[:, :2], bboxes[:, 2:] - bboxes[:, :2]], axis=1).tolist()
+
+
+def _category_ids(path: str | Path, content: dict, class_name: str) -> set | None:
+    """Ids of the searched class; None if the json has no categories."""
+    if not content.get("categories"):
+        return None
+    named = {category["id"]: category["name"] for category in content["categories"]}
+    if class_name not in named.values():
+        raise InputError(
+            f"{path}: metainfo['classes'] names {class_name!r}, but categories are {sorted(named.values())}"
+        )
+    return {category_id for category_id, name in named.items() if name == class_name}
+
+
+def _scene(path: str | Path, image: dict, persons: list[tuple]) -> SceneImage:
+    cameras = {camera for *_, camera in persons} | {image.get("camera_id")}
+    cameras.discard(None)
+    if len(cameras) > 1:
+        raise InputError(f"{path}: image {image['id']!r} has several camera_id: {sorted(cameras)}")
+    bboxes = np.array([bbox for bbox, *_ in persons]).reshape(-1, 4)
+    person_ids = [person_id for _, person_id, _ in persons]
+    return SceneImage(image["id"], bboxes, person_ids, next(iter(cameras), None))
+
+
+def _load_json(path: str | Path, keys: tuple[str, ...]) -> dict:
+    path = check_file(path, f"a json with {' and '.join(keys)}")
+    try:
+        content = json.loads(path.read_text())
+    except ValueError as error:
+        raise InputError(f"{path} is no json: {error}") from error
+    for key in keys:
+        if not isinstance(content, dict) or not isinstance(content.get(key), list):
+            raise InputError(f"{path} has no list {key!r}")
+    return content
+
+
+def _entry(path: str | Path, what: str, i: int, entry: dict, keys: tuple[str, ...]) -> dict:
+    if missing := [key for key in keys if key not in entry]:
+        raise InputError(f"{path}, {what}[{i}] has no {missing[0]!r}: {entry}")
+    return entry
+
+
+def _bbox(entry: dict, where: str) -> np.ndarray:
+    try:
+        bbox = np.array(entry["bbox"], dtype=np.float64)
+    except (TypeError, ValueError):
+        bbox = np.empty(0)
+    if bbox.shape != (4,) or not np.isfinite(bbox).all():
+        raise InputError(f"{where}: bbox {entry['bbox']!r}, expected [x, y, w, h]")
+    return np.concatenate([bbox[:2], bbox[:2] + bbox[2:]])
+
+
+def _person_id(entry: dict, where: str) -> int:
+    person_id = -1 if entry.get("person_id") is None else entry["person_id"]
+    if not isinstance(person_id, int) or person_id < -1:
+        raise InputError(f"{where}: person_id {person_id!r}, expected an integer >= 0, or -1 for unlabelled")
+    return person_id

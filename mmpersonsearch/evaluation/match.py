@@ -1,0 +1,147 @@
+"""Matching of ranked detections to the truth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .index.gallery import Gallery
+from .index.ragged import ragged_ranges, segment_last_argmax
+
+
+def aps_and_ranks(gallery: Gallery, ranked: Tensor, query_inds: Tensor) -> tuple[Tensor, Tensor]:
+    """Average precision x recall, and how many detections come before the best true positive.
+
+    Args:
+        gallery: The galleries of the queries, each of which holds its query's person at least once.
+        ranked: (R, N) similarities to all detections.
+        query_inds: (R,) the queries.
+
+    Returns:
+        (R,) float64 average precisions, (R,) int64 ranks from 0; the largest integer where nothing was matched.
+    """
+    matches = _true_positives(gallery, ranked, query_inds)
+    ordered = _sort_rows_(gallery.arrange(ranked, query_inds))
+    aps = _precisions(ordered, matches).sum(1) / gallery.pairs.counts[query_inds]
+    return aps, _best_ranks(gallery, ranked, query_inds, ordered, matches)
+
+
+def match_precisions(gallery: Gallery, ranked: Tensor, query_inds: Tensor) -> Tensor:
+    """Precision at each true positive, the least similar one first.
+
+    Args:
+        gallery: See :func:`aps_and_ranks`, as for ``ranked`` and ``query_inds``.
+        ranked: (R, N).
+        query_inds: (R,).
+
+    Returns:
+        (R, M) float64, M the most true positives of a query; zeros behind a query's.
+    """
+    matches = _true_positives(gallery, ranked, query_inds)
+    return _precisions(_sort_rows_(gallery.arrange(ranked, query_inds)), matches)
+
+
+@dataclass
+class _Matches:
+    """The one true positive of each image that holds the query's person and has a detection on it.
+
+    Attributes:
+        rows: (M,) row of the query among the similarities, ascending.
+        values: (M,) similarities.
+        columns: (M,) columns in the query's list of similarities.
+        firsts: (M,) column of the image's first detection.
+        ends: (M,) column after the image's last detection.
+    """
+
+    rows: Tensor
+    values: Tensor
+    columns: Tensor
+    firsts: Tensor
+    ends: Tensor
+
+
+def _true_positives(gallery: Gallery, ranked: Tensor, query_inds: Tensor) -> _Matches:
+    pairs = gallery.pairs
+    index = gallery.index
+    pair_inds, pair_rows = ragged_ranges(pairs.offsets[query_inds], pairs.counts[query_inds])
+    starts = pairs.candidate_offsets[pair_inds]
+    inds, owners = ragged_ranges(starts, pairs.candidate_offsets[pair_inds + 1] - starts)
+    detections = pairs.candidates[inds]
+    values = ranked[pair_rows[owners], detections]
+    # Going down by similarity, the first candidate is the most similar one; of equal ones the later is seen first.
+    best = segment_last_argmax(values, owners, len(pair_inds))
+    matched = best >= 0
+    best = best[matched]
+    image_inds = pairs.image_inds[pair_inds[matched]]
+    firsts = pairs.columns[pair_inds[matched]]
+    return _Matches(
+        rows=pair_rows[matched],
+        values=values[best],
+        columns=firsts + detections[best] - index.offsets[image_inds],
+        firsts=firsts,
+        ends=firsts + index.counts[image_inds],
+    )
+
+
+def _precisions(ordered: Tensor, matches: _Matches) -> Tensor:
+    positives = _padded_rows(matches.rows, matches.values, len(ordered))
+    # Equal similarities count as one step of the precision-recall curve: all at or above it are retrieved.
+    retrieved = ordered.shape[1] - torch.searchsorted(ordered, positives)
+    num_true = torch.isfinite(positives).sum(1, keepdim=True)
+    found = num_true - torch.searchsorted(positives, positives)
+    return (found.double() / retrieved).masked_fill_(torch.isinf(positives), 0)
+
+
+def _best_ranks(gallery: Gallery, ranked: Tensor, query_inds: Tensor, ordered: Tensor, matches: _Matches) -> Tensor:
+    """How many detections come before the best true positive of each query.
+
+    The public code sorts a list by ``np.argsort(similarities)[::-1]``, stable here: of equal ones the later comes
+    first. In the list an image that holds the person has its detections in that very order, other images as detected.
+    """
+    num, width = len(query_inds), ordered.shape[1]
+    thresholds = matches.values.new_full((num,), -torch.inf)
+    thresholds = thresholds.scatter_reduce_(0, matches.rows, matches.values, "amax")
+    # Of equally similar true positives the one whose image comes last in the list.
+    places = matches.firsts.masked_fill(matches.values != thresholds[matches.rows], -1)
+    best = segment_last_argmax(places.double(), matches.rows, num)
+
+    above = width - torch.searchsorted(ordered, thresholds[:, None], right=True).squeeze(1)
+    equal = width - torch.searchsorted(ordered, thresholds[:, None]).squeeze(1) - above
+    ranks = above.masked_fill(best < 0, torch.iinfo(torch.int64).max)
+
+    tied = torch.nonzero((equal > 1) & (best >= 0)).flatten()
+    if len(tied):
+        best = best[tied, None]
+        same = gallery.arrange(ranked[tied], query_inds[tied]) == thresholds[tied, None]
+        columns = torch.arange(width, device=same.device)[: same.shape[1]]
+        before = (columns >= matches.firsts[best]) & (columns < matches.columns[best])
+        before |= columns >= matches.ends[best]
+        ranks[tied] += (before & same).sum(1)
+    return ranks
+
+
+def _padded_rows(rows: Tensor, values: Tensor, num_rows: int) -> Tensor:
+    """Values of each row in ascending order, +inf behind them.
+
+    Args:
+        rows: (M,) row of each value, ascending.
+        values: (M,) finite values.
+        num_rows: Number of rows.
+    """
+    counts = torch.bincount(rows, minlength=num_rows)
+    places = torch.arange(len(rows), device=rows.device) - (counts.cumsum(0) - counts)[rows]
+    width = int(counts.max()) if len(counts) else 0
+    result = values.new_full((num_rows, width), torch.inf)
+    result[rows, places] = values
+    return result.sort(1)[0].contiguous()
+
+
+def _sort_rows_(values: Tensor) -> Tensor:
+    """Sort each row, ascending, in place where that is faster."""
+    if values.is_cuda:
+        return values.sort(1)[0]
+    # NumPy sorts floats by vector instructions: ten times faster than torch.sort, which also returns indices.
+    values.numpy().sort(axis=1)
+    return values

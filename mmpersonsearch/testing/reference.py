@@ -1,0 +1,195 @@
+"""The evaluation from its definition, in Python loops over queries, images and detections, as public code has it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from mmengine.structures import InstanceData
+from sklearn.metrics import average_precision_score
+from torch import Tensor
+
+from mmpersonsearch.structures import CrossCamera, Listed, SearchProtocol
+
+# New similarities of an image's detections, from the query, the image and the similarities.
+Rerank = Callable[[int, int, np.ndarray], np.ndarray]
+
+
+def iou(a: Sequence[float], b: Sequence[float]) -> float:
+    """Intersection over union of two boxes, xyxy."""
+    width = max(0.0, min(a[2], b[2]) - max(a[0], b[0]))
+    height = max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
+    inter = width * height
+    return inter / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - inter)
+
+
+def galleries_of(
+    protocol: SearchProtocol, size: int | None = None, query_inds: Sequence[int] | None = None
+) -> list[list[tuple[int, np.ndarray | None]]]:
+    """List the gallery of each query (by default of all): (image, true box or None) of each of its images."""
+    galleries = []
+    for i in range(len(protocol.queries)) if query_inds is None else query_inds:
+        query = protocol.queries[i]
+        if isinstance(protocol.galleries, Listed):
+            listed = protocol.galleries.lists[size][i]
+            boxes = dict(zip(listed.present.tolist(), listed.bboxes))
+            galleries.append([(int(j), boxes.get(place)) for place, j in enumerate(listed.image_inds)])
+            continue
+        entries = []
+        for j, image in enumerate(protocol.images):
+            if image.img_id == query.img_id:
+                continue
+            if isinstance(protocol.galleries, CrossCamera) and image.camera_id == query.camera_id:
+                continue
+            true = image.bboxes[image.person_ids == query.person_id]
+            entries.append((j, true[0] if len(true) else None))
+        galleries.append(entries)
+    return galleries
+
+
+def kept(detections: Sequence[InstanceData], det_thr: float = 0.5) -> list[tuple[list[list[float]], np.ndarray]]:
+    """List the boxes of each image and their (n, D) embeddings, of the detections with score >= det_thr."""
+    images = []
+    for found in detections:
+        inside = found.scores.cpu().numpy() >= det_thr  # compared in the scores' own type
+        boxes = found.bboxes.double().cpu().numpy()[inside].tolist()
+        images.append((boxes, found.reid_feats.cpu().numpy()[inside] if len(inside) else np.zeros((0, 1))))
+    return images
+
+
+def slow_rcp(
+    protocol: SearchProtocol,
+    detections: Sequence[InstanceData],
+    query_feats: Tensor,
+    det_thr: float,
+    threshold: float,
+    weight: float,
+) -> Rerank:
+    """Give RCP's S(q, g), equations 6 to 8 of the TDN paper, as ``rerank`` of :func:`slow_search`."""
+    persons = kept(detections, det_thr)
+
+    def final_similarities(query_ind: int, image_ind: int, sims: np.ndarray) -> np.ndarray:
+        query = protocol.queries[query_ind]
+        boxes, feats = persons[protocol.image_index[query.img_id]]
+        overlaps = [iou(box, query.bbox) for box in boxes]
+        itself = int(np.argmax(overlaps)) if overlaps and max(overlaps) >= 0.5 else None
+        context = [feat for i, feat in enumerate(feats) if i != itself]
+        result = []
+        for s_i in sims:
+            s_c = 0.0
+            for feat in context:
+                best = max(float(feat @ g) for g in persons[image_ind][1])
+                if best >= threshold:
+                    s_c += float(s_i) * best
+            result.append(float(s_i) + weight * s_c)
+        return np.array(result)
+
+    return final_similarities
+
+
+def slow_search(
+    protocol: SearchProtocol,
+    detections: Sequence[InstanceData],
+    query_feats: Tensor,
+    det_thr: float = 0.5,
+    topk: Sequence[int] = (1, 5, 10),
+    size: int | None = None,
+    rerank: Rerank | None = None,
+    query_inds: Sequence[int] | None = None,
+) -> tuple[float, dict[int, float], np.ndarray, list[int]] | None:
+    """Evaluate the search; see :func:`mmpersonsearch.evaluation.evaluate_search` for the protocol.
+
+    Args:
+        protocol: Test images, queries and galleries.
+        detections: One an image, with ``bboxes``, ``scores`` and ``reid_feats``.
+        query_feats: (Q, D) embeddings of the queries.
+        det_thr: Detections with a lower score are skipped.
+        topk: The k's of top-k.
+        size: Which gallery of a protocol with several.
+        rerank: Changes the similarities of an image's detections.
+        query_inds: Just these queries; None for all.
+
+    Returns:
+        mAP, ``{k: fraction}``, average precisions and the queries that they are of; None where no query's gallery
+        holds its person.
+    """
+    persons = kept(detections, det_thr)
+    query_inds = range(len(protocol.queries)) if query_inds is None else query_inds
+    aps, hits, evaluated = [], [], []
+    for query_ind, gallery in zip(query_inds, galleries_of(protocol, size, query_inds)):
+        num_true = sum(true is not None for _, true in gallery)
+        if num_true == 0:
+            continue
+        query_feat = query_feats[query_ind].cpu().numpy()
+        labels, scores = [], []
+        for image_ind, true in gallery:
+            boxes, feats = persons[image_ind]
+            if not boxes:
+                continue
+            sims = feats @ query_feat
+            if rerank is not None:
+                sims = rerank(query_ind, image_ind, sims)
+            label = np.zeros(len(sims), dtype=int)
+            if true is not None:
+                order = np.argsort(sims, kind="stable")[::-1]
+                sims = sims[order]
+                first = _first_match([boxes[i] for i in order], true)
+                label[first : first + 1] = 1
+            labels.extend(label)
+            scores.extend(sims)
+        labels, scores = np.array(labels, dtype=int), np.array(scores)
+        num_found = int(labels.sum())
+        aps.append(average_precision_score(labels, scores) * num_found / num_true if num_found else 0.0)
+        ordered = labels[np.argsort(scores, kind="stable")[::-1]]
+        hits.append([bool(ordered[:k].any()) for k in topk])
+        evaluated.append(int(query_ind))
+    if not evaluated:
+        return None
+    return np.mean(aps), dict(zip(topk, np.mean(hits, axis=0))), np.array(aps), evaluated
+
+
+def _first_match(boxes: list[list[float]], true: np.ndarray) -> int:
+    """Place of the first box that overlaps the true one enough; the number of boxes where none does."""
+    w, h = true[2] - true[0], true[3] - true[1]
+    threshold = min(0.5, w * h / ((w + 10) * (h + 10)))
+    return next((i for i, box in enumerate(boxes) if iou(box, true) >= threshold), len(boxes))
+
+
+def slow_detections(
+    gt_bboxes: Sequence[np.ndarray],
+    detections: Sequence[InstanceData],
+    iou_thr: float = 0.5,
+    det_thr: float = 0.5,
+) -> tuple[float, float]:
+    """Compute AP and recall by visiting every pair of a true box and a detection.
+
+    Args:
+        gt_bboxes: See :func:`mmpersonsearch.evaluation.evaluate_detections`, as for all arguments.
+        detections: One an image.
+        iou_thr: Least IoU.
+        det_thr: Least score.
+    """
+    labels, scores = [], []
+    num_true = num_found = 0
+    for gts, found in zip(gt_bboxes, detections):
+        inds = [i for i, score in enumerate(found.scores) if score.numpy() >= det_thr]
+        num_true += len(gts)
+        table = np.zeros((len(gts), len(inds)))
+        for i, gt in enumerate(gts):
+            for j, ind in enumerate(inds):
+                table[i, j] = iou(np.asarray(gt, dtype=float), found.bboxes[ind].double().tolist())
+        match = table >= iou_thr
+        for j in range(len(inds)):
+            for i in range(len(gts)):
+                if i != np.argmax(table[:, j]) or j != np.argmax(table[i]):
+                    match[i, j] = False
+        for j, ind in enumerate(inds):
+            labels.append(bool(match[:, j].any()))
+            scores.append(float(found.scores[ind]))
+        num_found += match.sum()
+    recall = num_found / num_true
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # scikit-learn's, where nothing is positive
+        ap = average_precision_score(labels, scores) * recall if labels else 0.0
+    return float(ap), float(recall)

@@ -1,0 +1,50 @@
+# The schedule of the synthetic set, in iterations (AdamW, warm-up, cosine), and the runtime that goes with it.
+max_iters = 400
+train_cfg = dict(type="IterBasedTrainLoop", max_iters=max_iters, val_interval=max_iters)
+val_cfg = dict(type="ValLoop")
+test_cfg = dict(type="TestLoop")
+optim_wrapper = dict(
+    type="OptimWrapper",
+    optimizer=dict(type="AdamW", lr=1e-3, weight_decay=1e-4, fused=True),
+    clip_grad=dict(max_norm=10),
+)
+param_scheduler = [
+    dict(type="LinearLR", start_factor=0.01, by_epoch=False, begin=0, end=20),
+    dict(type="CosineAnnealingLR", by_epoch=False, begin=20, end=max_iters, eta_min=1e-6),
+]
+auto_scale_lr = dict(enable=False, base_batch_size=4)
+# w of L_t (TDN, equation 4), at the same fractions of the schedule
+loss_weight_schedule = dict(
+    type="LossWeightScheduleHook",
+    path="roi_head.reid_head.loss_distill.loss_weight",
+    milestones=[(150, 5.0), (250, 1.0)],
+    by_epoch=False,
+)
+
+default_scope = "mmpersonsearch"
+
+default_hooks = dict(
+    timer=dict(type="IterTimerHook"),
+    logger=dict(type="LoggerHook", interval=20, log_metric_by_epoch=False),
+    param_scheduler=dict(type="ParamSchedulerHook"),
+    checkpoint=dict(type="CheckpointHook", by_epoch=False, interval=100, max_keep_ckpts=2),
+    sampler_seed=dict(type="DistSamplerSeedHook"),
+    training_seed=dict(type="TrainingSeedHook"),
+    identity_count=dict(type="IdentityCountCheckHook"),
+    frozen_parts=dict(type="FrozenPartsHook"),
+    broadcast_buffers=dict(type="BroadcastBuffersHook"),
+    visualization=dict(type="PersonSearchVisualizationHook"),
+)
+env_cfg = dict(
+    cudnn_benchmark=False,
+    mp_cfg=dict(mp_start_method="fork", opencv_num_threads=0),
+    # In seconds: while the main process evaluates, the others wait. Backend: nccl on GPUs, gloo without.
+    dist_cfg=dict(timeout=1800),
+)
+vis_backends = [dict(type="LocalVisBackend")]
+visualizer = dict(type="PersonSearchLocalVisualizer", vis_backends=vis_backends, name="visualizer")
+log_processor = dict(type="LogProcessor", window_size=20, by_epoch=False)
+randomness = dict(seed=0)
+log_level = "INFO"
+load_from = None
+resume = False

@@ -1,0 +1,130 @@
+"""What the benchmark compares on the synthetic set: one comparison a paper, one row a method."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+CONFIGS = "projects/synthetic_benchmark/configs"
+
+
+@dataclass
+class Method:
+    """A row of a table.
+
+    Attributes:
+        title: In the table.
+        config: What is tested, and trained unless it is a two-step model.
+        needs: Configs of the models that it learns from or consists of, by the config's variable that names their
+            checkpoint.
+    """
+
+    title: str
+    config: str
+    needs: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def is_two_step(self) -> bool:
+        """Whether it is put together from a detector and a Re-ID model, without training of its own."""
+        return self.config.startswith(f"{CONFIGS}/two_step/")
+
+
+def weights_config(config: str) -> str:
+    """Find the Re-ID model whose backbone a config's model starts from: BoT on the IBN-ResNet of its name's depth."""
+    depth = re.search(r"_r(\d+)(?:ibn|-c4)?_synth", Path(config).stem).group(1)
+    return f"{CONFIGS}/reid/bot_r{depth}ibn_synth.py"
+
+
+BOT, MGN, AGW = ({"TEACHER_CHECKPOINT": f"{CONFIGS}/reid/{kind}_r18ibn_synth.py"} for kind in ("bot", "mgn", "agw"))
+DETECTOR = {"DETECTOR_CHECKPOINT": f"{CONFIGS}/two_step/faster-rcnn_r18ibn_synth.py"}
+DET_50 = {"DETECTOR_CHECKPOINT": f"{CONFIGS}/oim/faster-rcnn_r50-c4_synth.py"}
+OIM_50 = {"LUT_CHECKPOINT": f"{CONFIGS}/oim/oim_r50_synth.py"}
+OIM_18 = {"OIM_CHECKPOINT": f"{CONFIGS}/oim/oim_r18_synth.py"}
+_TDN, _FDPS = f"{CONFIGS}/tdn/tdn_r18ibn_synth", f"{CONFIGS}/fdps/fdps_r18_synth"
+
+
+@dataclass
+class Comparison:
+    """A table.
+
+    Attributes:
+        title: Its heading.
+        budget: Iterations of all trainings, those of teachers included, are the configs' times this.
+        methods: By name, in the papers' order where they have one.
+    """
+
+    title: str
+    budget: float
+    methods: dict[str, Method]
+
+
+COMPARISONS = [
+    Comparison(
+        "TDN, its components and teachers, two-step models",
+        2,
+        {
+            "oim-star": Method("OIM*", f"{_TDN}_oim-star.py"),
+            "baseline": Method("baseline", f"{_TDN}_baseline.py"),
+            "wo-ktb": Method("baseline + teacher (TDN without KTB)", f"{_TDN}_wo-ktb.py", BOT),
+            "wo-teacher": Method("TDN without teacher", f"{_TDN}_wo-teacher.py"),
+            "tdn-bot": Method("TDN, BoT", f"{_TDN}.py", BOT),
+            "tdn-mgn": Method("TDN, MGN", f"{_TDN}_mgn-teacher.py", MGN),
+            "tdn-agw": Method("TDN, AGW", f"{_TDN}_agw-teacher.py", AGW),
+            "two-step-bot": Method("two-step, BoT", f"{CONFIGS}/two_step/faster-rcnn_bot_synth.py", DETECTOR | BOT),
+            "two-step-mgn": Method("two-step, MGN", f"{CONFIGS}/two_step/faster-rcnn_mgn_synth.py", DETECTOR | MGN),
+            "two-step-agw": Method("two-step, AGW", f"{CONFIGS}/two_step/faster-rcnn_agw_synth.py", DETECTOR | AGW),
+        },
+    ),
+    Comparison(
+        "OIM and its distillation",
+        2,
+        {
+            "det-r50": Method("DET_50", f"{CONFIGS}/oim/faster-rcnn_r50-c4_synth.py"),
+            "oim-r50": Method("OIM_50", f"{CONFIGS}/oim/oim_r50_synth.py"),
+            "oim-r50-kd-det": Method("OIM_50, KD_det", f"{CONFIGS}/oim/oim_r50_synth_kd-det.py", DET_50),
+            "oim-r50-kd-reid": Method("OIM_50, KD_reid", f"{CONFIGS}/oim/oim_r50_synth_kd-reid.py", OIM_50),
+            "oim-r50-kd-both": Method("OIM_50, both", f"{CONFIGS}/oim/oim_r50_synth_kd-det-reid.py", DET_50 | OIM_50),
+            "det-r18": Method("DET_18", f"{CONFIGS}/oim/faster-rcnn_r18-c4_synth.py"),
+            "oim-r18": Method("OIM_18", f"{CONFIGS}/oim/oim_r18_synth.py"),
+            "oim-r18-kd-det": Method("OIM_18, KD_det", f"{CONFIGS}/oim/oim_r18_synth_kd-det.py", DET_50),
+            "oim-r18-kd-reid": Method("OIM_18, KD_reid", f"{CONFIGS}/oim/oim_r18_synth_kd-reid.py", OIM_50),
+            "oim-r18-kd-both": Method("OIM_18, both", f"{CONFIGS}/oim/oim_r18_synth_kd-det-reid.py", DET_50 | OIM_50),
+        },
+    ),
+    Comparison(
+        "OIM_18 by lambda_oim, the weight of its loss; for 1 see above",
+        2,
+        {
+            f"oim-r18{name}-lambda-{weight}": Method(
+                f"OIM_18{title}, lambda_oim {weight}", f"{CONFIGS}/oim/oim_r18_synth{leaf}_lambda-{weight}.py", needs
+            )
+            for name, title, leaf, needs in (("", "", "", {}), ("-kd-det", ", KD_det", "_kd-det", DET_50))
+            for weight in ("0.6", "0.3", "0.1")
+        },
+    ),
+    Comparison(
+        "FDPS and BOIM",
+        2,
+        {
+            "fdps-oim-base": Method("shared feature (OIM-base)", f"{_FDPS}_oim-base.py"),
+            "fdps-flatten": Method("Flatten", f"{_FDPS}_flatten.py"),
+            "fdps-parameter-base": Method("1x1 convolutions (Parameter-base)", f"{_FDPS}_parameter-base.py"),
+            "fdps": Method("FDPS", f"{_FDPS}.py"),
+            "fdps-boim-w": Method("FDPS, w of BOIM", f"{_FDPS}_boim-w.py"),
+            "fdps-boim-neg": Method("FDPS, L_neg of BOIM", f"{_FDPS}_boim-neg.py"),
+            "fdps-boim": Method("FDPS, BOIM", f"{_FDPS}_boim.py"),
+        },
+    ),
+    Comparison(
+        "I-Net and DC-I-Net",
+        2,
+        {
+            "inet": Method("I-Net", f"{CONFIGS}/inet/inet_r18_synth.py", OIM_18),
+            "dc-inet-hep": Method("DC-I-Net, HEP", f"{CONFIGS}/dc_inet/dc_inet_r18_synth_hep.py", OIM_18),
+            "dc-inet": Method("DC-I-Net", f"{CONFIGS}/dc_inet/dc_inet_r18_synth.py", OIM_18),
+        },
+    ),
+]
+METHODS = {name: method for comparison in COMPARISONS for name, method in comparison.methods.items()}
+BUDGETS = {name: comparison.budget for comparison in COMPARISONS for name in comparison.methods}
