@@ -2,38 +2,39 @@
 
 Each is a child of MMDetection's registry of the same kind, so that configs find MMDetection's parts as
 ``mmdet.X`` and MMDetection's own nested defaults (``BboxOverlaps2D`` in an assigner) are found without a prefix.
-MMDetection is imported when one of them is first used; rankings, which have no parent there, need it never.
+MMDetection is imported when a part is first looked for; rankings and metrics of ours are found without it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
 from types import ModuleType
 
 from mmengine import registry as mmengine_registry
 from mmengine.registry import Registry
 
-_SCOPE = "mmpersonsearch"
-
 
 class MMDetChildRegistry(Registry):
     """Registry whose parent is MMDetection's of the same kind, or MMEngine's where MMDetection is not installed.
 
-    MMEngine finds it by its scope from the start: at first it hangs in the tree below MMEngine's registry. The first
-    registration or look-up imports MMDetection.
+    MMEngine finds it by its scope from the start: it hangs in the tree below MMEngine's registry. MMDetection is
+    imported when its members are first looked for.
 
     Args:
         kind: Name of MMEngine's and MMDetection's registry, such as ``'MODELS'``.
-        name: Name for messages; None for MMEngine's.
         locations: Modules of this package whose import registers the members.
+        name: Name for messages; None for MMEngine's.
+        needs_mmdet: Whether the members do; others are found without an import of MMDetection.
     """
 
-    def __init__(self, kind: str, locations: list[str], name: str | None = None) -> None:
+    def __init__(self, kind: str, locations: list[str], name: str | None = None, needs_mmdet: bool = True) -> None:
         self._kind = kind
-        root: Registry = getattr(mmengine_registry, kind)
+        self._needs_mmdet = needs_mmdet
+        root = self._get_root_registry()
         # With a build function MMEngine does not ask the parent for its own, which is the same.
-        super().__init__(name or root.name, build_func=root.build_func, parent=root, scope=_SCOPE, locations=locations)
+        super().__init__(
+            name or root.name, build_func=root.build_func, parent=root, scope="mmpersonsearch", locations=locations
+        )
 
     @property
     def parent(self) -> Registry:
@@ -42,16 +43,15 @@ class MMDetChildRegistry(Registry):
 
     @parent.setter
     def parent(self, root: Registry) -> None:
-        """MMEngine's constructor names the root of the tree, below which it has put this registry."""
+        """MMEngine's constructor names the registry below which it has put this one."""
 
-    def register_module(self, *args, **kwargs) -> type | Callable:
-        """See MMEngine; MMCV's operators are prepared before a module that registers is used."""
-        import_mmdet()
-        return super().register_module(*args, **kwargs)
+    def _get_root_registry(self) -> Registry:
+        return getattr(mmengine_registry, self._kind)
 
     def import_from_location(self) -> None:
         """See MMEngine; errors of MMDetection's import name the installed packages."""
-        import_mmdet()
+        if self._needs_mmdet:
+            import_mmdet()
         super().import_from_location()
 
 
@@ -88,11 +88,9 @@ TRANSFORMS = MMDetChildRegistry("TRANSFORMS", ["mmpersonsearch.datasets.transfor
 MODELS = MMDetChildRegistry("MODELS", [f"mmpersonsearch.models.{part}" for part in _MODELS])
 HOOKS = MMDetChildRegistry("HOOKS", ["mmpersonsearch.engine.hooks"])
 OPTIM_WRAPPERS = MMDetChildRegistry("OPTIM_WRAPPERS", ["mmpersonsearch.engine.optim_wrappers"], "optimizer wrapper")
-METRICS = MMDetChildRegistry("METRICS", ["mmpersonsearch.evaluation.metrics"])
+METRICS = MMDetChildRegistry("METRICS", ["mmpersonsearch.evaluation.metrics"], needs_mmdet=False)
 VISUALIZERS = MMDetChildRegistry("VISUALIZERS", ["mmpersonsearch.visualization"])
-RANKINGS = Registry(
-    "ranking", parent=mmengine_registry.TASK_UTILS, scope=_SCOPE, locations=["mmpersonsearch.evaluation.rankings"]
-)
+RANKINGS = MMDetChildRegistry("TASK_UTILS", ["mmpersonsearch.evaluation.rankings"], "ranking", needs_mmdet=False)
 
 # Nothing of ours is of these kinds; without a registry of the scope MMEngine warns at each look-up, and without a
 # location it asks the scope for a function that old packages have.

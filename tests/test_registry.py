@@ -65,12 +65,14 @@ def test_registries_are_children_of_mmdetections(kind):
 BY_SCOPE = """
 import sys
 import mmpersonsearch.registry
-from mmengine.registry import HOOKS, MODELS, DefaultScope
+from mmengine.registry import HOOKS, MODELS, TASK_UTILS, DefaultScope
 
 assert "mmdet" not in sys.modules
 DefaultScope.get_instance("test", scope_name="mmpersonsearch")  # as the runner does
 built = [MODELS.build(dict(type=kind)) for kind in ("mmdet.L1Loss", "ContrastiveLoss", "ReLU")]
 built.append(HOOKS.build(dict(type="TrainingSeedHook")))
+# MMDetection's own tools are found where ours are rankings.
+built.append(TASK_UTILS.build(dict(type="BboxOverlaps2D")))
 print(*(type(one).__name__ for one in built))
 """
 
@@ -78,7 +80,7 @@ print(*(type(one).__name__ for one in built))
 def test_parts_are_built_by_the_default_scope_alone():
     done = subprocess.run([sys.executable, "-c", BY_SCOPE], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1] == "L1Loss ContrastiveLoss ReLU TrainingSeedHook"
+    assert done.stdout.splitlines()[-1] == "L1Loss ContrastiveLoss ReLU TrainingSeedHook BboxOverlaps2D"
     assert "Failed to" not in done.stdout + done.stderr
 
 

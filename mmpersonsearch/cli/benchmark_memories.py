@@ -1,6 +1,6 @@
 """Measure the memories' updates and the losses on them in the shape of CUHK-SYSU: 128 samples, 5,532 identities.
 
-Beside the updates, in the same process, a loop over samples as public code has it; both must give the same table. A
+Beside the updates, in the same process, a loop over samples as in published code; both must give the same table. A
 loss is measured forward and backward with its update. Memory is what a call holds at most above what was held before,
 as the kernel counts it (Linux), on a GPU as PyTorch does.
 
@@ -33,17 +33,17 @@ from .measure import measure, median_ms, print_measurements
 
 
 def draw_person_ids(num_samples: int, num_ids: int, generator: torch.Generator) -> dict[str, Tensor]:
-    """Identities of a batch: drawn from all; several RoIs a person, as a detector samples them; one person only."""
+    """Identities of a batch: random ones; several RoIs a person, as a detector samples them; one person only."""
     few = torch.randint(num_ids, (-(-num_samples // 8),), generator=generator).repeat_interleave(8)
     return {
-        "LUT, drawn from all": torch.randint(num_ids, (num_samples,), generator=generator),
+        "LUT, random persons": torch.randint(num_ids, (num_samples,), generator=generator),
         "LUT, 8 samples a person": few[torch.randperm(num_samples, generator=generator)],
         "LUT, one person": torch.zeros(num_samples, dtype=torch.int64),
     }
 
 
 def loop_over_samples(lut: LookupTable, feats: Tensor, person_ids: Tensor) -> None:
-    """The update as public code computes it."""
+    """The update as published code computes it."""
     table, momentum = lut.features, lut.momentum
     for feat, person_id in zip(feats, person_ids.tolist()):
         table[person_id] = momentum * table[person_id] + (1 - momentum) * feat

@@ -40,7 +40,7 @@ class StageTimer:
     """Sums the seconds that each part of a model takes.
 
     Args:
-        model: The model; parts of :data:`STAGES` that it lacks are left out.
+        model: The model; parts of :data:`STAGES` that it lacks are skipped.
         synchronize: Waits for the device.
     """
 

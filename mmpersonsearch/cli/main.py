@@ -6,8 +6,6 @@ import difflib
 import sys
 from importlib import import_module
 
-from mmpersonsearch import __version__
-
 # Module of a verb: its words, joined by underscores.
 VERBS = {
     "train": "train a model from a config",
@@ -36,7 +34,7 @@ def main(argv: list[str] | None = None) -> None:
     """Run the verb that the arguments begin with.
 
     Args:
-        argv: Arguments without the program's name; those of the process where left out.
+        argv: Arguments without the program's name; by default those of the process.
 
     Raises:
         SystemExit: After ``--help`` and ``--version``; with status 2 where there is no such verb.
@@ -46,7 +44,7 @@ def main(argv: list[str] | None = None) -> None:
         print(_usage(VERBS))
         sys.exit(0 if argv else 2)
     if argv[0] == "--version":
-        print(f"mmpersonsearch {__version__}")
+        print(f"mmpersonsearch {import_module('mmpersonsearch').__version__}")
         sys.exit(0)
     verb = _find_verb(argv)
     module = import_module(f"mmpersonsearch.cli.{verb.replace(' ', '_').replace('-', '_')}")

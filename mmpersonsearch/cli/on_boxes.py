@@ -9,15 +9,13 @@ mmpersonsearch on-boxes tdn_r50ibn_prw tdn.pth --predictions two_step.pkl --out 
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
 from mmdet.structures import DetDataSample
 from mmdet.structures.bbox import scale_boxes
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from mmengine.structures import InstanceData
@@ -31,9 +29,8 @@ from mmpersonsearch.evaluation.provenance import describe_model, describe_versio
 from mmpersonsearch.models.detectors import query_boxes
 from mmpersonsearch.registry import METRICS
 from mmpersonsearch.structures import SearchProtocol
-from mmpersonsearch.utils.files import write_whole
 
-from .command_line import exit_on_bad_input
+from .command_line import add_config, add_device, exit_on_bad_input, make_parser, write_json
 from .run_config import build_test_dataset, find_search_metric, read_config
 
 Boxes = Mapping[str | int, InstanceData]
@@ -88,33 +85,30 @@ def embed(model: nn.Module, batch: dict[str, Any], boxes: Boxes) -> list[DetData
 
 
 def evaluate(args: argparse.Namespace, config: Config, model: nn.Module, boxes: Boxes) -> dict[str, Any]:
-    """Figures, and what they depend on."""
+    """Metrics, and what they depend on."""
     with DefaultScope.overwrite_default_scope(config.default_scope):
         loader = Runner.build_dataloader(config.test_dataloader)
     metric: PersonSearchMetric = METRICS.build(find_search_metric(config))
     metric.dataset_meta = loader.dataset.metainfo
     for batch in track(loader, description="embedding"):
         metric.process(batch, [sample.to_dict() for sample in embed(model, batch, boxes)])
-    figures = metric.evaluate(len(loader.dataset))
+    metrics = metric.evaluate(len(loader.dataset))
     records = {
         "boxes": args.predictions or "true",
         "model": describe_model(config.pretty_text, args.config, args.checkpoint),
         "versions": describe_versions(),
         "protocol": metric.protocol_record,
     }
-    return {**{name: float(value) for name, value in figures.items()}, **records}
+    return {**{name: float(value) for name, value in metrics.items()}, **records}
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        prog="mmpersonsearch on-boxes", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("config", help="the model's config, which says the test split and the metric too")
-    parser.add_argument("checkpoint", help="file or http(s) address")
+    parser = make_parser("on-boxes", __doc__)
+    add_config(parser)
+    parser.add_argument("checkpoint", help="file or URL")
     parser.add_argument("--predictions", metavar="PREDICTIONS.pkl", help="take the boxes of these, not the true ones")
-    parser.add_argument("--out", type=Path, metavar="RESULT.json", help="write the figures to this file")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--cfg-options", nargs="+", action=DictAction, metavar="KEY=VALUE")
+    parser.add_argument("--out", metavar="RESULT.json", help="write the metrics to this file")
+    add_device(parser)
     args = parser.parse_args(argv)
     with exit_on_bad_input("mmpersonsearch on-boxes"):
         config = read_config(args.config, args.cfg_options)
@@ -122,7 +116,4 @@ def main(argv: list[str] | None = None) -> None:
         protocol = build_test_dataset(config).metainfo["search_protocol"]
         boxes = given_boxes(protocol, args.predictions)
         model = build_model(config, args.checkpoint, args.device)
-    result = evaluate(args, config, model, boxes)
-    if args.out:
-        write_whole(args.out, (json.dumps(result, indent=2) + "\n").encode())
-        print(f"Figures: {args.out}")
+    write_json(args.out, evaluate(args, config, model, boxes))

@@ -90,22 +90,7 @@ def search_curve(
     ranking: BaseRanking | None = None,
     gallery: int | None = None,
 ) -> SearchCurve:
-    """The precision-recall curve behind the mAP of :func:`evaluate_search`.
-
-    Args:
-        protocol: See :func:`evaluate_search`, as for all arguments.
-        detections: One an image.
-        query_feats: (Q, D) embeddings of the queries.
-        det_thr: Least score.
-        ranking: Changes the similarities.
-        gallery: Which size.
-
-    Returns:
-        The curve.
-
-    Raises:
-        InputError: As :func:`evaluate_search`.
-    """
+    """Compute the precision-recall curve behind the mAP of :func:`evaluate_search`; see there for the arguments."""
     index = build_search_index(protocol, detections, query_feats, det_thr)
     searched = build_gallery(protocol, index, gallery)
     query_inds, precisions = _precisions_of_queries(index, searched, ranking)
@@ -127,19 +112,9 @@ def detection_curve(
     iou_thr: float = 0.5,
     det_thr: float = 0.5,
 ) -> DetectionCurve:
-    """The precision-recall curve behind the AP of :func:`evaluate_detections`.
+    """Compute the precision-recall curve behind the AP of :func:`evaluate_detections`; see there for the arguments.
 
-    Args:
-        gt_bboxes: See :func:`evaluate_detections`, as for all arguments.
-        detections: One an image.
-        iou_thr: Least IoU of a match.
-        det_thr: Least score; a curve down to all detections needs 0.
-
-    Returns:
-        The curve, of no steps where there is no detection.
-
-    Raises:
-        InputError: As :func:`evaluate_detections`.
+    A curve down to all detections needs ``det_thr`` 0; where there is no detection it has no steps.
     """
     scores, matched, num_persons = match_detections(gt_bboxes, detections, iou_thr, det_thr)
     scores, order = scores.sort(descending=True)
@@ -155,7 +130,7 @@ def detection_curve(
 
 
 def _precisions_of_queries(index: SearchIndex, gallery: Gallery, ranking: BaseRanking | None) -> tuple[Tensor, Tensor]:
-    """The (n,) queries whose gallery holds what they show, and (n, M) their precisions, best match first."""
+    """(n,) queries whose gallery holds what they show, and (n, M) their precisions, best match first."""
     held = gallery.pairs.counts > 0
     report_left_out([gallery], held[None])
     query_inds = torch.nonzero(held).flatten()

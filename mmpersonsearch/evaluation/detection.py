@@ -71,13 +71,7 @@ def evaluate_detections(
 def match_detections(
     gt_bboxes: Sequence[Tensor | np.ndarray], detections: Sequence[InstanceData], iou_thr: float, det_thr: float
 ) -> tuple[Tensor, Tensor, int]:
-    """Which detections with score >= det_thr are true positives.
-
-    Args:
-        gt_bboxes: See :func:`evaluate_detections`, as for all arguments and errors.
-        detections: One an image.
-        iou_thr: Least IoU.
-        det_thr: Least score.
+    """Find the true positives with score >= det_thr; see :func:`evaluate_detections` for arguments and errors.
 
     Returns:
         (N,) scores, (N,) bool, whether each is matched, and the number of true boxes.

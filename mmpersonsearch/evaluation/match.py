@@ -29,12 +29,7 @@ def aps_and_ranks(gallery: Gallery, ranked: Tensor, query_inds: Tensor) -> tuple
 
 
 def match_precisions(gallery: Gallery, ranked: Tensor, query_inds: Tensor) -> Tensor:
-    """Precision at each true positive, the least similar one first.
-
-    Args:
-        gallery: See :func:`aps_and_ranks`, as for ``ranked`` and ``query_inds``.
-        ranked: (R, N).
-        query_inds: (R,).
+    """Precision at each true positive, the least similar one first; see :func:`aps_and_ranks` for the arguments.
 
     Returns:
         (R, M) float64, M the most true positives of a query; zeros behind a query's.

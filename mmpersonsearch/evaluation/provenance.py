@@ -27,12 +27,8 @@ def describe_protocol(
 ) -> dict[str, Any]:
     """Describe all that search and detection metrics depend on beside the model, as plain data.
 
-    Args:
-        protocol: Test images, queries and galleries.
-        searches: Results of all galleries and rankings.
-        rankings: The rankings.
-        det_thr: Least score of a detection.
-        iou_thr: Least IoU of a true positive of the detection.
+    ``searches`` are the results of all galleries and rankings; for the other arguments see
+    :class:`mmpersonsearch.evaluation.metrics.PersonSearchMetric`.
     """
     galleries = protocol.galleries
     return {

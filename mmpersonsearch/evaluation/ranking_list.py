@@ -31,16 +31,7 @@ def rank_gallery(
 ) -> list[RankingList]:
     """Find the k best gallery images of some queries.
 
-    Args:
-        protocol: See :func:`evaluate_search`, as for ``detections``, ``query_feats``, ``det_thr``, ``ranking`` and
-            ``gallery``.
-        detections: One an image.
-        query_feats: (Q, D) embeddings of all queries of the protocol.
-        query_inds: The queries to rank for; also such as no image of the gallery holds.
-        k: Number of images.
-        det_thr: Least score.
-        ranking: Changes the similarities.
-        gallery: Which size.
+    Of the queries ``query_inds`` the gallery may hold no image; for the other arguments see :func:`evaluate_search`.
 
     Returns:
         One list a query, in the order of ``query_inds``.

@@ -12,12 +12,7 @@ from .provenance import protocol_differences
 
 
 def read_figures(path: str) -> dict[str, Any]:
-    """Read what ``mmpersonsearch test`` has written of any model.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        InputError: It holds no metrics.
-    """
+    """:func:`read_result` for any model, also one without a search protocol."""
     if not Path(path).is_file():
         raise FileNotFoundError(f"result {path} does not exist")
     try:
@@ -34,7 +29,7 @@ def read_result(path: str) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: There is no such file.
-        InputError: It is no such file, or has no record of its protocol.
+        InputError: It holds no metrics, or no record of its protocol.
     """
     result = read_figures(path)
     if "protocol" not in result:

@@ -105,14 +105,7 @@ def evaluate_searches(
 ) -> list[SearchResult]:
     """:func:`evaluate_search` for several galleries and rankings, which share the similarities.
 
-    Args:
-        protocol: See :func:`evaluate_search`, as for ``detections``, ``query_feats``, ``det_thr`` and ``topk``.
-        detections: One an image.
-        query_feats: (Q, D).
-        det_thr: Least score.
-        topk: The k's to report.
-        rankings: The rankings; None is plain similarity.
-        galleries: The sizes; None takes all that the protocol has.
+    Among ``rankings`` None is plain similarity; ``galleries`` are sizes, None takes all that the protocol has.
 
     Returns:
         One result for each gallery and ranking, the rankings of the first gallery first.

@@ -241,7 +241,7 @@ def test_weights_without_a_place_are_refused(convert, key, named):
 
 
 @pytest.mark.parametrize(("key", "name"), [("pixel_mean", "mean"), ("pixel_std", "std")])
-def test_other_normalisation_is_refused(convert, key, name):
+def test_other_normalization_is_refused(convert, key, name):
     source = fast_reid()
     source["model"][key] = torch.full((1, 3, 1, 1), 127.5)
     with refused(rf"{key} is \[127\.5.*data_preprocessor\.{name} of the config"):

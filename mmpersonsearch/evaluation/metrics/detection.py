@@ -31,9 +31,8 @@ def detection_metrics(
     """
     images = protocol.images
     everyone = evaluate_detections([i.bboxes for i in images], detections, iou_thr, det_thr)
-    labelled = [(i.bboxes[i.person_ids >= 0], d) for i, d in zip(images, detections)]
     # As in the public code images without a labelled person are skipped, with their detections.
-    labelled = [(bboxes, d) for bboxes, d in labelled if len(bboxes)]
+    labelled = [(i.bboxes[known], d) for i, d in zip(images, detections) if (known := i.person_ids >= 0).any()]
     known = evaluate_detections(*zip(*labelled), iou_thr, det_thr)
     return {
         "ap": everyone.ap,

@@ -24,11 +24,7 @@ class DumpPredictions(SearchResultsMetric):
         self.provenance = provenance
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
-        """Write the file.
-
-        Args:
-            results: What ``process`` kept, of all processes. An image that a sampler gave out twice is written once.
-        """
+        """Write what ``process`` kept, of all processes."""
         images = {
             result["img_id"]: {name: value.numpy() for name, value in result.items() if name != "img_id"}
             for result in results

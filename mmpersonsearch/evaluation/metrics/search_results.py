@@ -45,14 +45,9 @@ class SearchResultsMetric(BaseMetric):
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Keep what a model found in a batch of test images.
 
-        Args:
-            data_batch: Not used.
-            data_samples: Data samples as dicts, with ``img_id``, ``pred_instances`` (``bboxes`` (n, 4), ``scores``
-                (n,), ``reid_feats`` (n, D)) and, where the image has queries, ``query_instances`` (``query_ids`` (q,)
-                indices into the protocol's queries, ``reid_feats`` (q, D)).
-
-        Raises:
-            InputError: A field is missing.
+        Data samples have ``img_id``, ``pred_instances`` (``bboxes`` (n, 4), ``scores`` (n,), ``reid_feats`` (n, D))
+        and, where the image has queries, ``query_instances`` (``query_ids`` (q,) indices into the protocol's queries,
+        ``reid_feats`` (q, D)). Without a field InputError is raised.
         """
         for sample in data_samples:
             img_id = sample["img_id"]
@@ -68,9 +63,6 @@ class SearchResultsMetric(BaseMetric):
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
         """Put the results of all processes into the protocol's order and measure.
-
-        Args:
-            results: What ``process`` kept.
 
         Raises:
             InputError: Images or queries without a result, results of an image that is not in the protocol.
@@ -135,5 +127,5 @@ def _query_feats(protocol: SearchProtocol, results: list[dict]) -> Tensor:
 
 def _name_some(names: list) -> str:
     """The first five of some names and how many there are, for a message."""
-    shown = ", ".join(str(name) for name in names[:5])
+    shown = ", ".join(map(str, names[:5]))
     return shown if len(names) <= 5 else f"{shown}, ... ({len(names)} in all)"

@@ -9,7 +9,7 @@ What weights do not show comes as config options, which the student's config nee
 classifier, which comes along because teachers are loaded strictly; no IBN, no ReLU in the stem, no padding in its max
 pooling, where the source's network has it so. The last stride (1) and the kind of pooling are as the config says.
 
-All three projects normalise as this package does: RGB, ImageNet's mean and standard deviation. Crops are 256x128 in BoT
+All three projects normalize as this package does: RGB, ImageNet's mean and standard deviation. Crops are 256x128 in BoT
 and AGW, other sizes are for the config to say.
 """
 
@@ -64,7 +64,7 @@ def convert(path: str, project_name: str, config: Config) -> Conversion:
         options["head.num_ids"] = len(weights["head.classifier.weight"])
     config.merge_from_dict({f"model.{key}": value for key, value in options.items()})
     teacher = MODELS.build(config.model)
-    check_same_normalisation(source, project, teacher, path)
+    check_same_normalization(source, project, teacher, path)
     load_strictly(teacher, {**project.constants_of(teacher), **weights}, path)
     state = teacher.state_dict()
     filled = {key: state[key].flatten()[0].item() for key in state if key not in weights}
@@ -126,13 +126,13 @@ def rename(keys: Mapping[str, Any], project: Project, path: str) -> tuple[dict[s
     return origins, left
 
 
-def check_same_normalisation(source: Mapping[str, Tensor], project: Project, teacher: nn.Module, path: str) -> None:
-    """Compare the normalisation that is saved in the source, if any, with the config's.
+def check_same_normalization(source: Mapping[str, Tensor], project: Project, teacher: nn.Module, path: str) -> None:
+    """Compare the normalization that is saved in the source, if any, with the config's.
 
     Raises:
         InputError: They differ.
     """
-    for key, name in project.normalisation:
+    for key, name in project.normalization:
         if key not in source:
             continue
         theirs, ours = source[key].flatten().float(), getattr(teacher.data_preprocessor, name).flatten()

@@ -51,7 +51,7 @@ class Project:
         renames: The first row that fits a key holds; a key that none fits has no place in any teacher.
         traits: See :class:`Trait`.
         constants: What the project does not save where it is not trained, by the teacher's key.
-        normalisation: Keys that hold the mean and the standard deviation that images are normalised by, where the
+        normalization: Keys that hold the mean and the standard deviation that images are normalized by, where the
             project saves them.
         refused: Networks that no teacher here equals: a regular expression of a whole key, and why.
     """
@@ -60,7 +60,7 @@ class Project:
     renames: tuple[Rename, ...]
     traits: tuple[Trait, ...] = ()
     constants: dict[str, float] = field(default_factory=dict)
-    normalisation: tuple[tuple[str, str], ...] = ()
+    normalization: tuple[tuple[str, str], ...] = ()
     refused: tuple[tuple[str, str], ...] = ()
 
     def rename(self, key: str) -> Rename | None:
@@ -132,7 +132,7 @@ PROJECTS = {
     "fast-reid": Project(
         url="https://github.com/JDAI-CV/fast-reid",
         renames=(
-            Rename(r"pixel_(?:mean|std)", None, "the images' normalisation: compared with the config's"),
+            Rename(r"pixel_(?:mean|std)", None, "the images' normalization: compared with the config's"),
             *_non_local(r"backbone\."),
             Rename(r"backbone\.(.+)", r"backbone.\1"),
             Rename(r"heads\.pool_layer\.p", r"neck.p"),
@@ -146,7 +146,7 @@ PROJECTS = {
             Trait(r"\.IN\.", False, {"backbone.ibn_stages": ()}),
         ),
         constants={"neck.p": 3.0},
-        normalisation=(("pixel_mean", "mean"), ("pixel_std", "std")),
+        normalization=(("pixel_mean", "mean"), ("pixel_std", "std")),
         refused=(
             (
                 r"b[123]\..+",
