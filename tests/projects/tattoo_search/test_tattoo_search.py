@@ -37,8 +37,8 @@ def test_config_builds(path):
     with torch.device("meta"):  # weights cost nothing there
         model = MODELS.build(cfg.model)
     assert model.roi_head.reid_head.num_ids == cfg.num_ids
-    for hook in cfg.default_hooks.values():
-        assert HOOKS.get(hook.type) is not None
+    for name in ("identity_count", "frozen_parts"):
+        HOOKS.build(cfg.default_hooks[name])
     assert isinstance(METRICS.build(cfg.test_evaluator), PersonSearchMetric)
     for loader in (cfg.train_dataloader, cfg.test_dataloader):
         assert issubclass(DATASETS.get(loader.dataset.type), DATASETS.get("CocoPersonSearchDataset"))
@@ -123,6 +123,8 @@ def test_the_one_detection_is_the_image_whatever_the_roi_head(variant):
     inputs, samples = draw_batch([2, 0, 1], num_queries=[2, 0, 1], scale=0.5)
     samples[2].set_metainfo(dict(img_shape=(90, 100), ori_shape=(180, 200)))  # padded to (96, 128)
     del samples[1].query_instances
+    for i, box in ((0, [0.0, 0, 256, 192]), (2, [0.0, 0, 200, 180])):  # as the dataset has them
+        samples[i].query_instances.bboxes = torch.tensor([box] * len(samples[i].query_instances))
     rois = torch.tensor([[0.0, 0, 0, 128, 96], [1, 0, 0, 128, 96], [2, 0, 0, 100, 90]])
     expected = embed_boxes(model, inputs, rois)
 
