@@ -124,6 +124,8 @@ def test_the_one_detection_is_the_image_whatever_the_roi_head(variant):
     inputs, samples = draw_batch([2, 0, 1], num_queries=[2, 0, 1], scale=0.5)
     samples[2].set_metainfo(dict(img_shape=(90, 100), ori_shape=(180, 200)))  # padded to (96, 128)
     del samples[1].query_instances
+    for i, box in ((0, [0.0, 0, 256, 192]), (2, [0.0, 0, 200, 180])):  # as the dataset has them
+        samples[i].query_instances.bboxes = torch.tensor([box] * len(samples[i].query_instances))
     rois = torch.tensor([[0.0, 0, 0, 128, 96], [1, 0, 0, 128, 96], [2, 0, 0, 100, 90]])
     expected = embed_boxes(model, inputs, rois)
 
