@@ -90,34 +90,20 @@ def measure_updates(args: argparse.Namespace) -> list[dict]:
 
 
 def measure_losses(args: argparse.Namespace) -> list[dict]:
-    """One row a loss, and one for w of the BOIM loss alone."""
-    generator = torch.Generator().manual_seed(0)
-    centers = F.normalize(torch.randn(args.ids, args.dim, generator=generator)).to(args.device)
-    feats = F.normalize(torch.randn(args.samples, args.dim, generator=generator)).to(args.device).requires_grad_()
-    person_ids = torch.randint(-1, args.ids, (args.samples,), generator=generator).to(args.device)
-    sizes = dict(num_ids=args.ids, feat_channels=args.dim, queue_size=args.queue_size)
-    losses = {
-        "OIM": OIMLoss(**sizes),
-        "BOIM": BalancedOIMLoss(**sizes),
-        "BOIM without w": BalancedOIMLoss(**sizes, with_w=False),
-    }
-    steps = {"w of BOIM": lambda: center_density(centers)}
-    for name, loss in losses.items():
-        loss.to(args.device).lut.features.copy_(centers)
-        steps[name] = lambda loss=loss: loss(feats, person_ids).backward()
-    return measure_steps(steps, args.rounds, feats.device)
-
-
-def measure_pair_losses(args: argparse.Namespace) -> list[dict]:
-    """One row a loss of I-Net and DC-I-Net, 8 samples a person, and one for the choice of the T = 100 classes."""
+    """One row a loss, for w of the BOIM loss alone and for the choice of I-Net's T = 100 classes alone."""
     generator = torch.Generator().manual_seed(0)
     _, person_ids, _ = draw_person_ids(args.samples, args.ids, generator).values()
     person_ids = person_ids.to(args.device)
+    with_unlabelled = torch.randint(-1, args.ids, (args.samples,), generator=generator).to(args.device)
     entry_ids = torch.randint(-1, args.ids, (args.dictionary_size,), generator=generator).to(args.device)
     centers, entries, feats = (
         F.normalize(torch.randn(number, args.dim, generator=generator)).to(args.device)
         for number in (args.ids, args.dictionary_size, args.samples)
     )
+    sizes = dict(num_ids=args.ids, feat_channels=args.dim, queue_size=args.queue_size)
+    oim, boim, plain = OIMLoss(**sizes), BalancedOIMLoss(**sizes), BalancedOIMLoss(**sizes, with_w=False)
+    for loss in (oim, boim, plain):
+        loss.to(args.device).lut.features.copy_(centers)
     olp = OLPLoss(args.dim, args.dictionary_size).to(args.device)
     olp.dictionary.update(entries, entry_ids)
     hep, c2hep = (loss(args.ids, args.dim).to(args.device) for loss in (HEPLoss, C2HEPLoss))
@@ -129,18 +115,17 @@ def measure_pair_losses(args: argparse.Namespace) -> list[dict]:
     pool = select_pool()
     feats.requires_grad_()
     steps = {
+        "w of BOIM": lambda: center_density(centers),
+        "OIM": lambda: oim(feats, with_unlabelled).backward(),
+        "BOIM": lambda: boim(feats, with_unlabelled).backward(),
+        "BOIM without w": lambda: plain(feats, with_unlabelled).backward(),
         "priority classes": select_pool,
         "OLP": lambda: olp(feats, person_ids).backward(),
         "HEP": lambda: hep(feats, person_ids, pool).backward(),
         "C2HEP": lambda: c2hep(feats, person_ids, pool).backward(),
     }
-    return measure_steps(steps, args.rounds, feats.device)
-
-
-def measure_steps(steps: dict[str, Callable[[], object]], rounds: int, device: torch.device) -> list[dict]:
-    """Memory and time of each step."""
     return [
-        dict(case=case, step_mib=most_mib(step, device), step_ms=median_ms(step, rounds, device))
+        dict(case=case, step_mib=most_mib(step, feats.device), step_ms=median_ms(step, args.rounds, feats.device))
         for case, step in steps.items()
     ]
 
@@ -157,7 +142,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--json", help="write the measurements to this file too")
     args = parser.parse_args(argv)
 
-    rows, losses = measure_updates(args), measure_losses(args) + measure_pair_losses(args)
+    rows, losses = measure_updates(args), measure_losses(args)
     title = f"{args.samples} samples, {args.ids} identities, {args.device}, {torch.get_num_threads()} threads"
     updates = dict(update_ms="ms", loop_ms="loop over samples, ms", largest_difference="largest difference")
     print_measurements(f"Updates: {title}", updates, rows)

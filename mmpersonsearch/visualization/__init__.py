@@ -24,5 +24,5 @@ try:
     __all__ += ["PersonSearchLocalVisualizer"]
 except ModuleNotFoundError as error:
     # Ranking pictures also serve where MMDetection or MMCV is not installed.
-    if error.name not in ("mmdet", "mmcv"):
+    if error.name.partition(".")[0] not in ("mmdet", "mmcv"):
         raise

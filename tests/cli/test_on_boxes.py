@@ -33,7 +33,7 @@ def config(prw_root, tmp_path, monkeypatch):
 @pytest.fixture
 def checkpoint(config, tmp_path):
     torch.manual_seed(0)
-    torch.save(dict(state_dict=tool.build_for_test(str(config)).state_dict()), tmp_path / "model.pth")
+    torch.save(dict(state_dict=tool.build_model(str(config)).state_dict()), tmp_path / "model.pth")
     return tmp_path / "model.pth"
 
 
@@ -54,7 +54,7 @@ def read_loader(config):
 
 
 def test_own_boxes_give_own_embeddings(config, checkpoint):
-    model = tool.build_for_test(str(config))
+    model = tool.build_model(str(config))
     model.load_state_dict(torch.load(checkpoint)["state_dict"])
     with torch.no_grad():
         own = {s.img_id: s for batch in read_loader(config) for s in model.test_step(batch)}
@@ -105,5 +105,5 @@ def test_bad_input_ends_in_a_message(config, checkpoint, tmp_path):
     with pytest.raises(SystemExit, match=r"predictions no\.pkl do not exist"):
         tool.main([str(config), str(checkpoint), "--predictions", "no.pkl"])
     torch.save(dict(state_dict={}), tmp_path / "empty.pth")
-    with pytest.raises(SystemExit, match="does not fit the model of the config"):
+    with pytest.raises(SystemExit, match="does not fit PersonSearchDetector"):
         tool.main([str(config), str(tmp_path / "empty.pth")])

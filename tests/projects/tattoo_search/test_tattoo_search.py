@@ -17,7 +17,7 @@ from tiny_models import draw_batch, read_config
 
 from mmpersonsearch.cli import crop
 from mmpersonsearch.evaluation.metrics import PersonSearchMetric
-from mmpersonsearch.registry import DATASETS, HOOKS, METRICS, MODELS, TRANSFORMS
+from mmpersonsearch.registry import DATASETS, HOOKS, METRICS, MODELS, TRANSFORMS, VISUALIZERS
 
 ROOT = Path(__file__).resolve().parents[3]
 PROJECT = ROOT / "projects/tattoo_search"
@@ -37,8 +37,9 @@ def test_config_builds(path):
     with torch.device("meta"):  # weights cost nothing there
         model = MODELS.build(cfg.model)
     assert model.roi_head.reid_head.num_ids == cfg.num_ids
-    for name in ("identity_count", "frozen_parts"):
-        HOOKS.build(cfg.default_hooks[name])
+    VISUALIZERS.build(cfg.visualizer)  # which a hook asks for
+    for hook in cfg.default_hooks.values():
+        HOOKS.build(hook)
     assert isinstance(METRICS.build(cfg.test_evaluator), PersonSearchMetric)
     for loader in (cfg.train_dataloader, cfg.test_dataloader):
         assert issubclass(DATASETS.get(loader.dataset.type), DATASETS.get("CocoPersonSearchDataset"))
