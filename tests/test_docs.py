@@ -41,9 +41,9 @@ def test_tools_and_configs_that_are_named_exist(path):
 
 
 def test_the_config_for_own_data_is_read_and_built(tmp_path, monkeypatch):
-    (config,) = code_blocks("own_data.md", "python")
     path = tmp_path / "tdn_r50ibn_own.py"
-    path.write_text(config)
+    for config, name in zip(code_blocks("own_data.md", "python"), (path.name, "bot_r50ibn_own.py"), strict=True):
+        (tmp_path / name).write_text(config)
     examples = [json.loads(block) for block in code_blocks("own_data.md", "json")]
     (tmp_path / "data/own/images").mkdir(parents=True)
     write_image(tmp_path / "data/own/images/cam1_0001.jpg", size=(1920, 1080))
@@ -60,3 +60,6 @@ def test_the_config_for_own_data_is_read_and_built(tmp_path, monkeypatch):
     with DefaultScope.overwrite_default_scope(config.default_scope):
         model = MODELS.build(config.model)
     assert model.roi_head.reid_head.num_ids == 300
+    teacher = Config.fromfile(tmp_path / "bot_r50ibn_own.py")
+    assert teacher.model.head.num_ids == model.roi_head.reid_head.teacher.model.head.num_ids == 300
+    assert teacher.train_dataloader.dataset.data_root == "data/own_reid/"

@@ -23,11 +23,12 @@ SOURCES = (
 )
 # Which of the configs that a user inherits from are read and built.
 LEAVES = (
-    "synthetic_benchmark/configs/tdn/tdn_r18ibn_synth.py",
-    "synthetic_benchmark/configs/oim/oim_r18_synth_kd-det.py",
-    "synthetic_benchmark/configs/fdps/fdps_r18_synth_boim.py",
-    "synthetic_benchmark/configs/two_step/faster-rcnn_bot_synth.py",
-    "synthetic_benchmark/configs/reid/bot_r18ibn_synth.py",
+    "tdn/tdn_r50ibn_prw_baseline.py",
+    "tdn/tdn_r18ibn_synth.py",
+    "oim/oim_r18_synth_kd-det.py",
+    "fdps/fdps_r18_synth_boim.py",
+    "two_step/faster-rcnn_bot_synth.py",
+    "reid/bot_r18ibn_synth.py",
 )
 INHERIT = """
 import json, runpy, sys
@@ -51,7 +52,10 @@ def without_scopes(value):
 
 parameters = {}
 for leaf in json.loads(sys.argv[1]):
-    Path("mine.py").write_text(f'_base_ = "mmpersonsearch::{leaf}"\\nwork_dir = "mine"\\nold = _base_.default_scope\\n')
+    # MMEngine looks in .mim/configs only.
+    folder = "_base_/../../projects/synthetic_benchmark/configs/" if "synth" in leaf else ""
+    base = f'_base_ = "mmpersonsearch::{folder}{leaf}"\\n'
+    Path("mine.py").write_text(base + 'work_dir = "mine"\\nold = _base_.default_scope\\n')
     mine, theirs = Config.fromfile("mine.py"), Config.fromfile(find_config(leaf))
     assert (mine.pop("work_dir"), mine.pop("old")) == ("mine", "mmpersonsearch")
     assert without_scopes(mine.to_dict()) == without_scopes(theirs.to_dict()), leaf

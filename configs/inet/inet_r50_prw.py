@@ -10,7 +10,6 @@ model = dict(
     type="PersonSearchDetector",
     roi_head=dict(
         type="CoupledRoIHead",
-        shared_head=dict(type="ResNetIBN"),
         reid_head=dict(_base_.pair_head, in_channels=2048, num_ids=_base_.num_ids),
     ),
 )

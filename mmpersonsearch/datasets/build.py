@@ -19,16 +19,10 @@ def build_dataset(
     img_prefix: str = "",
     class_name: str = "person",
 ) -> PersonSearchDataset:
-    """Build a split without a pipeline.
+    """Build a split of ``'PRW'``, ``'CUHK-SYSU'`` or ``'COCO'`` without a pipeline.
 
-    Args:
-        name: ``'PRW'``, ``'CUHK-SYSU'`` or ``'COCO'``.
-        data_root: Folder of the data set.
-        split: ``'train'`` or ``'test'``; of COCO all persons are read alike, under contiguous numbers.
-        query_file: PRW's file of queries; None for its own.
-        ann_file: COCO's json of annotations.
-        img_prefix: Folder of COCO's images in the data root.
-        class_name: What COCO's json annotates.
+    ``query_file`` is PRW's, if not its own. The others are COCO's: json of annotations, folder of the images in the
+    data root, and what is annotated; COCO's persons are read alike, under contiguous numbers, whatever the split.
 
     Raises:
         FileNotFoundError: A file of the data set is missing.

@@ -123,7 +123,7 @@ def _check_needs_no_gpu(config: Config, dist_cfg: dict) -> None:
         )
     if config.get("sync_bn"):
         raise InputError(
-            f"sync_bn is {config.sync_bn!r}: synchronised batch norm needs GPUs, and PyTorch finds none: leave it out"
+            f"sync_bn is {config.sync_bn!r}: synchronized batch norm needs GPUs, and PyTorch finds none: leave it out"
         )
 
 

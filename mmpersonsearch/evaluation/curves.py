@@ -153,6 +153,6 @@ def _best_first(precisions: Tensor) -> Tensor:
 def _at_recall_levels(precisions: Tensor, num_holding: Tensor) -> Tensor:
     """(n, 101) the step functions at the recalls 0, 0.01, ..., 1."""
     steps = torch.arange(_NUM_STEPS + 1, device=precisions.device)
-    # ceil(recall * T) in whole numbers: 0.07 * 100 is more than 7 in floating point.
+    # ceil(recall * T) in integers: 0.07 * 100 is more than 7 in floating point.
     matches = (steps * num_holding[:, None] + _NUM_STEPS - 1) // _NUM_STEPS
     return precisions.gather(1, matches.clamp_min(1) - 1)

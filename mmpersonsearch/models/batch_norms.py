@@ -30,10 +30,10 @@ def kept_statistics(module: nn.Module, number: int, least: int = 1) -> Iterator[
             gives no variance.
     """
     training = [norm for norm in batch_norms(module) if norm.training]
-    synchronised = [norm for norm in training if isinstance(norm, nn.SyncBatchNorm)]
+    synchronized = [norm for norm in training if isinstance(norm, nn.SyncBatchNorm)]
     keeping = [norm for norm in training if not isinstance(norm, nn.SyncBatchNorm)] if number < least else []
-    if synchronised and _number_over_ranks(number, synchronised[0]) < least:
-        keeping += synchronised
+    if synchronized and _number_over_ranks(number, synchronized[0]) < least:
+        keeping += synchronized
     for norm in keeping:
         norm.eval()
     try:

@@ -21,23 +21,11 @@ def draw_case(
     cameras: int = 3,
     dtype: torch.dtype = torch.float32,
 ) -> tuple[SearchProtocol, list[InstanceData], Tensor]:
-    """Draw a small case.
+    """Draw the protocol, the detections of its images, and (Q, D) embeddings of its queries.
 
     Some images have no detection or no person, one person may be listed twice in an image, some queries share a scene.
-
-    Args:
-        seed: Seed.
-        num_images: Images.
-        num_persons: Identities.
-        num_queries: Queries.
-        width: Of the embeddings.
-        levels: Quantises embeddings, so that similarities tie.
-        galleries: Of the protocol; None for all images, a tuple of sizes for random lists.
-        cameras: Cameras.
-        dtype: Of the embeddings.
-
-    Returns:
-        The protocol, the detections of its images, and (Q, D) embeddings of its queries.
+    ``levels`` quantises embeddings, so that similarities tie; as ``galleries`` a tuple of sizes gives random lists,
+    None all images; ``width`` and ``dtype`` are the embeddings'.
     """
     rng = np.random.default_rng(seed)
     centers = rng.normal(size=(num_persons, width))
@@ -73,14 +61,12 @@ def draw_case(
                 reid_feats=torch.tensor(np.array(feats).reshape(-1, width)[order], dtype=dtype),
             )
         )
-    spots = [(i, p) for i, image in enumerate(images) for p in range(len(image.person_ids)) if image.person_ids[p] >= 0]
+    spots = [(image, p) for image in images for p in np.flatnonzero(image.person_ids >= 0)]
     queries, query_feats = [], []
     for spot in rng.choice(len(spots), num_queries):
-        i, p = spots[spot]
-        image = images[i]
-        person = int(image.person_ids[p])
-        queries.append(Query(image.img_id, image.bboxes[p], person, image.camera_id))
-        query_feats.append(embed(person))
+        image, p = spots[spot]
+        queries.append(Query(image.img_id, image.bboxes[p], int(image.person_ids[p]), image.camera_id))
+        query_feats.append(embed(queries[-1].person_id))
     if isinstance(galleries, tuple):
         galleries = Listed({size: [_draw_list(rng, images, q, size) for q in queries] for size in galleries})
     protocol = SearchProtocol(images, queries, galleries or AllImages())

@@ -98,17 +98,10 @@ def slow_search(
     rerank: Rerank | None = None,
     query_inds: Sequence[int] | None = None,
 ) -> tuple[float, dict[int, float], np.ndarray, list[int]] | None:
-    """Evaluate the search; see :func:`mmpersonsearch.evaluation.evaluate_search` for the protocol.
+    """Evaluate the search; see :func:`mmpersonsearch.evaluation.evaluate_search` for protocol and arguments.
 
-    Args:
-        protocol: Test images, queries and galleries.
-        detections: One an image, with ``bboxes``, ``scores`` and ``reid_feats``.
-        query_feats: (Q, D) embeddings of the queries.
-        det_thr: Detections with a lower score are skipped.
-        topk: The k's of top-k.
-        size: Which gallery of a protocol with several.
-        rerank: Changes the similarities of an image's detections.
-        query_inds: Just these queries; None for all.
+    ``size`` is that of the gallery, ``rerank`` changes the similarities of an image's detections, and only the queries
+    ``query_inds`` are evaluated, by default all.
 
     Returns:
         mAP, ``{k: fraction}``, average precisions and the queries that they are of; None where no query's gallery
@@ -162,31 +155,20 @@ def slow_detections(
     iou_thr: float = 0.5,
     det_thr: float = 0.5,
 ) -> tuple[float, float]:
-    """Compute AP and recall by visiting every pair of a true box and a detection.
-
-    Args:
-        gt_bboxes: See :func:`mmpersonsearch.evaluation.evaluate_detections`, as for all arguments.
-        detections: One an image.
-        iou_thr: Least IoU.
-        det_thr: Least score.
-    """
+    """Compute AP and recall; see :func:`mmpersonsearch.evaluation.evaluate_detections` for the arguments."""
     labels, scores = [], []
     num_true = num_found = 0
     for gts, found in zip(gt_bboxes, detections):
         inds = [i for i, score in enumerate(found.scores) if score.numpy() >= det_thr]
         num_true += len(gts)
         table = np.zeros((len(gts), len(inds)))
-        for i, gt in enumerate(gts):
-            for j, ind in enumerate(inds):
-                table[i, j] = iou(np.asarray(gt, dtype=float), found.bboxes[ind].double().tolist())
+        for i, j in np.ndindex(table.shape):
+            table[i, j] = iou(np.asarray(gts[i], dtype=float), found.bboxes[inds[j]].double().tolist())
         match = table >= iou_thr
-        for j in range(len(inds)):
-            for i in range(len(gts)):
-                if i != np.argmax(table[:, j]) or j != np.argmax(table[i]):
-                    match[i, j] = False
-        for j, ind in enumerate(inds):
-            labels.append(bool(match[:, j].any()))
-            scores.append(float(found.scores[ind]))
+        for i, j in np.ndindex(table.shape):
+            match[i, j] &= i == np.argmax(table[:, j]) and j == np.argmax(table[i])
+        labels.extend(match.any(0))
+        scores.extend(float(found.scores[ind]) for ind in inds)
         num_found += match.sum()
     recall = num_found / num_true
     with warnings.catch_warnings():

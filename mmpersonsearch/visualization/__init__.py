@@ -22,5 +22,5 @@ try:
     __all__ += ["PersonSearchLocalVisualizer"]
 except ModuleNotFoundError as error:
     # The other functions do not need MMDetection and MMCV.
-    if error.name not in ("mmdet", "mmcv"):
+    if error.name.partition(".")[0] not in ("mmdet", "mmcv"):
         raise

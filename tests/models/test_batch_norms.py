@@ -70,7 +70,7 @@ def test_a_network_runs_on_an_empty_batch(depth, ibn_stages, stages):
     channels = 3 if stages[0] == 1 else 32 * 4 * net.expansion
     x = torch.zeros(0, channels, 16, 8, requires_grad=True)
     with kept_statistics(net, 0):
-        (out,) = net(x)
+        (out,) = net(x) if net.with_stem else (net(x),)
     assert out.shape[:2] == (0, net.out_channels)
     out.sum().backward()
     assert x.grad.shape == x.shape

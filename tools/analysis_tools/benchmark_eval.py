@@ -167,7 +167,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--loop-queries", type=int, default=0, help="number of queries for the loop (0: no loop)")
     parser.add_argument("--json", help="write the measurements to this file too")
     args = parser.parse_args(argv)
-    warnings.filterwarnings("ignore", message="queries left out")
+    warnings.filterwarnings("ignore", message="queries ")
 
     rows = []
     for fraction in args.fractions:

@@ -1,6 +1,6 @@
 # Crops of persons, written by `mmpersonsearch crop` or your own: train/, test/, train.txt, test.txt. A child gives
 # data_root, to both loaders, and num_ids.
-data_root = "data/crops/"
+data_root = "data/own_reid/"
 num_ids = 1000
 
 # The strong baseline's augmentation (Luo et al., "Bag of Tricks and A Strong Baseline for Deep Person

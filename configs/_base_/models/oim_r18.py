@@ -8,7 +8,7 @@ oim = dict(
     roi_head=dict(
         type="CoupledRoIHead",
         bbox_roi_extractor=dict(out_channels=256),
-        shared_head=dict(type="ResNetIBN", depth=18, init_cfg=init_r18),
+        shared_head=dict(depth=18, init_cfg=init_r18),
         bbox_head=dict(in_channels=512),
         reid_head=dict(
             type="OIMReIDHead",

@@ -4,7 +4,6 @@ oim = dict(
     type="PersonSearchDetector",
     roi_head=dict(
         type="CoupledRoIHead",
-        shared_head=dict(type="ResNetIBN"),
         reid_head=dict(
             type="OIMReIDHead",
             in_channels=2048,

@@ -14,7 +14,7 @@ def read_xywh(boxes: np.ndarray) -> np.ndarray:
         boxes: (N, 4) x, y, w, h in pixels.
 
     Returns:
-        (N, 4) float64 x1, y1, x2, y2 in pixels, whole numbers.
+        (N, 4) float64 x1, y1, x2, y2 in pixels, integers.
     """
     boxes = np.clip(np.asarray(boxes, dtype=np.float64).reshape(-1, 4), 0, None)
     return np.trunc(np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1))

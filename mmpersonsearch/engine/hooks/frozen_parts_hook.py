@@ -11,7 +11,8 @@ from mmpersonsearch.registry import HOOKS
 class FrozenPartsHook(Hook):
     """Have each part of the model that has a ``load_frozen`` load its frozen weights before the first iteration.
 
-    See :meth:`TeacherOwner.load_frozen` and :meth:`OIMLoss.load_frozen`; a model without such parts is left alone.
+    It gets the whole model, the training set's ``metainfo``, and whether training is resumed. See
+    :meth:`TeacherOwner.load_frozen` and :meth:`OIMLoss.load_frozen`; a model without such parts is left alone.
     """
 
     def before_train(self, runner: Runner) -> None:

@@ -16,7 +16,7 @@ from mmpersonsearch.registry import HOOKS
 class TrainingSeedHook(Hook):
     """Seed all random generators anew by the run's seed and the iteration: each epoch, or each iteration.
 
-    MMEngine restores weights, optimiser and schedules, but no generator's state, so that a resumed training would draw
+    MMEngine restores weights, optimizer and schedules, but no generator's state, so that a resumed training would draw
     other samples and augmentations than an uninterrupted one.
 
     With an ``EpochBasedTrainLoop`` generators are seeded at the start of each epoch, those of the workers that load

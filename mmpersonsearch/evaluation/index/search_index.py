@@ -114,7 +114,7 @@ def build_search_index(
             ``reid_feats`` (n, D); n may be 0.
         query_feats: (Q, D), one row a query. Similarities are computed on its device, in float64 where an embedding
             is float64, else in float32.
-        det_thr: Detections with a lower score are left out.
+        det_thr: Detections with a lower score are skipped.
 
     Raises:
         InputError: Wrong number of detections or query embeddings, a field that is missing or has the wrong shape,
@@ -130,7 +130,10 @@ def build_search_index(
     bboxes = torch.cat([torch.zeros(0, 4), *(d.bboxes for d in detections)]).to(device, torch.float64)
     scores = torch.cat([torch.zeros(0), *(d.scores for d in detections)]).to(device)
     keep = scores >= det_thr
-    _check_finite(protocol, detections, bboxes, scores, image_inds)
+    # A sum over a row is finite only if the row is, and costs no mask of the embeddings' size.
+    sums = [d.reid_feats.sum(1, dtype=torch.float64) for d in detections if len(d.scores)]
+    sums = torch.cat(sums).to(device) if sums else scores
+    _check_finite(protocol, image_inds, reid_feats=sums, bboxes=bboxes.sum(1), scores=scores)
 
     if keep.all():
         feats = [d.reid_feats for d in detections if len(d.scores)]
@@ -195,21 +198,8 @@ def _check_fields(protocol: SearchProtocol, detections: Sequence[InstanceData], 
             )
 
 
-def _check_finite(
-    protocol: SearchProtocol,
-    detections: Sequence[InstanceData],
-    bboxes: Tensor,
-    scores: Tensor,
-    image_inds: Tensor,
-) -> None:
-    # A sum over a row is finite only if the row is, and costs no mask of the embeddings' size.
-    sums = [d.reid_feats.sum(1, dtype=torch.float64) for d in detections if len(d.scores)]
-    checks = {
-        "reid_feats": torch.cat(sums).to(scores.device) if sums else scores,
-        "bboxes": bboxes.sum(1),
-        "scores": scores,
-    }
-    for name, values in checks.items():
+def _check_finite(protocol: SearchProtocol, image_inds: Tensor, **fields: Tensor) -> None:
+    for name, values in fields.items():
         bad = image_inds[~torch.isfinite(values)]
         if len(bad):
             raise InputError(

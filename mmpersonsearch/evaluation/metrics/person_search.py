@@ -87,7 +87,7 @@ class PersonSearchMetric(SearchResultsMetric):
         return metrics
 
     def _log(self, searches: list[SearchResult], detection: dict[str, float]) -> None:
-        header = ["gallery", "ranking", "queries", "left out", "mAP", *(f"top-{k}" for k in self.topk)]
+        header = ["gallery", "ranking", "queries", "skipped", "mAP", *(f"top-{k}" for k in self.topk)]
         rows = [
             [
                 str(r.gallery),

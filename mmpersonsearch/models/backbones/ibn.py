@@ -1,4 +1,4 @@
-"""Instance and batch normalisation side by side (IBN-Net)."""
+"""Instance and batch normalization side by side (IBN-Net)."""
 
 from typing import Any
 
@@ -21,22 +21,22 @@ class IBN(nn.Module):
         self.BN = nn.BatchNorm2d(channels - self.half)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalise x of shape (N, channels, H, W); N may be 0, but not where ``BN`` is to take its statistics."""
+        """Normalize x of shape (N, channels, H, W); N may be 0, but not where ``BN`` is to take its statistics."""
         if not self.training:
             return self._scale_and_shift(x)
-        # A synchronised batch norm, or one that is kept in eval mode, has statistics of another origin; maps of one
+        # A synchronized batch norm, or one that is kept in eval mode, has statistics of another origin; maps of one
         # position have no variance, which PyTorch's norm refuses.
         if type(self.BN) is nn.BatchNorm2d and self.BN.training and x.size(2) * x.size(3) > 1:
-            return self._normalise_in_one(x)
+            return self._normalize_in_one(x)
         instance, batch = x.split((self.half, x.size(1) - self.half), dim=1)
-        return torch.cat((self._normalise_instances(instance), self.BN(batch)), dim=1)
+        return torch.cat((self._normalize_instances(instance), self.BN(batch)), dim=1)
 
-    def _normalise_instances(self, x: Tensor) -> Tensor:
+    def _normalize_instances(self, x: Tensor) -> Tensor:
         if len(x) == 0:  # which PyTorch's instance norm refuses
             return x * self.IN.weight[:, None, None] + self.IN.bias[:, None, None]
         return self.IN(x)
 
-    def _normalise_in_one(self, x: Tensor) -> Tensor:
+    def _normalize_in_one(self, x: Tensor) -> Tensor:
         # On channels_last maps PyTorch's instance norm reorders the data, and what is behind it runs on the other
         # layout: on a CPU five times the time of this.
         weight = torch.cat((self.IN.weight, self.BN.weight))
@@ -67,19 +67,19 @@ class IBN(nn.Module):
 
 
 class _InstanceAndBatchNorm(torch.autograd.Function):
-    """Normalise (N, C, H, W) maps by statistics of each image for the first channels, of the batch for the others.
+    """Normalize (N, C, H, W) maps by statistics of each image for the first channels, of the batch for the others.
 
-    Returns the normalised maps, and the (N, C) means and variances (without gradient), in at least float32.
+    Returns the normalized maps, and the (N, C) means and variances (without gradient), in at least float32.
     """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, half: int, eps: float) -> tuple[Tensor, ...]:
         precise = x.to(torch.promote_types(x.dtype, torch.float32))
         mean = _share_in_batch(precise.mean((2, 3)), half)
-        centred = precise - mean[:, :, None, None]
-        var = _share_in_batch(centred.square().mean((2, 3)), half)
+        centered = precise - mean[:, :, None, None]
+        var = _share_in_batch(centered.square().mean((2, 3)), half)
         inverse_std = (var + eps).rsqrt()
-        y = torch.addcmul(bias[:, None, None], centred, (weight * inverse_std)[:, :, None, None]).to(x.dtype)
+        y = torch.addcmul(bias[:, None, None], centered, (weight * inverse_std)[:, :, None, None]).to(x.dtype)
         ctx.save_for_backward(x, weight, mean, inverse_std)
         ctx.half = half
         ctx.mark_non_differentiable(mean, var)
@@ -88,7 +88,7 @@ class _InstanceAndBatchNorm(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor, *_: Any) -> tuple[Tensor | None, ...]:
-        # With z the normalised x, and means over the values that share their statistics:
+        # With z the normalized x, and means over the values that share their statistics:
         # d x = weight / std * (grad - mean(grad) - z * mean(grad * z))
         x, weight, mean, inverse_std = ctx.saved_tensors
         precise = grad.to(mean.dtype)

@@ -26,7 +26,7 @@ class KnowledgeTransferBridge(ResNetIBN):
         """Compute the transferring feature maps.
 
         Args:
-            crops: (K, 3, H, W) normalised person crops, 256 x 128 in the paper.
+            crops: (K, 3, H, W) normalized person crops, 256 x 128 in the paper.
 
         Returns:
             (K, C, H / 8, W / 8), to be added to the base feature maps of the same persons.

@@ -58,7 +58,7 @@ class NonLocalResNetIBN(ResNetIBN):
         for stage in self.stages:
             channels = 32 * 2**stage * self.expansion
             blocks = [NonLocalBlock(channels) for _ in range(num_non_local[stage - 1])]
-            # MMEngine's list has the blocks initialise themselves, after the ResNet's convolutions and norms.
+            # MMEngine's list has the blocks initialize themselves, after the ResNet's convolutions and norms.
             self.add_module(f"non_local{stage}", ModuleList(blocks))
 
     def _forward_stage(self, stage: int, x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""ResNet with instance and batch normalisation (IBN-Net), whole or cut into parts."""
+"""ResNet with instance and batch normalization (IBN-Net), whole or cut into parts."""
 
 from __future__ import annotations
 

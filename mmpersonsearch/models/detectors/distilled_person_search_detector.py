@@ -73,10 +73,6 @@ class DistilledPersonSearchDetector(TeacherOwner, PersonSearchDetector):
     def loss(self, batch_inputs: Tensor, batch_data_samples: SampleList) -> dict[str, Tensor | list[Tensor]]:
         """Compute the losses of RPN, box head and Re-ID, and those that the teacher adds.
 
-        Args:
-            batch_inputs: (B, 3, H, W) normalised images.
-            batch_data_samples: One an image, with ``gt_instances``.
-
         Raises:
             RuntimeError: The teacher was not loaded.
         """
@@ -94,17 +90,7 @@ class DistilledPersonSearchDetector(TeacherOwner, PersonSearchDetector):
     def rpn_loss(
         self, x: tuple[Tensor, ...], teacher_x: tuple[Tensor, ...], batch_data_samples: SampleList
     ) -> tuple[dict[str, Tensor], InstanceList]:
-        """Compute the RPN's losses and proposals.
-
-        Args:
-            x: The student's map.
-            teacher_x: The teacher's.
-            batch_data_samples: Ground truth.
-
-        Returns:
-            ``loss_rpn_cls`` and ``loss_rpn_bbox`` as MMDetection's RPN has them, ``loss_rpn_soft`` and
-            ``loss_rpn_bounded``; one of ``bboxes`` and ``scores`` an image.
-        """
+        """Compute the RPN's losses, MMDetection's and the teacher's, and its proposals, from the maps of the two."""
         head = self.rpn_head
         gt_instances, ignored, metas = unpack_gt_instances(batch_data_samples)
         (scores,), (deltas,) = head(x)

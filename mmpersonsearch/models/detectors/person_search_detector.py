@@ -98,7 +98,7 @@ class PersonDetector(TwoStageDetector):
         """Compute the maps of backbone and neck, float32 also under autocast.
 
         Args:
-            batch_inputs: (B, 3, H, W) normalised images.
+            batch_inputs: (B, 3, H, W) normalized images.
         """
         return tuple(feat.float() for feat in super().extract_feat(batch_inputs))
 
@@ -106,7 +106,7 @@ class PersonDetector(TwoStageDetector):
         """Compute the losses of RPN and box head.
 
         Args:
-            batch_inputs: (B, 3, H, W) normalised images.
+            batch_inputs: (B, 3, H, W) normalized images.
             batch_data_samples: One an image, with ``gt_instances``.
         """
         x = self.extract_feat(batch_inputs)
@@ -147,12 +147,7 @@ class PersonSearchDetector(PersonSearchModel, PersonDetector):
     """
 
     def loss(self, batch_inputs: Tensor, batch_data_samples: SampleList) -> dict[str, Tensor | list[Tensor]]:
-        """Compute the losses of RPN, box head and Re-ID.
-
-        Args:
-            batch_inputs: (B, 3, H, W) normalized images.
-            batch_data_samples: One an image, with ``gt_instances``.
-        """
+        """Compute the losses of RPN, box head and Re-ID; see :meth:`PersonDetector.loss`."""
         x = self.extract_feat(batch_inputs)
         losses, proposals = self.loss_rpn(x, batch_data_samples)
         losses.update(self.roi_head.loss(x, proposals, batch_data_samples, batch_inputs))

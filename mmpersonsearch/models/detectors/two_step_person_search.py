@@ -22,16 +22,16 @@ class TwoStepPersonSearch(PersonSearchModel, BaseDetector):
 
     Both are trained by their own configs, ``tools/model_converters/join_two_step.py`` puts their weights into one
     checkpoint; this model is for testing only. The Re-ID model sees what it sees as TDN's teacher: fixed-size crops of
-    the normalised image. Detections of another class than 0, the data set's one class, are left out.
+    the normalized image. Detections of another class than 0, the data set's one class, are left out.
 
     Args:
         detector: Config of a detector, one of MMDetection's or :class:`PersonDetector`; its ``data_preprocessor`` is
             this model's.
         reid: Config of a Re-ID model whose mode ``'tensor'`` gives (N, D) embeddings, such as a TDN teacher's.
-        crop_extractor: Config of the RoI extractor that cuts crops of fixed size from the normalised images.
+        crop_extractor: Config of the RoI extractor that cuts crops of fixed size from the normalized images.
 
     Raises:
-        ValueError: The detector has no data preprocessor; detector and Re-ID model normalise images differently.
+        ValueError: The detector has no data preprocessor; detector and Re-ID model normalize images differently.
     """
 
     def __init__(self, detector: dict, reid: dict, crop_extractor: dict) -> None:

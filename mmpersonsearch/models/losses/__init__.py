@@ -1,16 +1,14 @@
 """Losses: functions of tensors, and modules that hold the memories they need."""
 
 from .balanced_oim_loss import BalancedOIMLoss, center_density, negative_category_loss
-from .batch_hard_triplet_loss import BatchHardTripletLoss
 from .contrastive_loss import ContrastiveLoss
 from .feature_distillation_loss import FeatureDistillationLoss, feature_distillation
-from .hep_losses import C2HEPLoss, HEPLoss
+from .hep_losses import C2HEPLoss, HEPLoss, priority_cross_entropy, select_priority_classes
 from .hint_loss import HintLoss
 from .oim_loss import OIMLoss
 from .olp_loss import OLPLoss
-from .priority_classes import priority_cross_entropy, select_priority_classes
 from .teacher_bounded_regression_loss import TeacherBoundedRegressionLoss, teacher_bounded_regression
-from .weighted_regularized_triplet_loss import WeightedRegularizedTripletLoss, weighted_regularized_triplet
+from .triplet_losses import BatchHardTripletLoss, WeightedRegularizedTripletLoss, weighted_regularized_triplet
 
 __all__ = [
     "BalancedOIMLoss",

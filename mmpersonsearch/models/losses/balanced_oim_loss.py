@@ -14,31 +14,31 @@ from .oim_loss import OIMLoss
 
 @torch.no_grad()
 def center_density(centers: Tensor, alpha: float | None = None) -> Tensor:
-    r"""How close identities' centres lie: :math:`w = \sum_{ij} \exp(v_i^T v_j + \alpha)` (Yang et al., equation 10).
+    r"""How close identities' centers lie: :math:`w = \sum_{ij} \exp(v_i^T v_j + \alpha)` (Yang et al., equation 10).
 
     Empty (zero) rows take part. The (L, L) product is the only large intermediate.
 
     Args:
-        centers: (L, D) L2-normalised or zero.
+        centers: (L, D) L2-normalized or zero.
         alpha: Which range w has; -2 log L by default, which makes the sum a mean, whatever the number of identities.
 
     Returns:
-        Scalar without a graph; by default in [1, e], and 1 for empty centres.
+        Scalar without a graph; by default in [1, e], and 1 for empty centers.
     """
     mean = (centers @ centers.t()).exp_().mean()
     return mean if alpha is None else mean * len(centers) ** 2 * math.exp(alpha)
 
 
 def negative_category_loss(similarities: Tensor, person_ids: Tensor, sigma: float, beta: float) -> Tensor:
-    r"""Mean similarity of samples to their hard negative centres (Yang et al., equation 9).
+    r"""Mean similarity of samples to their hard negative centers (Yang et al., equation 9).
 
-    For a sample x of identity t, centre j is one if j is not t and :math:`v_j^T x / v_t^T x > \sigma`. Each gives
+    For a sample x of identity t, center j is one if j is not t and :math:`v_j^T x / v_t^T x > \sigma`. Each gives
     :math:`\max(v_j^T x - \beta, 0)`; those below beta count in the divisor. The quotient is taken as it is written:
-    where :math:`v_t^T x = 0`, as for an identity without a centre yet, all centres with a positive similarity are
+    where :math:`v_t^T x = 0`, as for an identity without a center yet, all centers with a positive similarity are
     hard; where it is negative, only those with :math:`v_j^T x < \sigma v_t^T x`, which add nothing for beta >= 0.
 
     Args:
-        similarities: (n, L) of samples and centres.
+        similarities: (n, L) of samples and centers.
         person_ids: (n,) int64, t of each sample.
         sigma: Least share of the positive similarity.
         beta: Lower bound of a negative similarity that is worth a loss.

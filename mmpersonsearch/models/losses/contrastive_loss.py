@@ -30,7 +30,7 @@ class ContrastiveLoss(nn.Module):
         """Compute the loss of the joint batch of all ranks.
 
         Args:
-            feats: (N, D) L2-normalised embeddings.
+            feats: (N, D) L2-normalized embeddings.
             person_ids: (N,) int64 identities; ``-1`` marks an unlabelled person.
 
         Returns:

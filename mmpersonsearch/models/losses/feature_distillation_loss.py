@@ -11,7 +11,7 @@ from mmpersonsearch.utils.distributed import mean_over_ranks
 def feature_distillation(
     student_feats: Tensor, teacher_feats: Tensor, avg_factor: Tensor | float | None = None
 ) -> Tensor:
-    """L_t of TDN (equation 2): mean over persons of ||f_s - f_t||^2 of the L2-normalised features.
+    """L_t of TDN (equation 2): mean over persons of ||f_s - f_t||^2 of the L2-normalized features.
 
     Args:
         student_feats: (K, D), any length.

@@ -64,17 +64,7 @@ class OIMLoss(BaseModule):
 
     @torch.no_grad()
     def load_frozen(self, student: nn.Module, metainfo: Mapping[str, Any], resumed: bool) -> None:
-        """Read the LUT of ``lut_checkpoint``, as ``FrozenPartsHook`` asks for it.
-
-        Args:
-            student: The whole model that is trained; not needed.
-            metainfo: Of the training set; ``identities`` are its own numbers of its identities, row by row.
-            resumed: Whether a training is resumed: its checkpoint holds the LUT, which is not read again.
-
-        Raises:
-            FileNotFoundError: The file is missing.
-            ValueError: See :func:`read_lut`.
-        """
+        """Read the LUT of ``lut_checkpoint`` by :func:`read_lut`; a resumed training has it in its own checkpoint."""
         if self.lut_checkpoint is not None:
             if not resumed:
                 self.lut.features.copy_(read_lut(self.lut_checkpoint, metainfo, self.lut.features.shape))
@@ -85,7 +75,7 @@ class OIMLoss(BaseModule):
         """Compute the loss and, in training mode, enter the batch into the memories.
 
         Args:
-            feats: (N, feat_channels) L2-normalised embeddings.
+            feats: (N, feat_channels) L2-normalized embeddings.
             person_ids: (N,) int64 identities; ``-1`` marks an unlabelled person.
 
         Returns:

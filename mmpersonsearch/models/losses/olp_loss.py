@@ -51,7 +51,7 @@ class OLPLoss(nn.Module):
         """Compute the loss and, in training mode, enter the batch into the dictionary.
 
         Args:
-            feats: (N, feat_channels) L2-normalised embeddings.
+            feats: (N, feat_channels) L2-normalized embeddings.
             person_ids: (N,) int64 identities; ``-1`` marks an unlabelled person.
 
         Returns:

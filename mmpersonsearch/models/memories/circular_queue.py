@@ -36,7 +36,7 @@ class CircularQueue(nn.Module):
         """Enter samples in order.
 
         Args:
-            feats: (N, feat_channels) L2-normalised features of this rank.
+            feats: (N, feat_channels) L2-normalized features of this rank.
         """
         feats = gather_samples(feats[feats.isfinite().all(dim=1)].to(self.features))
         entries = self.next_entries(len(feats))
@@ -81,7 +81,7 @@ class FeatureDictionary(CircularQueue):
         """Enter samples in order.
 
         Args:
-            feats: (N, feat_channels) L2-normalised features of this rank.
+            feats: (N, feat_channels) L2-normalized features of this rank.
             person_ids: (N,) int64 identities; ``-1`` marks an unlabelled person.
         """
         person_ids = gather_samples(person_ids[feats.isfinite().all(dim=1)])

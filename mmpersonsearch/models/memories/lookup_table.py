@@ -28,7 +28,7 @@ def occurrence_numbers(person_ids: Tensor) -> Tensor:
 class LookupTable(nn.Module):
     """Lookup table (LUT) of the labelled identities (Xiao et al., CVPR 2017, section 3.3).
 
-    A sample x of identity y changes its row to normalise(m * row + (1 - m) * x), sample by sample in order.
+    A sample x of identity y changes its row to normalize(m * row + (1 - m) * x), sample by sample in order.
     Under distribution the samples of all ranks enter, rank 0 first, so that every rank has the same table. Samples
     that are not finite, as of a step that mixed precision's loss scaler skips, do not enter.
 
@@ -54,7 +54,7 @@ class LookupTable(nn.Module):
         """Enter labelled samples.
 
         Args:
-            feats: (N, feat_channels) L2-normalised features of this rank.
+            feats: (N, feat_channels) L2-normalized features of this rank.
             person_ids: (N,) int64; entries of ``-1`` (unlabelled) are left out.
 
         Raises:
@@ -87,11 +87,11 @@ class LookupTable(nn.Module):
 
 @MODELS.register_module()
 class ClassCenters(LookupTable):
-    """Class centres of DC-I-Net (Zhang et al., equation 7): c <- phi * c + (1 - phi) * x, sample by sample in order.
+    """Class centers of DC-I-Net (Zhang et al., equation 7): c <- phi * c + (1 - phi) * x, sample by sample in order.
 
-    A :class:`LookupTable` whose rows are not normalised, so that the lengths of centre and feature weigh in the next
-    mean: after one update a centre is half as long as a feature. Only its direction is used, by the cosine of
-    equation 8. The paper does not say where a centre starts: here at zero.
+    A :class:`LookupTable` whose rows are not normalized, so that the lengths of center and feature weigh in the next
+    mean: after one update a center is half as long as a feature. Only its direction is used, by the cosine of
+    equation 8. The paper does not say where a center starts: here at zero.
 
     Args:
         num_ids: Number of identities (rows).
@@ -100,7 +100,7 @@ class ClassCenters(LookupTable):
     """
 
     def _enter(self, feats: Tensor, identities: Tensor, of_sample: Tensor, counts: Tensor) -> None:
-        # Without norms the n updates of a centre are one sum: phi^n c + (1 - phi) sum_k phi^(n - 1 - k) x_k.
+        # Without norms the n updates of a center are one sum: phi^n c + (1 - phi) sum_k phi^(n - 1 - k) x_k.
         later = counts[of_sample] - 1 - occurrence_numbers(of_sample)
         samples = feats * ((1 - self.momentum) * self.momentum ** later.to(feats))[:, None]
         centers = self.features[identities] * (self.momentum ** counts.to(feats))[:, None]

@@ -21,7 +21,7 @@ class BNNeckReIDHead(BaseModule):
         num_ids: Number of training identities.
         loss_id: Config of the identity loss on (N, num_ids) scores, with label smoothing in the paper.
         loss_triplet: Config of the triplet loss on (N, in_channels) features: the batch-hard one in BoT, the weighted
-            regularised one in AGW.
+            regularized one in AGW.
     """
 
     # The features' way into ReIDDataSample is the same.
@@ -44,7 +44,7 @@ class BNNeckReIDHead(BaseModule):
             feats: Pooled features of the stages; the last one, (N, in_channels), is used.
 
         Returns:
-            (N, in_channels) embeddings after BN, not L2-normalised.
+            (N, in_channels) embeddings after BN, not L2-normalized.
         """
         return self.bn(feats[-1])
 

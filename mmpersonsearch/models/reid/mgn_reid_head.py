@@ -88,7 +88,7 @@ class MGNReIDHead(BaseModule):
             feats: The branches' maps, (N, in_channels, h, w) each.
 
         Returns:
-            (N, 8 * feat_channels) embeddings, not L2-normalised.
+            (N, 8 * feat_channels) embeddings, not L2-normalized.
         """
         return torch.cat(self.reduce(self.pool(feats)), dim=1)
 

@@ -53,7 +53,7 @@ class CoupledRoIHead(PersonSearchRoIHead):
                 for sample, one in zip(batch_data_samples, sampled)
             ]
         )
-        crops = self.crop(images, rois[is_person]) if self.reid_head.with_teacher else None
+        crops = self.crop_extractor((images,), rois[is_person]) if self.reid_head.with_teacher else None
         losses.update(self.reid_head.loss(feat_maps[is_person], person_ids, crops))
         return losses
 

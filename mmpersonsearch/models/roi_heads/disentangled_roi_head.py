@@ -121,7 +121,7 @@ class DisentangledRoIHead(PersonSearchRoIHead):
             (K, C, h, w) maps for the Re-ID head, and the (K, 3, H', W') crops where training or the bridge needs them.
         """
         needs_crops = self.bridge is not None or (self.training and self.reid_head.with_teacher)
-        crops = self.crop(images, rois) if needs_crops else None
+        crops = self.crop_extractor((images,), rois) if needs_crops else None
         base = self.reid_roi_extractor(x, rois)
         if self.bridge is not None:
             with kept_statistics(self.bridge, len(rois)):

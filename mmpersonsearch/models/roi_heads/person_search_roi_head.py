@@ -61,18 +61,6 @@ class PersonSearchRoIHead(StandardRoIHead, metaclass=ABCMeta):
         if self.reid_head.with_teacher and self.crop_extractor is None:
             raise ValueError("roi_head: a teacher needs a crop_extractor")
 
-    def crop(self, images: Tensor, rois: Tensor) -> Tensor:
-        """Cut persons from the images.
-
-        Args:
-            images: (B, 3, H, W) normalized images.
-            rois: (K, 5) image number and xyxy box in pixels of ``images``.
-
-        Returns:
-            (K, 3, h, w) crops of fixed size.
-        """
-        return self.crop_extractor((images,), rois)
-
     def sample_proposals(self, proposals: InstanceList, batch_data_samples: SampleList) -> list[SamplingResult]:
         """Assign the ground truth to proposals and sample of them, image by image."""
         batch_gt, batch_gt_ignore, _ = unpack_gt_instances(batch_data_samples)

@@ -32,7 +32,7 @@ class SingleRoIExtractor(MMDetSingleRoIExtractor):
         Args:
             feats: (B, C, H / s, W / s) maps, one for each stride.
             rois: (n, 5) image number and xyxy box in pixels of the input.
-            roi_scale_factor: By which RoIs grow around their centres.
+            roi_scale_factor: By which RoIs grow around their centers.
 
         Returns:
             (n, C, h, w), from one map in channels_last on a CPU.

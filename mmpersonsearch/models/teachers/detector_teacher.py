@@ -14,7 +14,7 @@ class DetectorTeacher(FrozenTeacher):
         """Compute the maps of backbone and neck, float32 also under autocast.
 
         Args:
-            images: (B, 3, H, W) normalised images.
+            images: (B, 3, H, W) normalized images.
 
         Raises:
             RuntimeError: No checkpoint was loaded.

@@ -61,12 +61,7 @@ class TeacherOwner(nn.Module):
     teacher: FrozenTeacher | None
 
     def load_frozen(self, student: nn.Module, metainfo: Mapping[str, Any], resumed: bool) -> None:
-        """Load the teacher, as ``FrozenPartsHook`` asks for it; a resumed training needs it too.
-
-        Args:
-            student: The whole model that is trained.
-            metainfo: Of the training set; not needed.
-            resumed: Whether a training is resumed; it makes no difference.
+        """Load the teacher of ``student``, the whole model; a resumed training needs it too.
 
         Raises:
             FileNotFoundError: The checkpoint is missing.

@@ -20,10 +20,10 @@ class ReIDTeacher(FrozenTeacher):
         """Embed person crops.
 
         Args:
-            crops: (K, 3, H, W) normalised crops.
+            crops: (K, 3, H, W) normalized crops.
 
         Returns:
-            (K, D) L2-normalised embeddings (f_t of TDN's equation 2).
+            (K, D) L2-normalized embeddings (f_t of TDN's equation 2).
 
         Raises:
             RuntimeError: No checkpoint was loaded.

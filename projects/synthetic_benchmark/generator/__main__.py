@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 
 from mmpersonsearch.cli.command_line import exit_on_bad_input
+from mmpersonsearch.utils.errors import InputError
 from mmpersonsearch.utils.files import write_whole_folder
 
 from .synthetic_set import write_set
@@ -39,24 +40,24 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def check_args(args: argparse.Namespace) -> None:
-    """Raise ``ValueError`` that names the argument that cannot be met, ``FileExistsError`` for a used folder."""
+    """Raise ``InputError`` that names the argument that cannot be met, or a used folder."""
     lowest = dict.fromkeys(("train_scenes", "train_ids", "test_ids", "queries", "workers"), 1)
     lowest |= {"seed": 0, "test_scenes": 2}
     for name, low in lowest.items():
         if getattr(args, name) < low:
-            raise ValueError(f"--{name.replace('_', '-')} must be at least {low}, got {getattr(args, name)}")
+            raise InputError(f"--{name.replace('_', '-')} must be at least {low}, got {getattr(args, name)}")
     if not 2 <= args.cameras <= 9:
-        raise ValueError(f"--cameras must be 2 to 9 (frame names hold one digit), got {args.cameras}")
+        raise InputError(f"--cameras must be 2 to 9 (frame names hold one digit), got {args.cameras}")
     if min(args.size) < 96 or args.size[0] < args.size[1]:
-        raise ValueError(f"--size must be W >= H >= 96 pixels, got {args.size[0]} {args.size[1]}")
+        raise InputError(f"--size must be W >= H >= 96 pixels, got {args.size[0]} {args.size[1]}")
     if not 1 <= args.persons <= 12:
-        raise ValueError(f"--persons must be 1 to 12, got {args.persons}")
+        raise InputError(f"--persons must be 1 to 12, got {args.persons}")
     for split in ("train", "test"):
         _check_density(args, split)
     if args.out.exists() and not args.out.is_dir():
-        raise FileExistsError(f"--out {args.out} is a file, expected a folder")
+        raise InputError(f"--out {args.out} is a file, expected a folder")
     if not args.force and args.out.exists() and any(args.out.iterdir()):
-        raise FileExistsError(f"--out {args.out} is not empty; --force replaces it")
+        raise InputError(f"--out {args.out} is not empty; --force replaces it")
 
 
 def _check_density(args: argparse.Namespace, split: str) -> None:
@@ -64,7 +65,7 @@ def _check_density(args: argparse.Namespace, split: str) -> None:
     # About 0.7 of the persons are labelled, and a scene holds one of them at least.
     sightings = scenes * max(1.0, 0.7 * args.persons) / ids
     if sightings < MIN_SIGHTINGS:
-        raise ValueError(
+        raise InputError(
             f"--{split}-scenes {scenes} are too few for --{split}-ids {ids}: an identity would come "
             f"{sightings:.1f} times, expected {MIN_SIGHTINGS} or more"
         )

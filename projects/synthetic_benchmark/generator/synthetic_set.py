@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from mmpersonsearch.utils.errors import InputError
+
 from . import prw_layout
 from .cameras import Camera, draw_cameras
 from .identities import Identity, draw_identities
@@ -84,7 +86,7 @@ def choose_queries(world: World, truth: Truth, count: int, rng: np.random.Genera
         Frame name and annotation row (5,) of each, by identity.
 
     Raises:
-        ValueError: An identity is seen too seldom.
+        InputError: An identity is seen too seldom.
     """
     sightings: dict[int, list[tuple[str, np.ndarray]]] = defaultdict(list)
     for scene in world.scenes["test"]:
@@ -96,7 +98,7 @@ def choose_queries(world: World, truth: Truth, count: int, rng: np.random.Genera
         wanted = count // len(numbers) + (i < count % len(numbers))
         seen = sightings[number]
         if len(seen) < max(2, wanted) or len({name[:2] for name, _ in seen}) < 2:
-            raise ValueError(
+            raise InputError(
                 f"test identity {number} is seen in {len(seen)} frames, expected {max(2, wanted)} or more and two "
                 "cameras: raise --test-scenes, or lower --test-ids or --queries"
             )

@@ -82,6 +82,10 @@ class Planner:
             self._planned[key] = Training(config, folder, seed, needs, digest)
         return self._planned[key]
 
+    def trainings(self) -> list[Training]:
+        """All that were planned so far."""
+        return list(self._planned.values())
+
     def trained(self, name: str, seed: int) -> Training:
         """The training that a method's row names: its own, or a two-step model's detector."""
         if METHODS[name].is_two_step:

@@ -14,6 +14,7 @@ from tattoo_drawing.photos import Photo, draw_photo
 from tqdm import tqdm
 
 from mmpersonsearch.cli.command_line import exit_on_bad_input
+from mmpersonsearch.utils.errors import InputError
 from mmpersonsearch.utils.files import write_whole_folder
 
 FORMAT_VERSION = 1
@@ -40,25 +41,25 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def check_args(args: argparse.Namespace) -> None:
-    """Raises ``ValueError`` that names the argument that cannot be met, ``FileExistsError`` for a used folder."""
+    """Raises ``InputError`` that names the argument that cannot be met, or a used folder."""
     lowest = dict(seed=0, train_images=1, test_images=2, train_ids=1, test_ids=1, queries=1)
     for name, low in lowest.items():
         if getattr(args, name) < low:
-            raise ValueError(f"--{name.replace('_', '-')} must be at least {low}, got {getattr(args, name)}")
+            raise InputError(f"--{name.replace('_', '-')} must be at least {low}, got {getattr(args, name)}")
     if args.size[1] < 64 or args.size[0] < args.size[1]:
-        raise ValueError(f"--size must be LONG >= SHORT >= 64 pixels, got {args.size[0]} {args.size[1]}")
+        raise InputError(f"--size must be LONG >= SHORT >= 64 pixels, got {args.size[0]} {args.size[1]}")
     for split in ("train", "test"):
         images, ids = getattr(args, f"{split}_images"), getattr(args, f"{split}_ids")
         # A photo is taken of one limb, which carries 1.4 of the identities.
         if 1.4 * images / ids < MIN_PHOTOS:
-            raise ValueError(
+            raise InputError(
                 f"--{split}-images {images} are too few for --{split}-ids {ids}: a tattoo would come "
                 f"{1.4 * images / ids:.1f} times, expected {MIN_PHOTOS} or more"
             )
     if args.out.exists() and not args.out.is_dir():
-        raise FileExistsError(f"--out {args.out} is a file, expected a folder")
+        raise InputError(f"--out {args.out} is a file, expected a folder")
     if not args.force and args.out.exists() and any(args.out.iterdir()):
-        raise FileExistsError(f"--out {args.out} is not empty; --force replaces it")
+        raise InputError(f"--out {args.out} is not empty; --force replaces it")
 
 
 def plan_photos(
@@ -120,7 +121,7 @@ def choose_queries(annotations: list[dict], numbers: range, count: int, rng: np.
         rng: Source of all choices.
 
     Raises:
-        ValueError: A tattoo is seen too seldom.
+        InputError: A tattoo is seen too seldom.
     """
     seen = defaultdict(list)
     for annotation in annotations:
@@ -129,7 +130,7 @@ def choose_queries(annotations: list[dict], numbers: range, count: int, rng: np.
     for i, number in enumerate(numbers):
         wanted = count // len(numbers) + (i < count % len(numbers))
         if len(seen[number]) < max(2, wanted):
-            raise ValueError(
+            raise InputError(
                 f"test tattoo {number} is seen in {len(seen[number])} photos, expected {max(2, wanted)} or more: raise "
                 "--test-images, or lower --test-ids or --queries"
             )

@@ -100,6 +100,6 @@ def test_crop_is_a_bilinear_resize():
     """A box on a linear ramp comes out as a linear ramp."""
     roi_head = build_model().roi_head
     ramp = torch.arange(128.0).repeat(1, 3, 96, 1)
-    crop = roi_head.crop(ramp, torch.tensor([[0.0, 20.0, 10.0, 84.0, 80.0]]))
+    crop = roi_head.crop_extractor((ramp,), torch.tensor([[0.0, 20.0, 10.0, 84.0, 80.0]]))
     expected = torch.linspace(20.5, 83.5, 64) - 0.5
     assert torch.allclose(crop[0, 0, 5], expected, atol=1e-3)

@@ -17,7 +17,7 @@ from tiny_models import draw_batch, read_config
 
 from mmpersonsearch.cli import crop
 from mmpersonsearch.evaluation.metrics import PersonSearchMetric
-from mmpersonsearch.registry import DATASETS, HOOKS, METRICS, MODELS, TRANSFORMS
+from mmpersonsearch.registry import DATASETS, HOOKS, METRICS, MODELS, TRANSFORMS, VISUALIZERS
 
 ROOT = Path(__file__).resolve().parents[3]
 PROJECT = ROOT / "projects/tattoo_search"
@@ -37,6 +37,7 @@ def test_config_builds(path):
     with torch.device("meta"):  # weights cost nothing there
         model = MODELS.build(cfg.model)
     assert model.roi_head.reid_head.num_ids == cfg.num_ids
+    VISUALIZERS.build(cfg.visualizer)  # which a hook asks for
     for hook in cfg.default_hooks.values():
         HOOKS.build(hook)
     assert isinstance(METRICS.build(cfg.test_evaluator), PersonSearchMetric)
@@ -123,6 +124,8 @@ def test_the_one_detection_is_the_image_whatever_the_roi_head(variant):
     inputs, samples = draw_batch([2, 0, 1], num_queries=[2, 0, 1], scale=0.5)
     samples[2].set_metainfo(dict(img_shape=(90, 100), ori_shape=(180, 200)))  # padded to (96, 128)
     del samples[1].query_instances
+    for i, box in ((0, [0.0, 0, 256, 192]), (2, [0.0, 0, 200, 180])):  # as the dataset has them
+        samples[i].query_instances.bboxes = torch.tensor([box] * len(samples[i].query_instances))
     rois = torch.tensor([[0.0, 0, 0, 128, 96], [1, 0, 0, 128, 96], [2, 0, 0, 100, 90]])
     expected = embed_boxes(model, inputs, rois)
 

@@ -13,7 +13,7 @@ from .reid_head import ReIDHead
 
 @MODELS.register_module()
 class PairReIDHead(ReIDHead):
-    """Re-ID head whose L2-normalised embedding gets a loss on pairs and one on identities (Zhang et al., I-Net).
+    """Re-ID head whose L2-normalized embedding gets a loss on pairs and one on identities (Zhang et al., I-Net).
 
     The hardest negatives of the pairs (OLP) choose the classes that the identity loss (HEP, C2HEP) tells apart. r is
     not in the paper: 20 is this package's choice.

@@ -19,7 +19,7 @@ class ReIDHead(TeacherOwner, BaseModule, metaclass=ABCMeta):
     With a teacher, the embeddings are pulled to the teacher's on the same persons' crops (TDN's L_t). The teacher is
     not part of this module: neither of its ``state_dict`` nor of its modes. A teacher of another width needs a
     ``projection``: in training only, the loss then compares the teacher's feature with the projection of the
-    student's feature after BN (before L2 normalisation, which is the loss's); matching never sees the projection.
+    student's feature after BN (before L2 normalization, which is the loss's); matching never sees the projection.
 
     Args:
         in_channels: Channels of the feature maps.
@@ -89,14 +89,14 @@ class ReIDHead(TeacherOwner, BaseModule, metaclass=ABCMeta):
             feat_maps: (K, in_channels, h, w); K may be 0.
 
         Returns:
-            (K, feat_channels) float32 features, after BN where there is one, not L2-normalised.
+            (K, feat_channels) float32 features, after BN where there is one, not L2-normalized.
         """
         pooled = self.reduction(self.pooling(feat_maps.float()).flatten(1)).float()
         with kept_statistics(self.bn, len(pooled), least=2):
             return self.bn(pooled)
 
     def predict(self, feat_maps: Tensor) -> Tensor:
-        """Embed persons for matching: (K, feat_channels) float32, L2-normalised."""
+        """Embed persons for matching: (K, feat_channels) float32, L2-normalized."""
         return F.normalize(self(feat_maps))
 
     def loss(self, feat_maps: Tensor, person_ids: Tensor, crops: Tensor | None = None) -> dict[str, Tensor]:
@@ -105,7 +105,7 @@ class ReIDHead(TeacherOwner, BaseModule, metaclass=ABCMeta):
         Args:
             feat_maps: (K, in_channels, h, w) of persons; K may be 0.
             person_ids: (K,) int64; ``-1`` marks an unlabelled person.
-            crops: (K, 3, H, W) normalised crops of the same persons; needed with a teacher only.
+            crops: (K, 3, H, W) normalized crops of the same persons; needed with a teacher only.
 
         Returns:
             ``loss_id``, and ``loss_distill`` with a teacher (TDN's equation 3).
@@ -131,12 +131,12 @@ class ReIDHead(TeacherOwner, BaseModule, metaclass=ABCMeta):
 
 @MODELS.register_module()
 class OIMReIDHead(ReIDHead):
-    """Re-ID head whose L2-normalised embedding is matched to a LUT and a CQ (Xiao et al., CVPR 2017, section 3.1).
+    """Re-ID head whose L2-normalized embedding is matched to a LUT and a CQ (Xiao et al., CVPR 2017, section 3.1).
 
     As published it has no BN: a batch's own statistics move the embeddings away from what the memories hold.
 
     Args:
-        loss_id: Config of the loss on L2-normalised features, :class:`OIMLoss`; ``num_ids`` and ``feat_channels``
+        loss_id: Config of the loss on L2-normalized features, :class:`OIMLoss`; ``num_ids`` and ``feat_channels``
             are this head's.
         with_bn: See :class:`ReIDHead`.
         kwargs: See :class:`ReIDHead`.

@@ -11,7 +11,7 @@ inet = dict(
     roi_head=dict(
         type="CoupledRoIHead",
         bbox_roi_extractor=dict(roi_layer=dict(output_size=12), out_channels=128),
-        shared_head=dict(type="ResNetIBN", depth=18),
+        shared_head=dict(depth=18),
         bbox_head=dict(in_channels=512, roi_feat_size=3),
         # The dictionary: 40 times the 16 sampled RoIs. The pool: a third of the identities.
         reid_head=dict(

@@ -8,7 +8,7 @@ oim = dict(
     roi_head=dict(
         type="CoupledRoIHead",
         bbox_roi_extractor=dict(roi_layer=dict(output_size=12), out_channels=128),
-        shared_head=dict(type="ResNetIBN", depth=18),
+        shared_head=dict(depth=18),
         bbox_head=dict(in_channels=512, roi_feat_size=3),
         reid_head=dict(
             type="OIMReIDHead",

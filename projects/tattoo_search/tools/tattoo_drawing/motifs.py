@@ -6,111 +6,44 @@ A motif lies in the square -1..1, x to the right and y down. It is a list of par
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import numpy as np
 
-Points = np.ndarray  # (N, 2)
-
-
-class Part(NamedTuple):
-    """One shape of a motif.
-
-    Attributes:
-        points: (N, 2).
-        paint: ``'fill'``, an area in the tattoo's own style; ``'ink'``, an area all of ink; ``'cut'``, an area of
-            bare skin; ``'line'``, a stroke.
-    """
-
-    points: Points
-    paint: str = "fill"
-
-
-Parts = list[Part]
-
-
-def _polar(angles: np.ndarray, radii: np.ndarray | float) -> Points:
-    """Points at angles from above, clockwise."""
-    return np.stack([radii * np.sin(angles), -radii * np.cos(angles)], axis=-1)
-
-
-def _circle(x: float, y: float, radius: float) -> Points:
-    return _polar(np.linspace(0, 2 * np.pi, 33)[:-1], radius) + np.array((x, y))
-
-
-def _closed(points: Points) -> Points:
-    return np.concatenate([points, points[:1]])
-
-
-def _mirrored(parts: Parts) -> Parts:
-    """The parts and their mirror images."""
-    return [*parts, *(Part(part.points * (-1, 1), part.paint) for part in parts)]
-
-
-def _turned(parts: Parts, angle: float) -> Parts:
-    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
-    return [Part(part.points @ turn, part.paint) for part in parts]
-
-
-def _around(parts: Parts, count: int, first: float = 0.0) -> Parts:
-    """The parts ``count`` times around the middle."""
-    return [one for i in range(count) for one in _turned(parts, first + 2 * np.pi * i / count)]
-
-
-def _smooth(corners: list[tuple[float, float]]) -> Points:
-    """A closed Catmull-Rom curve through the corners."""
-    p = np.array(corners)
-    before, after, second = (np.roll(p, shift, axis=0)[:, None] for shift in (1, -1, -2))
-    p, t = p[:, None], np.linspace(0, 1, 9)[:-1, None]
-    curve = 2 * p + (after - before) * t + (2 * before - 5 * p + 4 * after - second) * t**2
-    return ((curve + (3 * p - before - 3 * after + second) * t**3) / 2).reshape(-1, 2)
-
-
-def _curve(start: tuple[float, float], control: tuple[float, float], end: tuple[float, float]) -> Points:
-    """A quadratic Bezier curve."""
-    t = np.linspace(0, 1, 24)[:, None]
-    return (1 - t) ** 2 * np.array(start) + 2 * t * (1 - t) * np.array(control) + t**2 * np.array(end)
-
-
-def _ribbon(path: Points, widths: np.ndarray | float) -> Points:
-    """The outline of a band along a path."""
-    steps = np.gradient(path, axis=0)
-    normals = np.stack([-steps[:, 1], steps[:, 0]], axis=1) / np.linalg.norm(steps, axis=1, keepdims=True)
-    sides = normals * np.broadcast_to(np.asarray(widths) / 2, len(path))[:, None]
-    return np.concatenate([path + sides, (path - sides)[::-1]])
-
-
-def _bar(start: tuple[float, float], end: tuple[float, float], width: float) -> Points:
-    return _ribbon(np.linspace(start, end, 2), width)
-
-
-def _petal(start: float, end: float, width: float) -> Points:
-    """A leaf from radius ``start`` to ``end``, pointing upwards."""
-    t = np.linspace(0, 1, 16)
-    return _ribbon(np.stack([0 * t, -(start + (end - start) * t)], axis=1), width * np.sin(np.pi * t) ** 0.7)
-
-
-def _star(count: int, inner: float, radius: float = 1.0, x: float = 0.0, y: float = 0.0) -> Points:
-    radii = np.where(np.arange(2 * count) % 2, inner, 1.0) * radius
-    return _polar(np.arange(2 * count) * np.pi / count, radii) + np.array((x, y))
+from .ornaments import ORNAMENTS
+from .shapes import (
+    Part,
+    Parts,
+    around,
+    bar,
+    circle,
+    closed,
+    curve,
+    mirrored,
+    petal,
+    polar,
+    ribbon,
+    smooth,
+    star_outline,
+    turned,
+)
 
 
 def star(rng: np.random.Generator) -> Parts:
     """A star, or two in each other."""
     count, inner = int(rng.integers(4, 9)), rng.uniform(0.35, 0.62)
-    parts = [Part(_star(count, inner))]
+    parts = [Part(star_outline(count, inner))]
     if rng.random() < 0.6:
-        parts.append(Part(_star(count, inner, rng.uniform(0.4, 0.6)), str(rng.choice(("ink", "cut")))))
+        parts.append(Part(star_outline(count, inner, rng.uniform(0.4, 0.6)), str(rng.choice(("ink", "cut")))))
     return parts
 
 
 def flower(rng: np.random.Generator) -> Parts:
     """Petals in one ring or two."""
     count, width = int(rng.integers(4, 10)), rng.uniform(0.8, 1.3)
-    parts = _around([Part(_petal(0.15, 1.0, 2.6 * width / count))], count)
+    parts = around([Part(petal(0.15, 1.0, 2.6 * width / count))], count)
     if rng.random() < 0.6:
-        parts += _around([Part(_petal(0.1, rng.uniform(0.5, 0.65), 2.0 * width / count))], count, np.pi / count)
-    return [*parts, Part(_circle(0, 0, rng.uniform(0.12, 0.26)), "ink")]
+        parts += around([Part(petal(0.1, rng.uniform(0.5, 0.65), 2.0 * width / count))], count, np.pi / count)
+    return [*parts, Part(circle(0, 0, rng.uniform(0.12, 0.26)), "ink")]
 
 
 def heart(rng: np.random.Generator) -> Parts:
@@ -121,11 +54,11 @@ def heart(rng: np.random.Generator) -> Parts:
     look = rng.choice(("plain", "band", "pierced", "broken"))
     slope = rng.uniform(-0.5, 0.5)
     if look == "band":
-        band = _bar((-1.0, slope), (1.0, -slope), rng.uniform(0.25, 0.42))
-        parts += [Part(band, "cut"), Part(_closed(band), "line")]
+        band = bar((-1.0, slope), (1.0, -slope), rng.uniform(0.25, 0.42))
+        parts += [Part(band, "cut"), Part(closed(band), "line")]
     elif look == "pierced":
         parts += [Part(np.array([(-1.0, slope), (1.0, -slope)]), "line")]
-        parts += [Part(_bar((0.8, -0.8 * slope), (1.0, -slope), 0.3), "ink")]
+        parts += [Part(bar((0.8, -0.8 * slope), (1.0, -slope), 0.3), "ink")]
     elif look == "broken":
         parts.append(Part(np.array([(0, -0.4), (0.2, -0.1), (-0.2, 0.15), (0.15, 0.4), (0, 0.9)]), "line"))
     return parts
@@ -134,10 +67,10 @@ def heart(rng: np.random.Generator) -> Parts:
 def anchor(rng: np.random.Generator) -> Parts:
     """An anchor, some with a rope."""
     width, reach, stock = rng.uniform(0.1, 0.2), rng.uniform(0.5, 0.8), rng.uniform(0.3, 0.6)
-    arms = _polar(np.linspace(0.55 * np.pi, 1.45 * np.pi, 24), reach) + np.array((0, 0.95 - reach))
-    fluke = Part(_polar(np.array([-0.6, 0.1, 0.7]) * np.pi, rng.uniform(0.2, 0.3)) + arms[0], "ink")
-    parts = [Part(_bar((0, -0.68), (0, 0.9), width)), Part(_bar((-stock, -0.38), (stock, -0.38), width))]
-    parts += [Part(_ribbon(arms, width)), *_mirrored([fluke]), Part(_closed(_circle(0, -0.83, 0.16)), "line")]
+    arms = polar(np.linspace(0.55 * np.pi, 1.45 * np.pi, 24), reach) + np.array((0, 0.95 - reach))
+    fluke = Part(polar(np.array([-0.6, 0.1, 0.7]) * np.pi, rng.uniform(0.2, 0.3)) + arms[0], "ink")
+    parts = [Part(bar((0, -0.68), (0, 0.9), width)), Part(bar((-stock, -0.38), (stock, -0.38), width))]
+    parts += [Part(ribbon(arms, width)), *mirrored([fluke]), Part(closed(circle(0, -0.83, 0.16)), "line")]
     if rng.random() < 0.5:
         y = np.linspace(-0.6, 0.8, 40)
         parts.append(Part(np.stack([0.3 * np.sin(rng.uniform(7, 13) * y), y], axis=1), "line"))
@@ -149,22 +82,22 @@ def sun(rng: np.random.Generator) -> Parts:
     count, core = int(rng.integers(7, 16)), rng.uniform(0.34, 0.55)
     ends = (1.0, rng.uniform(0.7, 1.0))
     half = 0.9 * np.pi / count
-    rays = [Part(_polar(np.array([-half, 0, half]), np.array([core + 0.06, end, core + 0.06]))) for end in ends]
-    parts = [ray for i in range(count) for ray in _turned([rays[i % 2]], 2 * np.pi * i / count)]
-    parts.append(Part(_circle(0, 0, core)))
+    rays = [Part(polar(np.array([-half, 0, half]), np.array([core + 0.06, end, core + 0.06]))) for end in ends]
+    parts = [ray for i in range(count) for ray in turned([rays[i % 2]], 2 * np.pi * i / count)]
+    parts.append(Part(circle(0, 0, core)))
     if rng.random() < 0.5:
-        eye = Part(_circle(0.35 * core, -0.2 * core, 0.13 * core), "ink")
-        mouth = _polar(np.linspace(0.65 * np.pi, 1.35 * np.pi, 12), 0.55 * core)
-        parts += [Part(_circle(0, 0, 0.85 * core), "cut"), *_mirrored([eye]), Part(mouth, "line")]
+        eye = Part(circle(0.35 * core, -0.2 * core, 0.13 * core), "ink")
+        mouth = polar(np.linspace(0.65 * np.pi, 1.35 * np.pi, 12), 0.55 * core)
+        parts += [Part(circle(0, 0, 0.85 * core), "cut"), *mirrored([eye]), Part(mouth, "line")]
     return parts
 
 
 def spiral(rng: np.random.Generator) -> Parts:
     """Arms that wind out of the middle, with dots at their ends."""
     t, turns = np.linspace(0.05, 1, 80), rng.uniform(0.8, 2.4)
-    arm = _ribbon(_polar(2 * np.pi * turns * t, 0.92 * t), rng.uniform(0.1, 0.2) * np.sqrt(t))
-    dot = Part(_circle(*_polar(np.array(2 * np.pi * turns), 0.88), rng.uniform(0.09, 0.16)), "ink")
-    return _around([Part(arm, "ink"), dot], int(rng.integers(1, 5)))
+    arm = ribbon(polar(2 * np.pi * turns * t, 0.92 * t), rng.uniform(0.1, 0.2) * np.sqrt(t))
+    dot = Part(circle(*polar(np.array(2 * np.pi * turns), 0.88), rng.uniform(0.09, 0.16)), "ink")
+    return around([Part(arm, "ink"), dot], int(rng.integers(1, 5)))
 
 
 def butterfly(rng: np.random.Generator) -> Parts:
@@ -172,24 +105,24 @@ def butterfly(rng: np.random.Generator) -> Parts:
     up, down, wide = rng.uniform(0.7, 1.0), rng.uniform(0.6, 1.0), rng.uniform(0.75, 1.0)
     upper = [(0.06, -0.02), (0.3, -0.7 * up), (0.85 * wide, -0.95 * up), (wide, -0.4), (0.5, 0.0)]
     lower = [(0.06, 0.04), (0.5, 0.08), (0.8 * wide, 0.4 * down), (0.5 * wide, 0.95 * down), (0.2, 0.5 * down)]
-    parts = [Part(_smooth(upper)), Part(_smooth(lower))]
+    parts = [Part(smooth(upper)), Part(smooth(lower))]
     for x, y, share in ((0.6, -0.55 * up, 0.6), (0.45, 0.45 * down, 0.6), (0.75, -0.35, 0.4)):
         if rng.random() < share:
-            parts.append(Part(_circle(x * wide, y, rng.uniform(0.07, 0.17)), str(rng.choice(("ink", "cut")))))
-    parts.append(Part(_curve((0.02, -0.3), (0.1, -0.7), (0.3, -0.95)), "line"))
-    return [*_mirrored(parts), Part(_bar((0, -0.35), (0, 0.6), rng.uniform(0.1, 0.16)), "ink")]
+            parts.append(Part(circle(x * wide, y, rng.uniform(0.07, 0.17)), str(rng.choice(("ink", "cut")))))
+    parts.append(Part(curve((0.02, -0.3), (0.1, -0.7), (0.3, -0.95)), "line"))
+    return [*mirrored(parts), Part(bar((0, -0.35), (0, 0.6), rng.uniform(0.1, 0.16)), "ink")]
 
 
 def fish(rng: np.random.Generator) -> Parts:
     """A fish with ribs or stripes, to either side."""
     deep, tail = rng.uniform(0.35, 0.7), rng.uniform(0.3, 0.6)
     t = np.linspace(0, 1, 24)
-    body = _ribbon(np.stack([-0.95 + 1.35 * t, 0 * t], axis=1), 2 * deep * np.sin(np.pi * t) ** 0.8)
+    body = ribbon(np.stack([-0.95 + 1.35 * t, 0 * t], axis=1), 2 * deep * np.sin(np.pi * t) ** 0.8)
     parts = [Part(np.array([(0.3, 0), (0.95, -tail), (0.8, 0), (0.95, tail)])), Part(body)]
-    parts.append(Part(_smooth([(-0.4, -0.8 * deep), (-0.1, -deep - 0.3), (0.2, -0.5 * deep)])))
+    parts.append(Part(smooth([(-0.4, -0.8 * deep), (-0.1, -deep - 0.3), (0.2, -0.5 * deep)])))
     for x in np.linspace(-0.35, 0.2, int(rng.integers(1, 6))):
-        parts.append(Part(_curve((x, -0.7 * deep), (x + 0.15, 0), (x, 0.7 * deep)), "line"))
-    parts += [Part(_circle(-0.65, -0.1, 0.11), "cut"), Part(_circle(-0.65, -0.1, 0.06), "ink")]
+        parts.append(Part(curve((x, -0.7 * deep), (x + 0.15, 0), (x, 0.7 * deep)), "line"))
+    parts += [Part(circle(-0.65, -0.1, 0.11), "cut"), Part(circle(-0.65, -0.1, 0.06), "ink")]
     return _facing(rng, parts)
 
 
@@ -198,12 +131,12 @@ def snake(rng: np.random.Generator) -> Parts:
     x = np.linspace(-0.8, 0.85, 80)
     path = np.stack([x, rng.uniform(0.25, 0.55) * np.sin(rng.uniform(4, 11) * x)], axis=1)
     width = rng.uniform(0.16, 0.26)
-    parts = [Part(_ribbon(path, width * np.linspace(1, 0.05, 80) ** 0.6))]
+    parts = [Part(ribbon(path, width * np.linspace(1, 0.05, 80) ** 0.6))]
     for i in range(5, 70, int(rng.integers(6, 16))):
-        parts.append(Part(_closed(_circle(*path[i], 0.2 * width)), "line"))
+        parts.append(Part(closed(circle(*path[i], 0.2 * width)), "line"))
     head = path[0] - (0.03, 0)
     tongue = np.array([head, head - (0.16, 0), head - (0.2, 0.07), head - (0.16, 0), head - (0.2, -0.07)])
-    parts += [Part(tongue, "line"), Part(_circle(*head, 0.85 * width)), Part(_circle(*head, 0.2 * width), "ink")]
+    parts += [Part(tongue, "line"), Part(circle(*head, 0.85 * width)), Part(circle(*head, 0.2 * width), "ink")]
     return _facing(rng, parts)
 
 
@@ -214,9 +147,9 @@ def dagger(rng: np.random.Generator) -> Parts:
     waves = rng.uniform(0.05, 0.09) * np.sin(14 * y) if rng.random() < 0.4 else 0 * y
     blade = np.stack([waves, y], axis=1)
     guard = rng.uniform(0.3, 0.6)
-    parts = [Part(_ribbon(blade, 2 * wide * np.linspace(1, 0, 40) ** 0.5)), Part(blade[:28], "line")]
-    parts += [Part(_ribbon(_curve((-guard, hilt), (0, hilt + rng.uniform(-0.3, 0.3)), (guard, hilt)), 0.13), "ink")]
-    parts += [Part(_bar((0, hilt), (0, -0.85), 0.15)), Part(_circle(0, -0.87, rng.uniform(0.1, 0.16)), "ink")]
+    parts = [Part(ribbon(blade, 2 * wide * np.linspace(1, 0, 40) ** 0.5)), Part(blade[:28], "line")]
+    parts += [Part(ribbon(curve((-guard, hilt), (0, hilt + rng.uniform(-0.3, 0.3)), (guard, hilt)), 0.13), "ink")]
+    parts += [Part(bar((0, hilt), (0, -0.85), 0.15)), Part(circle(0, -0.87, rng.uniform(0.1, 0.16)), "ink")]
     return parts
 
 
@@ -229,7 +162,7 @@ def moon(rng: np.random.Generator) -> Parts:
     arcs = np.concatenate([np.exp(1j * outside), shift + inner * np.exp(1j * inside)])
     parts = [Part(np.stack([arcs.real, arcs.imag], axis=1))]
     for y in np.linspace(-0.45, 0.45, int(rng.integers(0, 4))):
-        parts.append(Part(_star(5, 0.45, rng.uniform(0.12, 0.25), rng.uniform(0.5, 0.75), y), "ink"))
+        parts.append(Part(star_outline(5, 0.45, rng.uniform(0.12, 0.25), rng.uniform(0.5, 0.75), y), "ink"))
     return _facing(rng, parts)
 
 
@@ -239,10 +172,10 @@ def tribal(rng: np.random.Generator) -> Parts:
     blades = []
     for y in np.linspace(-0.6, 0.6, int(rng.integers(2, 5))):
         end = (rng.uniform(0.3, 0.95), y - 0.3)
-        path = _curve((0.04, y), (rng.uniform(0.4, 1.1), y + rng.uniform(-0.9, 0.9)), end)
-        blade = _ribbon(path, rng.uniform(0.16, 0.34) * np.sqrt(1 - t))
+        path = curve((0.04, y), (rng.uniform(0.4, 1.1), y + rng.uniform(-0.9, 0.9)), end)
+        blade = ribbon(path, rng.uniform(0.16, 0.34) * np.sqrt(1 - t))
         blades.append(Part(np.clip(blade, -1, 1), "ink"))
-    return _mirrored(blades)
+    return mirrored(blades)
 
 
 def mandala(rng: np.random.Generator) -> Parts:
@@ -254,18 +187,18 @@ def mandala(rng: np.random.Generator) -> Parts:
         look, middle = rng.choice(("leaves", "thorns", "dots")), (outer + inner) / 2
         width = 4.5 * middle / count
         thorn = np.array([(-width / 2, -inner), (0, -outer), (width / 2, -inner)])
-        shape = {"leaves": _petal(inner, outer, width), "thorns": thorn}.get(str(look))
-        dot = Part(_circle(0, -middle, min(0.4 * (outer - inner), 0.4 * width)), "ink")
-        parts += _around([dot if shape is None else Part(shape)], count, (i % 2) * np.pi / count)
-        parts.append(Part(_closed(_circle(0, 0, inner)), "line"))
-    return [*parts, Part(_circle(0, 0, rng.uniform(0.08, 0.15)), "ink")]
+        shape = {"leaves": petal(inner, outer, width), "thorns": thorn}.get(str(look))
+        dot = Part(circle(0, -middle, min(0.4 * (outer - inner), 0.4 * width)), "ink")
+        parts += around([dot if shape is None else Part(shape)], count, (i % 2) * np.pi / count)
+        parts.append(Part(closed(circle(0, 0, inner)), "line"))
+    return [*parts, Part(circle(0, 0, rng.uniform(0.08, 0.15)), "ink")]
 
 
 def feather(rng: np.random.Generator) -> Parts:
     """A bent feather with its barbs, to either side."""
-    axis = _curve((-0.3, 1), (rng.uniform(-0.3, 0.6), 0.2), (0.2, -1))
+    axis = curve((-0.3, 1), (rng.uniform(-0.3, 0.6), 0.2), (0.2, -1))
     t, wide = np.linspace(0, 1, 24), rng.uniform(0.45, 0.8)
-    vane = _ribbon(axis[6:], wide * np.sin(np.pi * t[6:] ** rng.uniform(0.8, 1.6)) ** 0.6)
+    vane = ribbon(axis[6:], wide * np.sin(np.pi * t[6:] ** rng.uniform(0.8, 1.6)) ** 0.6)
     parts = [Part(vane), Part(axis, "line")]
     for i in range(8, 22, int(rng.integers(2, 5))):
         half = 0.4 * wide * np.sin(np.pi * t[i])
@@ -280,10 +213,10 @@ def runes(rng: np.random.Generator) -> Parts:
     for left in -1 + step * np.arange(count):
         columns, rows = left + step * np.array([0.18, 0.5, 0.82]), np.array([-0.45, 0.0, 0.45])
         stem = columns[int(rng.integers(2))]
-        parts.append(Part(_bar((stem, -0.45), (stem, 0.45), 0.1), "ink"))
+        parts.append(Part(bar((stem, -0.45), (stem, 0.45), 0.1), "ink"))
         for _ in range(int(rng.integers(1, 4))):
             (x1, x2), (y1, y2) = rng.choice(columns, 2, replace=False), rng.choice(rows, 2)
-            parts.append(Part(_bar((x1, y1), (x2, y2), 0.1), "ink"))
+            parts.append(Part(bar((x1, y1), (x2, y2), 0.1), "ink"))
     return parts
 
 
@@ -292,15 +225,15 @@ def skull(rng: np.random.Generator) -> Parts:
     wide, jaw, eyes = rng.uniform(0.6, 0.8), rng.uniform(0.3, 0.45), rng.uniform(0.14, 0.22)
     parts: Parts = []
     if rng.random() < 0.5:
-        parts += _mirrored([Part(_bar((-1, 0.25), (1, 0.95), 0.16))])
+        parts += mirrored([Part(bar((-1, 0.25), (1, 0.95), 0.16))])
     parts.append(
-        Part(_smooth([(0, -0.95), (wide, -0.4), (0.8 * wide, 0.15), (0, 0.3), (-0.8 * wide, 0.15), (-wide, -0.4)]))
+        Part(smooth([(0, -0.95), (wide, -0.4), (0.8 * wide, 0.15), (0, 0.3), (-0.8 * wide, 0.15), (-wide, -0.4)]))
     )
     parts.append(Part(np.array([(-jaw, 0.15), (jaw, 0.15), (0.85 * jaw, 0.85), (-0.85 * jaw, 0.85)])))
     for x in np.linspace(-0.6, 0.6, int(rng.integers(2, 6))) * jaw:
         parts.append(Part(np.array([(x, 0.45), (x, 0.82)]), "line"))
-    eye = [Part(_circle(0.42 * wide, -0.2, eyes + 0.05), "cut"), Part(_circle(0.42 * wide, -0.2, eyes), "ink")]
-    return [*parts, *_mirrored(eye), Part(np.array([(0, -0.02), (0.1, 0.2), (-0.1, 0.2)]), "ink")]
+    eye = [Part(circle(0.42 * wide, -0.2, eyes + 0.05), "cut"), Part(circle(0.42 * wide, -0.2, eyes), "ink")]
+    return [*parts, *mirrored(eye), Part(np.array([(0, -0.02), (0.1, 0.2), (-0.1, 0.2)]), "ink")]
 
 
 def _facing(rng: np.random.Generator, parts: Parts) -> Parts:
@@ -314,46 +247,6 @@ MOTIFS: dict[str, Callable[[np.random.Generator], Parts]] = {
         *(star, flower, heart, anchor, sun, spiral, butterfly, fish),
         *(snake, dagger, moon, tribal, mandala, feather, runes, skull),
     )
-}
-
-
-def _ring(rng: np.random.Generator) -> Parts:
-    return [Part(_closed(_circle(0, 0, radius)), "line") for radius in (0.97, 0.87)[: int(rng.integers(1, 3))]]
-
-
-def _dots(rng: np.random.Generator) -> Parts:
-    dot = Part(_circle(0, -0.94, rng.uniform(0.04, 0.07)), "ink")
-    return _around([dot], int(rng.integers(6, 15)))
-
-
-def _rays(rng: np.random.Generator) -> Parts:
-    ray = Part(np.array([(0, -0.82), (0, -1.0)]), "line")
-    return _around([ray], int(rng.integers(10, 24)))
-
-
-def _banner(rng: np.random.Generator) -> Parts:
-    bend = rng.uniform(-0.2, 0.2)
-    band = _ribbon(_curve((-1.0, 0.72), (0, 0.72 + bend), (1.0, 0.72)), rng.uniform(0.24, 0.34))
-    parts = [Part(band, "cut"), Part(_closed(band), "line")]
-    for x in np.linspace(-0.7, 0.7, int(rng.integers(4, 9))):
-        parts.append(Part(np.array([(x, 0.66 + bend / 2), (x + 0.04, 0.78 + bend / 2)]), "line"))
-    return parts
-
-
-def _sparks(rng: np.random.Generator) -> Parts:
-    spots = ((-0.85, -0.8), (0.85, -0.8), (-0.85, 0.8), (0.85, 0.8))
-    chosen = rng.permutation(4)[: int(rng.integers(1, 5))]
-    return [Part(_star(4, 0.3, 0.15, *spots[int(i)]), "ink") for i in chosen]
-
-
-# What goes around a motif, and how much smaller the motif is for it.
-ORNAMENTS: dict[str, tuple[float, Callable[[np.random.Generator], Parts]]] = {
-    "none": (1.0, lambda rng: []),
-    "ring": (0.78, _ring),
-    "dots": (0.8, _dots),
-    "rays": (0.75, _rays),
-    "banner": (0.85, _banner),
-    "sparks": (0.88, _sparks),
 }
 
 

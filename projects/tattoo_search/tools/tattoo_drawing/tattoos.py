@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image, ImageDraw
 
-from .motifs import MOTIFS, ORNAMENTS, Part, draw_parts
+from .motifs import MOTIFS, draw_parts
+from .ornaments import ORNAMENTS
+from .shapes import Part
 
 # RGB in 0..1. Few inks for many tattoos, most of them black or faded black.
 INKS = np.array([(0.08, 0.09, 0.11), (0.16, 0.22, 0.32), (0.15, 0.25, 0.22), (0.24, 0.15, 0.12), (0.58, 0.10, 0.12)])

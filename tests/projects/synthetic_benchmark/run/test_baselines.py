@@ -1,19 +1,16 @@
 """Fixed embeddings on true boxes: histograms worked out by hand, and a set on which they are certain."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from PIL import Image
+from tiny_models import SYNTH
 
 from mmpersonsearch.registry import MODELS
 from projects.synthetic_benchmark.generator import prw_layout
 from projects.synthetic_benchmark.run import baselines
-
-ROOT = Path(__file__).resolve().parents[4]
 
 
 def test_color_histogram_is_the_root_of_the_shares():
@@ -80,7 +77,7 @@ def test_table_has_a_row_for_each_embedding(root, capsys):
 
 
 def test_a_reid_model_embeds_as_in_its_own_testing(tmp_path):
-    config = ROOT / "configs/reid/bot_r18ibn_synth.py"
+    config = SYNTH / "reid/bot_r18ibn_synth.py"
     cfg = Config.fromfile(config)
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
         model = MODELS.build(cfg.model).eval()

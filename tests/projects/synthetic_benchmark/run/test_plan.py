@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from projects.synthetic_benchmark.run import digests, plan
+from projects.synthetic_benchmark.run import digests, plan, rename_digests
 from projects.synthetic_benchmark.run.methods import METHODS
 from projects.synthetic_benchmark.run.plan import Planner, scale_schedule
 from projects.synthetic_benchmark.run.records import read_records
@@ -55,3 +55,21 @@ def test_every_record_is_of_todays_configs(tmp_path, monkeypatch):
     ]
     assert stale == []
     assert [record for record in records if record["config"] != METHODS[record["method"]].config] == []
+
+
+def test_digests_of_before_are_mapped_to_those_of_today(tmp_path, monkeypatch):
+    monkeypatch.setattr(rename_digests, "RENAMED", tmp_path / "digests.json")
+    (tmp_path / "digests.json").write_text(json.dumps({"first": "second"}))
+    (tmp_path / "before.json").write_text(json.dumps({"tdn": "second", "oim": "same", "gone": "third"}))
+    monkeypatch.setattr(rename_digests, "list_digests", lambda: {"tdn": "today", "oim": "same", "new": "fourth"})
+    rename_digests.main(["--map", str(tmp_path / "before.json")])
+    assert json.loads((tmp_path / "digests.json").read_text()) == {"first": "second", "second": "today"}
+    rename_digests.main(["--write", str(tmp_path / "now.json")])
+    assert json.loads((tmp_path / "now.json").read_text())["tdn"] == "today"
+
+
+def test_all_trainings_and_two_step_models_have_a_digest(monkeypatch):
+    monkeypatch.setattr(plan.os, "environ", dict(plan.os.environ))
+    monkeypatch.setattr(rename_digests, "SEEDS", range(1))
+    found = rename_digests.list_digests()
+    assert {"two-step-bot 0", "tdn_r18ibn_synth_800i_seed0", "weights/bot_r18ibn_synth_300i_seed0"} <= found.keys()

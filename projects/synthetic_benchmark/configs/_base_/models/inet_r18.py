@@ -12,7 +12,7 @@ inet = dict(
     roi_head=dict(
         type="CoupledRoIHead",
         bbox_roi_extractor=dict(out_channels=128),
-        shared_head=dict(type="ResNetIBN", depth=18),
+        shared_head=dict(depth=18),
         bbox_head=dict(in_channels=512),
         # The dictionary: 40 times the 16 sampled RoIs. The pool: a third of the identities.
         reid_head=dict(

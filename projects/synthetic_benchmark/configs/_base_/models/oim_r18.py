@@ -7,7 +7,7 @@ oim = dict(
     roi_head=dict(
         type="CoupledRoIHead",
         bbox_roi_extractor=dict(out_channels=128),
-        shared_head=dict(type="ResNetIBN", depth=18),
+        shared_head=dict(depth=18),
         bbox_head=dict(in_channels=512),
         reid_head=dict(
             type="OIMReIDHead",
