@@ -15,17 +15,13 @@ from mmpersonsearch.utils.errors import InputError
 from .command_line import exit_on_bad_input, make_parser
 
 
-def matches(name: str, pattern: str) -> bool:
-    """Tell whether a name contains the pattern, or matches it if it has wildcards."""
-    return fnmatchcase(name, pattern) if set(pattern) & set("*?[") else pattern in name
-
-
 def main(argv: list[str] | None = None) -> None:
     parser = make_parser("configs", __doc__)
     parser.add_argument("pattern", nargs="?", default="", help="part of a name, or a whole name with *, ? or []")
     pattern = parser.parse_args(argv).pattern
     with exit_on_bad_input("mmpersonsearch configs"):
-        found = [path for path in list_configs() if matches(path.stem, pattern)]
+        whole = pattern if set(pattern) & set("*?[") else f"*{pattern}*"
+        found = [path for path in list_configs() if fnmatchcase(path.stem, whole)]
         if not found:
             raise InputError(f"no name matches {pattern!r}")
     width = max(len(path.stem) for path in found)

@@ -61,9 +61,9 @@ def plot_gallery_sizes(sizes: Sequence[int], runs: Mapping[str, Mapping[str, Map
             panel.axes.set_xticks(sizes, [str(size) for size in sizes])
             panel.axes.xaxis.set_minor_locator(NullLocator())
             for number, (run, rankings) in enumerate(runs.items()):
-                for ranking, figures in rankings.items():
-                    panel.line(sizes, figures[name], number, is_plain=ranking == "similarity")
-                    panel.name_end(sizes[-1], figures[name][-1], _title(run, ranking), number)
+                for ranking, metrics in rankings.items():
+                    panel.line(sizes, metrics[name], number, is_plain=ranking == "similarity")
+                    panel.name_end(sizes[-1], metrics[name][-1], _title(run, ranking), number)
         _draw_names(figure, panels)
     return figure
 
@@ -96,15 +96,15 @@ def plot_rcp_parameters(
     }
     with rc_context(STYLE):
         figure, panels = _page(runs, len(runs), 4, row_height=1.8)
-        for number, ((run, figures), row) in enumerate(zip(runs.items(), panels)):
+        for number, ((run, metrics), row) in enumerate(zip(runs.items(), panels)):
             row[0].axes.set_title(run, loc="left", fontweight="bold", parse_math=False)
             for panel, (name, parameter) in zip(row, product(METRICS, parameters)):
                 values, title = parameters[parameter]
                 panel.axes.set(xlabel=title, ylabel=f"{name} (%)")
                 panel.axes.set_xticks(values[:: -(-len(values) // 5)])
                 panel.axes.locator_params(axis="y", nbins=5, min_n_ticks=3)
-                panel.level(figures["similarity"][name], number)
-                panel.line(values, figures[parameter][name], number)
+                panel.level(metrics["similarity"][name], number)
+                panel.line(values, metrics[parameter][name], number)
             for first, second in (row[:2], row[2:]):  # the same metric by both parameters
                 second.axes.sharey(first.axes)
         lines = panels[0][0].axes.lines
@@ -132,16 +132,15 @@ def plot_loss_weights(
         figure, (panels,) = _page({**curves, **detectors}, 1, 2, row_height=2.5 + 0.17 * -(-len(curves) // 3))
         for number, (run, ap) in enumerate(detectors.items(), len(curves)):
             panels[0].level(ap, number)
-            panels[0].name_end(max(max(figures["weights"]) for figures in curves.values()), ap, run, number)
+            panels[0].name_end(max(max(metrics["weights"]) for metrics in curves.values()), ap, run, number)
         for panel, name in zip(panels, ("detection AP", "search mAP")):
             panel.axes.set(xlabel="Weight of the OIM loss (λ)", ylabel=f"{name[0].upper()}{name[1:]} (%)")
             panel.axes.locator_params(axis="x", nbins=6)
-            for number, figures in enumerate(curves.values()):
-                panel.line(figures["weights"], figures[name], number)
-                if (spread := figures.get(f"{name}, spread")) is not None:
-                    spread = np.asarray(spread)
-                    low, high = (100 * (np.asarray(figures[name]) + sign * spread) for sign in (-1, 1))
-                    panel.axes.vlines(figures["weights"], low, high, color=COLORS[number], linewidth=1)
+            for number, metrics in enumerate(curves.values()):
+                panel.line(metrics["weights"], metrics[name], number)
+                if f"{name}, spread" in metrics:
+                    means, spreads = (100 * np.asarray(metrics[key]) for key in (name, f"{name}, spread"))
+                    panel.axes.errorbar(metrics["weights"], means, spreads, fmt="none", ecolor=COLORS[number])
         lines = panels[1].axes.lines
         place = dict(loc="outside lower center", ncols=min(3, len(curves)), handlelength=3.2)
         without_formulas(figure.legend(lines, curves, **place))
@@ -162,15 +161,15 @@ def plot_precision_recall(runs: Mapping[str, Mapping[str, Any]]) -> Figure:
         InputError: There is no run, or there are more than 8.
     """
     with rc_context(STYLE):
-        num_lines = max((len(figures["search"]) for figures in runs.values()), default=0) * len(runs)
+        num_lines = max((len(metrics["search"]) for metrics in runs.values()), default=0) * len(runs)
         figure, ((search, detection),) = _page(runs, 1, 2, row_height=2.7 + 0.17 * num_lines)
         for panel, title in ((search, "Search"), (detection, "Detection, labelled or not")):
             panel.axes.set(xlabel="Recall (%)", ylabel="Precision (%)", xlim=(-1, 101), ylim=(-1, 103), title=title)
-        for number, (run, figures) in enumerate(runs.items()):
-            for ranking, curve in figures["search"].items():
+        for number, (run, metrics) in enumerate(runs.items()):
+            for ranking, curve in metrics["search"].items():
                 search.curve(curve["recall"], curve["precision"], number, is_plain=ranking == "similarity")
                 search.explain(curve["mAP"], _title(run, ranking))
-            curve = figures["detection"]
+            curve = metrics["detection"]
             # The precision of a step holds from the recall of the step before it; the first begins at 0.
             recall = np.concatenate([np.zeros(1)[: len(curve["recall"])], curve["recall"]])
             precision = np.concatenate([curve["precision"][:1], curve["precision"]])
