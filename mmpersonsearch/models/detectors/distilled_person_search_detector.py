@@ -15,7 +15,7 @@ from mmpersonsearch.models.roi_heads.person_search_roi_head import SampledBoxes
 from mmpersonsearch.models.teachers import DetectorTeacher, TeacherOwner
 from mmpersonsearch.registry import MODELS
 from mmpersonsearch.utils.distributed import share_of_samples
-from mmpersonsearch.utils.precision import float32
+from mmpersonsearch.utils.forward_modes import float32
 
 from .person_search_detector import PersonSearchDetector
 

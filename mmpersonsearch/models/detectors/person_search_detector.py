@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mmpersonsearch.registry import MODELS
 from mmpersonsearch.utils.distributed import share_of_samples
-from mmpersonsearch.utils.precision import float32
+from mmpersonsearch.utils.forward_modes import float32
 
 
 def query_boxes(batch_data_samples: SampleList, like: Tensor) -> list[Tensor]:

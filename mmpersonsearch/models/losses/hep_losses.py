@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from mmpersonsearch.models.memories import ClassCenters
 from mmpersonsearch.registry import MODELS
 from mmpersonsearch.utils.distributed import mean_over_ranks
-from mmpersonsearch.utils.precision import at_least_like, float32
+from mmpersonsearch.utils.forward_modes import at_least_like, float32
 
 
 @torch.no_grad()

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from mmpersonsearch.models.memories import FeatureDictionary
 from mmpersonsearch.registry import MODELS
 from mmpersonsearch.utils.distributed import gather_batch
-from mmpersonsearch.utils.precision import at_least_like, float32
+from mmpersonsearch.utils.forward_modes import at_least_like, float32
 
 
 def positive_pairs(person_ids: Tensor) -> Tensor:

@@ -8,9 +8,8 @@ from mmdet.utils import InstanceList
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-from mmpersonsearch.models.batch_norms import kept_statistics
 from mmpersonsearch.registry import MODELS
-from mmpersonsearch.utils.precision import float32
+from mmpersonsearch.utils.forward_modes import float32, kept_statistics
 
 from .person_search_roi_head import BoxDistillation, PersonSearchRoIHead
 

@@ -1,12 +1,13 @@
-"""A model that teaches and does not learn."""
+"""Frozen teachers: Re-ID models and detectors."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from mmdet.structures import DetDataSample
 from mmengine.logging import print_log
-from torch import nn
+from torch import Tensor, nn
 
 from mmpersonsearch.registry import MODELS
 from mmpersonsearch.utils.checkpoint import load_checkpoint_file, load_strictly
@@ -99,3 +100,57 @@ def check_same_pixels(**data_preprocessors: nn.Module) -> None:
             f"of channels), but the pixel {image[:, 0, 0].tolist()} becomes {ours[:, 0, 0].tolist()} in {first} and "
             f"{theirs[:, 0, 0].tolist()} in {second}"
         )
+
+
+class ReIDTeacher(FrozenTeacher):
+    """A Re-ID model whose mode ``'tensor'`` gives (N, D) embeddings, where D is its head's ``out_channels``."""
+
+    @property
+    def feat_channels(self) -> int:
+        """D, the width of the embeddings."""
+        return self.model.head.out_channels
+
+    @torch.no_grad()
+    def __call__(self, crops: Tensor) -> Tensor:
+        """Embed person crops.
+
+        Args:
+            crops: (K, 3, H, W) normalized crops.
+
+        Returns:
+            (K, D) L2-normalized embeddings (f_t of TDN's equation 2).
+
+        Raises:
+            RuntimeError: No checkpoint was loaded.
+        """
+        self.check_loaded()
+        return F.normalize(self.model(crops, mode="tensor").float())
+
+
+class DetectorTeacher(FrozenTeacher):
+    """A two-stage detector of persons, stage by stage; no gradient leaves it."""
+
+    @torch.no_grad()
+    def extract_feat(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Compute the maps of backbone and neck, float32 also under autocast.
+
+        Args:
+            images: (B, 3, H, W) normalized images.
+
+        Raises:
+            RuntimeError: No checkpoint was loaded.
+        """
+        self.check_loaded()
+        return tuple(feat.float() for feat in self.model.extract_feat(images))
+
+    @torch.no_grad()
+    def predict_anchors(self, x: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+        """Run the RPN on the teacher's own map: (B, A, H, W) logits and (B, 4 A, H, W) deltas."""
+        (scores,), (deltas,) = self.model.rpn_head(x)
+        return scores, deltas
+
+    @torch.no_grad()
+    def predict_rois(self, x: tuple[Tensor, ...], rois: Tensor) -> tuple[Tensor, Tensor]:
+        """Run the box head on the teacher's own map: (n, 2) logits and (n, 4) deltas of (n, 5) RoIs."""
+        boxes = self.model.roi_head._bbox_forward(x, rois)
+        return boxes["cls_score"], boxes["bbox_pred"]

@@ -1,4 +1,4 @@
-"""Mixed precision without a GPU."""
+"""Optimizer wrappers."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
