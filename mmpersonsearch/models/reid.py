@@ -126,7 +126,7 @@ class MGNReIDHead(BaseModule):
         return torch.cat(self.reduce(self.pool(feats)), dim=1)
 
     def loss(self, feats: tuple[Tensor, ...], data_samples: list[ReIDDataSample]) -> dict[str, Tensor]:
-        """Compute ``loss_id``, ``loss_triplet`` and ``acc``, the global branch's fraction of correct classifications."""
+        """Compute ``loss_id``, ``loss_triplet`` and the global branch's ``acc``; see :meth:`BNNeckReIDHead.loss`."""
         labels = torch.cat([sample.gt_label.label for sample in data_samples]).to(feats[0].device)
         pooled = self.pool(feats)
         reduced = self.reduce(pooled)

@@ -39,7 +39,7 @@ class MultiGranularityResNetIBN(BaseModule):
         )
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Compute the branches' maps of (N, 3, H, W) images: (N, C, H / 32, W / 32), then two (N, C, H / 16, W / 16)."""
+        """Compute the branches' maps of (N, 3, H, W) images: (N, C, H / 32, W / 32), two (N, C, H / 16, W / 16)."""
         (shared,) = self.trunk(x)
         return tuple(branch(shared) for branch in self.branches)
 

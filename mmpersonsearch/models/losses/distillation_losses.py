@@ -46,11 +46,7 @@ class FeatureDistillationLoss(nn.Module):
         self.loss_weight = loss_weight
 
     def forward(self, student_feats: Tensor, teacher_feats: Tensor) -> Tensor:
-        """Compute the loss; see :func:`feature_distillation`.
-
-        Under distribution, the mean over the ranks is the mean over the persons of all (see :func:`mean_over_ranks`);
-        each rank has to call this.
-        """
+        """See :func:`feature_distillation`; each rank has to call this, see :func:`mean_over_ranks`."""
         number = mean_over_ranks(torch.tensor(len(student_feats), device=student_feats.device))
         return self.loss_weight * feature_distillation(student_feats, teacher_feats, number)
 
@@ -60,9 +56,8 @@ class HintLoss(nn.Module):
     r"""L2 loss between the teacher's map and the adapted map of the student.
 
     :math:`L_{Hint} = \|f_a(F_s) - F_t\|_2^2` (Munjal et al., BMVC 2019, equation 1). :math:`f_a` is a 1x1 convolution,
-    also where both maps have the same width: Chen et al. (NIPS 2017), whom the paper follows, found that it matters
-    then, too. The square norm is divided by the number of elements B C H W, so that the weight means the same for maps
-    of any size; neither paper says what it is divided by.
+    also between maps of the same width, as Chen et al. (NIPS 2017) recommend. The square norm is divided by the number
+    of elements B C H W; neither paper gives the divisor.
 
     Args:
         student_channels: Channels of the student's map.
@@ -83,8 +78,7 @@ class HintLoss(nn.Module):
             teacher_feat: (B, teacher_channels, H, W); no gradient flows to it.
 
         Returns:
-            Scalar; 0 with a graph where B is 0. Under distribution, the mean over the ranks is that over the elements
-            of all.
+            Scalar; 0 with a graph where B is 0. Under distribution, see :func:`mean_over_ranks`.
 
         Raises:
             ValueError: The maps differ in B, H or W, or the teacher's has another number of channels.
@@ -108,16 +102,14 @@ def teacher_bounded_regression(
 ) -> Tensor:
     r"""Square error of the boxes where the student is no better than its teacher (Chen et al., NIPS 2017, equation 4).
 
-    :math:`L_b = \|R_s - y\|_2^2` where :math:`\|R_s - y\|_2^2 + m > \|R_t - y\|_2^2`, else 0. The teacher's regression
-    is a bound and no target: it may be wrong, even in direction.
+    :math:`L_b = \|R_s - y\|_2^2` where :math:`\|R_s - y\|_2^2 + m > \|R_t - y\|_2^2`, else 0.
 
     Args:
         student_deltas: (n, 4) R_s.
         teacher_deltas: (n, 4) R_t; no gradient flows to them.
         targets: (n, 4) y, the ground truth in the same encoding.
-        weight: (n, 4) factors of the square errors, of student and teacher alike.
-        margin: m, by which the student must be better for no loss. Neither Chen et al. nor Munjal et al. tell theirs;
-            at 0 a student as good as its teacher has no loss.
+        weight: (n, 4) factors of both square errors.
+        margin: m, by which the student must be better for no loss; neither Chen et al. nor Munjal et al. give theirs.
 
     Returns:
         (n,) losses.
@@ -158,10 +150,6 @@ class TeacherBoundedRegressionLoss(nn.Module):
         weight: Tensor | None = None,
         avg_factor: float | None = None,
     ) -> Tensor:
-        """Divide the sum of :func:`teacher_bounded_regression` by ``avg_factor``, n by default.
-
-        Returns:
-            Scalar; 0 with a graph where n is 0.
-        """
+        """Divide the sum of the losses by ``avg_factor``, n by default; 0 with a graph where n is 0."""
         losses = teacher_bounded_regression(student_deltas, teacher_deltas, targets, weight, self.margin)
         return self.loss_weight * losses.sum() / max(len(losses) if avg_factor is None else avg_factor, 1)
