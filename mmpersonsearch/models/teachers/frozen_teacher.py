@@ -17,10 +17,9 @@ _SIZE = 32
 
 
 class FrozenTeacher:
-    """Wraps a model so that it stays frozen, in eval mode, and out of the student's ``state_dict``.
+    """Model that stays frozen, in eval mode, and out of the ``state_dict`` of its :class:`TeacherOwner`.
 
-    It is no ``nn.Module`` on purpose: as a plain object it is not among the student's children. Its owner is a
-    :class:`TeacherOwner`. What it teaches is its subclass's matter.
+    It is a plain object, since an ``nn.Module`` would be among the student's children.
 
     Args:
         model: Config of the model.
@@ -44,11 +43,7 @@ class FrozenTeacher:
         print_log(f"Teacher loaded from {self.checkpoint}", logger="current")
 
     def check_loaded(self) -> None:
-        """Refuse to teach what was drawn at random.
-
-        Raises:
-            RuntimeError: The checkpoint was not loaded.
-        """
+        """Raise RuntimeError if the checkpoint was not loaded."""
         if not self.loaded:
             raise RuntimeError(
                 f"the teacher ({type(self.model).__name__}) is not loaded from {self.checkpoint}: "
@@ -57,7 +52,7 @@ class FrozenTeacher:
 
 
 class TeacherOwner(nn.Module):
-    """Mixin of modules with a ``teacher``: it follows them between devices and dtypes, though it is no child."""
+    """Mixin of modules with a ``teacher``, which follows them between devices and dtypes."""
 
     teacher: FrozenTeacher | None
 
@@ -66,8 +61,7 @@ class TeacherOwner(nn.Module):
 
         Raises:
             FileNotFoundError: The checkpoint is missing.
-            InputError: The checkpoint does not fit the teacher; teacher and student normalize images differently, so
-                that what the student gets is not what the teacher knows.
+            InputError: The checkpoint does not fit the teacher; teacher and student normalize images differently.
         """
         if self.teacher is not None:
             check_same_pixels(student=student.data_preprocessor, teacher=self.teacher.model.data_preprocessor)
@@ -80,13 +74,10 @@ class TeacherOwner(nn.Module):
 
 
 def check_same_pixels(**data_preprocessors: nn.Module) -> None:
-    """Send an image of random pixels through two data preprocessors and compare what comes out, padding apart.
-
-    Args:
-        data_preprocessors: Two, by their models' names.
+    """Compare two data preprocessors, by their models' names, on a random image.
 
     Raises:
-        InputError: They normalize images differently, or take their channels in another order.
+        InputError: They normalize images differently, or order their channels differently.
     """
     image = torch.randint(256, (3, _SIZE, _SIZE), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     seen = {}
@@ -112,17 +103,13 @@ class ReIDTeacher(FrozenTeacher):
 
     @torch.no_grad()
     def __call__(self, crops: Tensor) -> Tensor:
-        """Embed person crops.
-
-        Args:
-            crops: (K, 3, H, W) normalized crops.
-
-        Returns:
-            (K, D) L2-normalized embeddings (f_t of TDN's equation 2).
+        """Embed (K, 3, H, W) normalized crops: (K, D), L2-normalized (f_t of TDN's equation 2); K may be 0.
 
         Raises:
             RuntimeError: No checkpoint was loaded.
         """
+        if len(crops) == 0:
+            return crops.new_zeros(0, self.feat_channels)
         self.check_loaded()
         return F.normalize(self.model(crops, mode="tensor").float())
 
@@ -132,10 +119,7 @@ class DetectorTeacher(FrozenTeacher):
 
     @torch.no_grad()
     def extract_feat(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Compute the maps of backbone and neck, float32 also under autocast.
-
-        Args:
-            images: (B, 3, H, W) normalized images.
+        """Compute the float32 maps of (B, 3, H, W) normalized images.
 
         Raises:
             RuntimeError: No checkpoint was loaded.
