@@ -130,7 +130,7 @@ PROJECTS = {
         refused=(
             (
                 r"b[123]\..+",
-                "fast-reid's MGN pools by a trained generalised mean and does not downsample in its global branch's "
+                "fast-reid's MGN pools by a trained generalized mean and does not downsample in its global branch's "
                 "conv5_1, the paper's and this package's MGN pools by the maximum and does: its weights would make "
                 "another network",
             ),
