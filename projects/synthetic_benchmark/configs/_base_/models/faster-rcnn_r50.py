@@ -1,7 +1,7 @@
 # DET_50 at the size of the synthetic set, see configs/_base_/models/faster-rcnn_r50-c4.py. RPN and RoIs are after
 # conv3_x, as TDN's, and the ResNet is an IBN one: stride 16 is too coarse for persons of 41 to 148 pixels, and without
 # instance norms nothing is learned in so short a schedule (notes/). oim_r18.py and inet_r18.py change it to ResNet-18.
-# SYNTH_WEIGHTS: a checkpoint of a Re-ID model on the same backbone (bot_*_synth.py) to start from, in place of ImageNet's.
+# SYNTH_WEIGHTS: a checkpoint of a Re-ID model on the same backbone (bot_*_synth.py), in place of ImageNet's weights.
 synth_weights = "{{$SYNTH_WEIGHTS:none}}"
 synth_init = dict(type="Pretrained", checkpoint=synth_weights, prefix="backbone.") if synth_weights != "none" else None
 
