@@ -1,8 +1,7 @@
 """Registries of the scope ``mmpersonsearch``.
 
-Each is a child of MMDetection's registry of the same kind, so that configs find MMDetection's parts as
-``mmdet.X`` and MMDetection's own nested defaults (``BboxOverlaps2D`` in an assigner) are found without a prefix.
-MMDetection is imported when a part is first looked for; rankings and metrics of ours are found without it.
+Each is a child of MMDetection's registry of the same kind, so that configs find MMDetection's parts as ``mmdet.X``, and
+its own nested defaults (``BboxOverlaps2D`` in an assigner) without a prefix.
 """
 
 from __future__ import annotations
@@ -17,21 +16,20 @@ from mmengine.registry import Registry
 class MMDetChildRegistry(Registry):
     """Registry whose parent is MMDetection's of the same kind, or MMEngine's where MMDetection is not installed.
 
-    MMEngine finds it by its scope from the start: it hangs in the tree below MMEngine's registry. MMDetection is
-    imported when its members are first looked for.
+    It hangs below MMEngine's registry from the start; MMDetection is imported at the first look-up.
 
     Args:
         kind: Name of MMEngine's and MMDetection's registry, such as ``'MODELS'``.
         locations: Modules of this package whose import registers the members.
         name: Name for messages; None for MMEngine's.
-        needs_mmdet: Whether the members do; others are found without an import of MMDetection.
+        needs_mmdet: Whether the members need MMDetection; else they are found without it.
     """
 
     def __init__(self, kind: str, locations: list[str], name: str | None = None, needs_mmdet: bool = True) -> None:
         self._kind = kind
         self._needs_mmdet = needs_mmdet
         root = self._get_root_registry()
-        # With a build function MMEngine does not ask the parent for its own, which is the same.
+        # Without a build function MMEngine would ask the parent for its own, which is the same.
         super().__init__(
             name or root.name, build_func=root.build_func, parent=root, scope="mmpersonsearch", locations=locations
         )
@@ -43,13 +41,13 @@ class MMDetChildRegistry(Registry):
 
     @parent.setter
     def parent(self, root: Registry) -> None:
-        """MMEngine's constructor names the registry below which it has put this one."""
+        """Ignore the registry that MMEngine's constructor sets."""
 
     def _get_root_registry(self) -> Registry:
         return getattr(mmengine_registry, self._kind)
 
     def import_from_location(self) -> None:
-        """See MMEngine; errors of MMDetection's import name the installed packages."""
+        """Import the members' modules, after MMDetection where they need it."""
         if self._needs_mmdet:
             import_mmdet()
         super().import_from_location()
@@ -57,10 +55,7 @@ class MMDetChildRegistry(Registry):
 
 @cache
 def import_mmdet() -> ModuleType:
-    """Prepare MMCV's operators, then import MMDetection's registries.
-
-    Returns:
-        The module of the registries; MMEngine's where MMDetection or MMCV is not installed.
+    """Prepare MMCV's operators and import MMDetection's registries; MMEngine's if MMDetection or MMCV is missing.
 
     Raises:
         ImportError: The installed packages do not fit each other.
@@ -92,8 +87,7 @@ METRICS = MMDetChildRegistry("METRICS", ["mmpersonsearch.evaluation.metrics"], n
 VISUALIZERS = MMDetChildRegistry("VISUALIZERS", ["mmpersonsearch.visualization"])
 RANKINGS = MMDetChildRegistry("TASK_UTILS", ["mmpersonsearch.evaluation.rankings"], "ranking", needs_mmdet=False)
 
-# Nothing of ours is of these kinds; without a registry of the scope MMEngine warns at each look-up, and without a
-# location it asks the scope for a function that old packages have.
+# The package has no members of these kinds; MMEngine warns at each look-up without a registry of the scope.
 _INHERITED = [
     MMDetChildRegistry(kind, ["mmpersonsearch.registry"])
     for kind in (

@@ -1,1 +1,1 @@
-"""What joins the training loop."""
+"""Hooks, optimizer wrappers and process groups of training."""

@@ -1,4 +1,4 @@
-"""Process group and model wrapper of several processes, on GPUs and without."""
+"""Process group and model wrapper of several processes, with and without GPUs."""
 
 import os
 import socket
@@ -12,7 +12,7 @@ from torch import distributed as dist
 
 from mmpersonsearch.utils.errors import InputError
 
-# Rank, number of processes and rank on this machine; torchrun sets PyTorch's own names.
+# Rank, number of processes and rank on this machine.
 VARIABLES = {
     "pytorch": ("RANK", "WORLD_SIZE", "LOCAL_RANK"),
     "slurm": ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID"),
@@ -22,15 +22,14 @@ STARTED_BY = {"pytorch": "torchrun", "slurm": "srun", "mpi": "mpirun"}
 
 
 def join_processes(config: Config) -> None:
-    """Make this process ready to be one of several; call it before the runner is built.
+    """Prepare this process to be one of several; call it before the runner is built.
 
-    With an accelerator, MMEngine makes the process group (``nccl`` on GPUs) and wraps the model. Without one, where it
-    would ask for a GPU, the group is made here, by ``gloo``, and ``model_wrapper_cfg`` names no device. In both cases
-    ``env_cfg.dist_cfg`` holds: ``backend``, ``timeout`` in seconds and, for Slurm, ``port``.
+    With an accelerator, MMEngine makes the process group and wraps the model. Without one this function makes the
+    group, by ``gloo``, and sets ``model_wrapper_cfg`` in place. ``env_cfg.dist_cfg`` holds ``backend``, ``timeout`` in
+    seconds and, for Slurm, ``port``.
 
     Args:
-        config: Its ``launcher`` says what started the processes; with ``none``, nothing is done. Without an
-            accelerator ``model_wrapper_cfg`` is changed in place.
+        config: Its ``launcher`` started the processes; with ``none``, nothing is done.
 
     Raises:
         InputError: The launcher's variables are missing; the port is taken; the config asks for what needs GPUs.
@@ -69,7 +68,7 @@ def first_host(nodes: str) -> str:
 
 
 def _set_variables(launcher: str, dist_cfg: dict) -> None:
-    # What PyTorch's "env://" reads. MMEngine sets the same for Slurm, and leaves MASTER_ADDR if it is there.
+    # PyTorch's "env://" reads these. MMEngine sets the same for Slurm and keeps an existing MASTER_ADDR.
     for name, source in zip(VARIABLES["pytorch"], VARIABLES[launcher]):
         if source not in os.environ:
             raise InputError(
@@ -102,7 +101,7 @@ def _check_port(port: int) -> None:
 
 
 def _share_threads(launcher: str) -> None:
-    # MMEngine would leave all cores to each process, and torchrun one, unless OMP_NUM_THREADS is set.
+    # By default each process would use all cores (MMEngine) or one (torchrun).
     if "OMP_NUM_THREADS" in os.environ:
         return
     cores = len(os.sched_getaffinity(0))
@@ -128,7 +127,7 @@ def _check_needs_no_gpu(config: Config, dist_cfg: dict) -> None:
 
 
 def _use_wrapper_without_device(config: Config) -> None:
-    # The runner names LOCAL_RANK's GPU unless device_ids is there; the other values are its defaults.
+    # The runner sets LOCAL_RANK's GPU unless device_ids is given; the other values are its defaults.
     if config.get("model_wrapper_cfg") is None:
         config.model_wrapper_cfg = dict(
             type="MMDistributedDataParallel",

@@ -1,4 +1,4 @@
-# Your own scenes in COCO's form (docs/own_data.md). A child gives data_root and the files, to both loaders, and
+# Your own scenes in COCO's form (docs/own_data.md). A child sets data_root and the files, to both loaders, and
 # num_ids.
 data_root = "data/own/"
 num_ids = 1000

@@ -1,4 +1,4 @@
-# Crops of persons, written by `mmpersonsearch crop` or your own: train/, test/, train.txt, test.txt. A child gives
+# Crops of persons, written by `mmpersonsearch crop` or your own: train/, test/, train.txt, test.txt. A child sets
 # data_root, to both loaders, and num_ids.
 data_root = "data/own_reid/"
 num_ids = 1000

@@ -1,5 +1,5 @@
 # DC-I-Net on VGG-16: fully connected layers on the proposals for detection, and others on the refined boxes for Re-ID.
-# A config hands it to model, on top of faster-rcnn_r50-c4.py, with num_ids.
+# A config passes it to model, on top of faster-rcnn_r50-c4.py, with num_ids.
 pretrained_vgg16 = "{{$VGG16_WEIGHTS:https://download.openmmlab.com/mmclassification/v0/vgg/vgg16_batch256_imagenet_20210208-db26f1a5.pth}}"
 init_vgg16 = dict(type="Pretrained", checkpoint=pretrained_vgg16)
 dc_inet = dict(

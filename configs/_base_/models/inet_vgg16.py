@@ -1,5 +1,5 @@
 # I-Net (Zhang et al., "Tasks Integrated Networks") on VGG-16: conv1_1 to conv5_3 for RPN and RoIs, fc6 and fc7 on each
-# RoI, and their output for box head and Re-ID head. A config hands it to model, on top of faster-rcnn_r50-c4.py, with
+# RoI, and their output for box head and Re-ID head. A config passes it to model, on top of faster-rcnn_r50-c4.py, with
 # num_ids. The weights are MMPretrain's: torchvision's have other names.
 pretrained_vgg16 = "{{$VGG16_WEIGHTS:https://download.openmmlab.com/mmclassification/v0/vgg/vgg16_batch256_imagenet_20210208-db26f1a5.pth}}"
 init_vgg16 = dict(type="Pretrained", checkpoint=pretrained_vgg16)

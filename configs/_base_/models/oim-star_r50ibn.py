@@ -1,8 +1,8 @@
 # OIM*: the framework of OIM (Xiao et al., CVPR 2017) on ResNet-50-IBN, cut behind conv3_x as in the TDN paper:
-# every RoI runs through Part-2; box head and Re-ID head read the same feature. The leaf gives num_ids, queue_size.
+# every RoI runs through Part-2; box head and Re-ID head read the same feature. The leaf sets num_ids, queue_size.
 _base_ = "./tdn_r50ibn.py"
 
-# For variants with a teacher, who sees crops.
+# Crops for variants with a teacher.
 crop_extractor = _base_.model.roi_head.crop_extractor
 model = dict(
     roi_head=dict(

@@ -1,5 +1,5 @@
 # TDN's student (Liu et al.): Part-1 for both tasks, a light box head, Part-2 and KTB for Re-ID.
-# The leaf gives num_ids, and the teacher with its loss.
+# The leaf sets num_ids, and the teacher with its loss.
 pretrained = (
     "{{$IBN_R50_WEIGHTS:https://github.com/XingangPan/IBN-Net/releases/download/v1.0/resnet50_ibn_a-d9d0bb7b.pth}}"
 )

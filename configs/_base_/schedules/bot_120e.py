@@ -1,4 +1,4 @@
-# BoT's schedule (Luo et al.): Adam 3.5e-4, 10 epochs of warm-up, a tenth at epochs 40 and 70, 120 epochs.
+# BoT's schedule (Luo et al.): 120 epochs, Adam 3.5e-4, warm-up of 10 epochs, divided by 10 at epochs 40 and 70.
 train_cfg = dict(type="EpochBasedTrainLoop", max_epochs=120, val_interval=40)
 val_cfg = dict(type="ValLoop")
 test_cfg = dict(type="TestLoop")

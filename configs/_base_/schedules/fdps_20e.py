@@ -1,4 +1,4 @@
-# FDPS's schedule: batch 5, SGD 0.003, a tenth of it after epoch 14. The paper does not say when it ends.
+# FDPS's schedule: batch 5, SGD with learning rate 0.003, divided by 10 after epoch 14. The paper gives no end.
 train_cfg = dict(type="EpochBasedTrainLoop", max_epochs=20, val_interval=20)
 val_cfg = dict(type="ValLoop")
 test_cfg = dict(type="TestLoop")

@@ -1,4 +1,5 @@
-# I-Net's schedule (Zhang et al.): 70,000 iterations of a pair of images, SGD 0.001, a tenth of it after 40,000.
+# I-Net's schedule (Zhang et al.): 70,000 iterations of a pair of images, learning rate 0.001, divided
+# by 10 after 40,000.
 # Momentum and weight decay are not in the paper.
 max_iters = 70000
 train_cfg = dict(type="IterBasedTrainLoop", max_iters=max_iters, val_interval=max_iters)

@@ -1,4 +1,4 @@
-# MGN's schedule (Wang et al.): SGD 0.01, a tenth of it from epoch 40 and of that from epoch 60, 80 epochs.
+# MGN's schedule (Wang et al.): 80 epochs, SGD with learning rate 0.01, divided by 10 at epochs 40 and 60.
 train_cfg = dict(type="EpochBasedTrainLoop", max_epochs=80, val_interval=40)
 val_cfg = dict(type="ValLoop")
 test_cfg = dict(type="TestLoop")

@@ -1,5 +1,5 @@
-# OIM's schedule (Xiao et al.): batch 2, SGD 0.001, a tenth of it from iteration 40,000 on, 50,000 iterations, which
-# are nine epochs of CUHK-SYSU.
+# OIM's schedule (Xiao et al.): batch 2, SGD with learning rate 0.001, divided by 10 at iteration 40,000 of 50,000,
+# which are nine epochs of CUHK-SYSU.
 train_cfg = dict(type="EpochBasedTrainLoop", max_epochs=9, val_interval=9)
 val_cfg = dict(type="ValLoop")
 test_cfg = dict(type="TestLoop")

@@ -1,4 +1,4 @@
-# TDN's schedule: 40 epochs, batch 16, SGD 0.01, a tenth of it from epoch 25 and of that from epoch 30.
+# TDN's schedule: 40 epochs, batch 16, SGD with learning rate 0.01, divided by 10 at epochs 25 and 30.
 # Warm-up, weight decay and clipping are not in the paper.
 train_cfg = dict(type="EpochBasedTrainLoop", max_epochs=40, val_interval=40)
 val_cfg = dict(type="ValLoop")

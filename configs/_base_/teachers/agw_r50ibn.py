@@ -1,5 +1,5 @@
 # AGW (Ye et al.): BoT with non-local blocks, generalized-mean pooling and the weighted regularized triplet loss.
-# The leaf gives num_ids.
+# The leaf sets num_ids.
 teacher_pretrained = (
     "{{$IBN_R50_WEIGHTS:https://github.com/XingangPan/IBN-Net/releases/download/v1.0/resnet50_ibn_a-d9d0bb7b.pth}}"
 )

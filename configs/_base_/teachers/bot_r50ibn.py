@@ -1,5 +1,5 @@
 # The strong Re-ID baseline (BoT, Luo et al.): last stride 1, BNNeck, label smoothing, triplet loss.
-# The leaf gives num_ids.
+# The leaf sets num_ids.
 teacher_pretrained = (
     "{{$IBN_R50_WEIGHTS:https://github.com/XingangPan/IBN-Net/releases/download/v1.0/resnet50_ibn_a-d9d0bb7b.pth}}"
 )

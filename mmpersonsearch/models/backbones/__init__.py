@@ -1,10 +1,7 @@
 """Backbones that MMDetection and MMPretrain lack."""
 
-from .ibn import IBN
-from .knowledge_transfer_bridge import KnowledgeTransferBridge
-from .multi_granularity_resnet_ibn import MultiGranularityResNetIBN
-from .non_local_resnet_ibn import NonLocalBlock, NonLocalResNetIBN
-from .resnet_ibn import ResNetIBN
+from .reid_resnets import MultiGranularityResNetIBN, NonLocalBlock, NonLocalResNetIBN
+from .resnet_ibn import IBN, KnowledgeTransferBridge, ResNetIBN
 
 __all__ = [
     "IBN",

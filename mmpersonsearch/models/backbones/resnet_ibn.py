@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections import OrderedDict
+from typing import Any
 
 import torch
 from mmdet.models.backbones.resnet import BasicBlock, Bottleneck
@@ -11,12 +12,114 @@ from mmdet.models.layers import ResLayer
 from mmengine.logging import print_log
 from mmengine.model import BaseModule
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
-from mmpersonsearch.models.batch_norms import batch_norms
 from mmpersonsearch.registry import MODELS
 from mmpersonsearch.utils.checkpoint import COUNTERS, find_weights, load_checkpoint_file, load_strictly
+from mmpersonsearch.utils.forward_modes import batch_norms
 
-from .ibn import IBN
+
+class IBN(nn.Module):
+    """Instance norm on the first half of the channels, batch norm on the others (IBN-a).
+
+    Args:
+        channels: Number of channels.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.half = channels // 2
+        self.IN = nn.InstanceNorm2d(self.half, affine=True)
+        self.BN = nn.BatchNorm2d(channels - self.half)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalize x of shape (N, channels, H, W); N may be 0, but not where ``BN`` is to take its statistics."""
+        if not self.training:
+            return self._scale_and_shift(x)
+        # A batch norm that is synchronized or in eval mode has other statistics than the batch's; maps of one position
+        # have no variance.
+        if type(self.BN) is nn.BatchNorm2d and self.BN.training and x.size(2) * x.size(3) > 1:
+            return self._normalize_in_one(x)
+        instance, batch = x.split((self.half, x.size(1) - self.half), dim=1)
+        return torch.cat((self._normalize_instances(instance), self.BN(batch)), dim=1)
+
+    def _normalize_instances(self, x: Tensor) -> Tensor:
+        if len(x) == 0:  # which PyTorch's instance norm refuses
+            return x * self.IN.weight[:, None, None] + self.IN.bias[:, None, None]
+        return self.IN(x)
+
+    def _normalize_in_one(self, x: Tensor) -> Tensor:
+        # PyTorch's instance norm reorders channels_last maps, and the next layers run on the other layout: on a CPU
+        # it takes five times as long as this.
+        weight = torch.cat((self.IN.weight, self.BN.weight))
+        bias = torch.cat((self.IN.bias, self.BN.bias))
+        y, mean, var = _InstanceAndBatchNorm.apply(x, weight, bias, self.half, self.BN.eps)
+        with torch.no_grad():
+            number = len(x) * x.size(2) * x.size(3)
+            self.BN.num_batches_tracked.add_(1)
+            self.BN.running_mean.lerp_(mean[0, self.half :].to(self.BN.running_mean), self.BN.momentum)
+            unbiased = var[0, self.half :] * (number / (number - 1))
+            self.BN.running_var.lerp_(unbiased.to(self.BN.running_var), self.BN.momentum)
+        return y
+
+    def _scale_and_shift(self, x: Tensor) -> Tensor:
+        # One pass for both norms saves copies of the halves; torch.var_mean takes seven times as long on a CPU as the
+        # variance in two steps.
+        instance = x[:, : self.half].to(torch.promote_types(x.dtype, torch.float32))
+        mean = instance.mean((2, 3), keepdim=True)
+        var = (instance - mean).square_().mean((2, 3))
+        mean = mean[:, :, 0, 0]
+        scale = self.IN.weight * (var + self.IN.eps).rsqrt()
+        shift = self.IN.bias - mean * scale
+        batch_scale = self.BN.weight * (self.BN.running_var + self.BN.eps).rsqrt()
+        batch_shift = self.BN.bias - self.BN.running_mean * batch_scale
+        scale = torch.cat((scale, batch_scale.expand(len(x), -1)), dim=1).to(x.dtype)
+        shift = torch.cat((shift, batch_shift.expand(len(x), -1)), dim=1).to(x.dtype)
+        return torch.addcmul(shift[:, :, None, None], x, scale[:, :, None, None])
+
+
+class _InstanceAndBatchNorm(torch.autograd.Function):
+    """Instance norm of the first channels of (N, C, H, W) maps, batch norm of the others.
+
+    Returns the maps, and without gradient the (N, C) means and variances in at least float32.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, half: int, eps: float) -> tuple[Tensor, ...]:
+        precise = x.to(torch.promote_types(x.dtype, torch.float32))
+        mean = _share_in_batch(precise.mean((2, 3)), half)
+        centered = precise - mean[:, :, None, None]
+        var = _share_in_batch(centered.square().mean((2, 3)), half)
+        inverse_std = (var + eps).rsqrt()
+        y = torch.addcmul(bias[:, None, None], centered, (weight * inverse_std)[:, :, None, None]).to(x.dtype)
+        ctx.save_for_backward(x, weight, mean, inverse_std)
+        ctx.half = half
+        ctx.mark_non_differentiable(mean, var)
+        return y, mean, var
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor, *_: Any) -> tuple[Tensor | None, ...]:
+        # With z the normalized x, and means over the values that share their statistics:
+        # d x = weight / std * (grad - mean(grad) - z * mean(grad * z))
+        x, weight, mean, inverse_std = ctx.saved_tensors
+        precise = grad.to(mean.dtype)
+        grad_mean = precise.mean((2, 3))
+        grad_z_mean = inverse_std * ((precise * x).mean((2, 3)) - mean * grad_mean)
+        positions = x.size(2) * x.size(3)
+        grad_weight, grad_bias = grad_z_mean.sum(0) * positions, grad_mean.sum(0) * positions
+
+        scale = weight * inverse_std
+        of_x = -scale * inverse_std * _share_in_batch(grad_z_mean, ctx.half)
+        constant = -scale * _share_in_batch(grad_mean, ctx.half) - of_x * mean
+        grad_x = torch.addcmul(constant[:, :, None, None], precise, scale[:, :, None, None])
+        grad_x.addcmul_(x.to(mean.dtype), of_x[:, :, None, None])
+        return grad_x.to(x.dtype), grad_weight.to(weight), grad_bias.to(weight), None, None
+
+
+def _share_in_batch(values: Tensor, half: int) -> Tensor:
+    """(N, C) with the channels from ``half`` on replaced by their means over the batch."""
+    return torch.cat((values[:, :half], values[:, half:].mean(0, keepdim=True).expand(len(values), -1)), dim=1)
 
 
 @functools.cache
@@ -33,23 +136,19 @@ class ResNetIBN(BaseModule):
 
     Args:
         depth: 18, 34, 50 or 101.
-        stages: Consecutive stages among 1 to 4. With stage 1 comes the stem (conv1, norm, max pooling); without it
-            the input is the map of the stage before.
+        stages: Consecutive stages among 1 to 4. Stage 1 includes the stem (conv1, norm, max pooling).
         out_stages: With the stem, stages whose maps are returned; the last one by default.
         last_stride: Stride of stage 4; Re-ID models often take 1.
-        stage_blocks: Blocks (first, end) of stages that are computed in part, as in a slice; the others, and their
-            weights, belong to another part of the network.
+        stage_blocks: Blocks (first, end), as in a slice, by partly computed stage.
         ibn_stages: Stages whose blocks begin with an :class:`IBN`; ``()`` is the plain ResNet.
-        stem_relu: Whether a ReLU follows the stem's norm. The plain ResNets of reid-strong-baseline and ReID-Survey
-            were trained without.
+        stem_relu: Whether a ReLU follows the stem's norm; reid-strong-baseline and ReID-Survey trained without.
         stem_padding: Padding of the stem's max pooling. fast-reid's networks have 0 and round the size up.
-        norm_eval: Whether the batch norms keep their statistics in training, as is usual with pretrained weights and
-            few images a batch; their scales and shifts are trained all the same.
-        zero_init_residual: Whether random weights have the last norm of each block at 0, so that a block starts as the
-            identity (Goyal et al., 2017), as MMDetection's ResNet has it.
-        init_cfg: ``dict(type='Pretrained', checkpoint=...)`` with a file or address of IBN-Net weights, each of
-            this part's parameters must be in it; ``'none'`` as checkpoint, or no ``init_cfg``: random (He et al.).
-            ``prefix='backbone.'`` takes them from a checkpoint of a whole model.
+        norm_eval: Whether batch norms keep their statistics in training; scales and shifts are still trained.
+        zero_init_residual: Whether random initialization sets the last norm of each block to 0, so that a block starts
+            as the identity (Goyal et al., 2017).
+        init_cfg: ``dict(type='Pretrained', checkpoint=...)`` with a file or URL of weights that hold each of this
+            part's parameters; ``prefix='backbone.'`` reads them from a whole model. Random (He et al.) with
+            ``'none'`` as checkpoint or without ``init_cfg``.
 
     Raises:
         ValueError: Another depth; stages not consecutive among 1 to 4; an output stage that is not computed.
@@ -61,8 +160,7 @@ class ResNetIBN(BaseModule):
         50: (Bottleneck, (3, 4, 6, 3)),
         101: (Bottleneck, (3, 4, 23, 3)),
     }
-    # Keys that pretrained weights may lack: a regular expression.
-    not_pretrained = COUNTERS
+    not_pretrained = COUNTERS  # regular expression of the keys that pretrained weights may lack
     random_init = (
         dict(type="Kaiming", layer="Conv2d"),
         dict(type="Constant", val=1, layer=["BatchNorm2d", "InstanceNorm2d"]),
@@ -98,15 +196,11 @@ class ResNetIBN(BaseModule):
         self.ibn_stages = tuple(ibn_stages)
         self.norm_eval = norm_eval
         self.zero_init_residual = zero_init_residual
+        self.with_stem = stages[0] == 1
         if self.with_stem:
             self._make_stem(stem_relu, stem_padding)
         for stage in stages:
             self._make_stage(stage, block, num_blocks[stage - 1], last_stride if stage == 4 else min(stage, 2))
-
-    @property
-    def with_stem(self) -> bool:
-        """Whether the input is an image."""
-        return self.stages[0] == 1
 
     @property
     def out_channels(self) -> int:
@@ -122,24 +216,17 @@ class ResNetIBN(BaseModule):
     def _make_stage(self, stage: int, block: type[nn.Module], num_blocks: int, stride: int) -> None:
         planes = 32 * 2**stage
         in_channels = 64 if stage == 1 else planes // 2 * self.expansion
-        layer = ResLayer(
-            block,
-            inplanes=in_channels,
-            planes=planes,
-            num_blocks=num_blocks,
-            stride=stride,
-            norm_cfg=dict(type="BN"),
-        )
+        layer = ResLayer(block, in_channels, planes, num_blocks, stride=stride, norm_cfg=dict(type="BN"))
         if stage in self.ibn_stages:
             for one in layer:
                 one.bn1 = IBN(planes)
         if stage in self.stage_blocks:
-            # The blocks keep their numbers, by which the published weights are named.
+            # The blocks keep their numbers, which are in the published weights' names.
             layer = nn.Sequential(OrderedDict(list(layer.named_children())[slice(*self.stage_blocks[stage])]))
         self.add_module(f"layer{stage}", layer)
 
     def train(self, mode: bool = True) -> ResNetIBN:
-        """Set the mode; with ``norm_eval`` batch norms are always in that of testing."""
+        """Set the mode; with ``norm_eval`` batch norms stay in eval mode."""
         super().train(mode)
         if self.norm_eval:
             for norm in batch_norms(self):
@@ -151,41 +238,34 @@ class ResNetIBN(BaseModule):
 
         Raises:
             FileNotFoundError: The checkpoint is missing.
-            ValueError: The checkpoint lacks parameters of this part, or has them in another shape.
+            InputError: The checkpoint lacks parameters of this part, or has them in another shape.
         """
         checkpoint = self.init_cfg.get("checkpoint") if isinstance(self.init_cfg, dict) else None
         if checkpoint == "none":
             _say_from_scratch()
             self.init_cfg = list(self.random_init)
-        if checkpoint in (None, "none"):
-            super().init_weights()
-            if self.zero_init_residual:
-                self._zero_last_norms()
-        else:
-            self._load_pretrained(checkpoint, self.init_cfg.get("prefix", ""))
-
-    def _zero_last_norms(self) -> None:
-        for module in self.modules():
+        if checkpoint not in (None, "none"):
+            prefix = self.init_cfg.get("prefix", "")
+            weights = {k.removeprefix(prefix): v for k, v in find_weights(load_checkpoint_file(checkpoint)).items()}
+            load_strictly(self, weights, checkpoint, allow_unexpected=True, may_lack=self.not_pretrained)
+            print_log(f"Stages {self.stages} of ResNetIBN loaded from {checkpoint}", logger="current")
+            return
+        super().init_weights()
+        for module in self.modules() if self.zero_init_residual else ():
             if isinstance(module, BasicBlock | Bottleneck):
                 nn.init.zeros_((module.norm3 if isinstance(module, Bottleneck) else module.norm2).weight)
 
-    def _load_pretrained(self, path: str, prefix: str) -> None:
-        weights = find_weights(load_checkpoint_file(path))
-        weights = {key.removeprefix(prefix): value for key, value in weights.items()}
-        load_strictly(self, weights, path, allow_unexpected=True, may_lack=self.not_pretrained)
-        print_log(f"Stages {self.stages} of ResNetIBN loaded from {path}", logger="current")
-
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
-        """Compute the maps of ``out_stages`` from images, or as a head, without the stem, the last stage's alone.
+        """Compute the maps of ``out_stages`` from images; without the stem, the last stage's from a map.
 
         Args:
-            x: (N, 3, H, W) images, or (N, C, H, W) map of the stage before the first.
+            x: (N, 3, H, W) images; without the stem, the (N, C, H, W) map of the stage before the first.
 
         Returns:
-            From images one (N, C, H / s, W / s) map for each of ``out_stages``, s = 4, 8, 16, 32; else one tensor, as
-            MMDetection's RoI heads want it of a ``shared_head``.
+            From images one (N, C, H / s, W / s) map per output stage, s = 4, 8, 16, 32; from a map one tensor, as
+            MMDetection's RoI heads expect of a ``shared_head``.
         """
-        if x.device.type == "cpu":  # where a ResNet is a quarter faster so
+        if x.device.type == "cpu":  # a quarter faster there
             x = x.contiguous(memory_format=torch.channels_last)
         if self.with_stem:
             x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
@@ -198,3 +278,22 @@ class ResNetIBN(BaseModule):
 
     def _forward_stage(self, stage: int, x: Tensor) -> Tensor:
         return getattr(self, f"layer{stage}")(x)
+
+
+@MODELS.register_module()
+class KnowledgeTransferBridge(ResNetIBN):
+    """Knowledge Transfer Bridge (KTB) of TDN (section III-A): Part-1's structure on person crops, with its own weights.
+
+    Args:
+        depth: See :class:`ResNetIBN`, as are the others; the same as Part-1's.
+        stages: The same as Part-1's.
+        init_cfg: Initialization.
+    """
+
+    def __init__(self, depth: int, stages: tuple[int, ...] = (1, 2), init_cfg: dict | None = None) -> None:
+        super().__init__(depth=depth, stages=stages, init_cfg=init_cfg)
+
+    def forward(self, crops: Tensor) -> Tensor:
+        """Compute the (K, C, H / 8, W / 8) transferring feature maps of (K, 3, H, W) normalized person crops."""
+        (maps,) = super().forward(crops)
+        return maps

@@ -1,4 +1,4 @@
-"""Person search whose detection learns from a detector (KD_det)."""
+"""Person-search detector that distils a person detector (KD_det)."""
 
 from functools import partial
 from typing import Any
@@ -15,34 +15,32 @@ from mmpersonsearch.models.roi_heads.person_search_roi_head import SampledBoxes
 from mmpersonsearch.models.teachers import DetectorTeacher, TeacherOwner
 from mmpersonsearch.registry import MODELS
 from mmpersonsearch.utils.distributed import share_of_samples
-from mmpersonsearch.utils.precision import float32
+from mmpersonsearch.utils.forward_modes import float32
 
 from .person_search_detector import PersonSearchDetector
 
 
 @MODELS.register_module()
 class DistilledPersonSearchDetector(TeacherOwner, PersonSearchDetector):
-    r"""KD_det (Munjal et al., BMVC 2019, section 4.1): a frozen detector teaches the detection of person search.
+    r"""Person-search detector taught by a frozen detector (KD_det; Munjal et al., BMVC 2019, section 4.1).
 
     Its equation 3: :math:`L = L_{cls}^{rpn} + L_{reg}^{rpn} + L_{cls}^{rcn} + L_{reg}^{rcn} + \lambda_{Hint} L_{Hint} +
     \lambda_{oim} L_{oim}`, with :math:`L_{cls} = \mu L_{g,cls} + (1 - \mu) L_{t,cls}` and :math:`L_{reg} = L_{g,reg} +
-    \gamma L_{t,reg}` (equation 2): g to the ground truth, by MMDetection's heads, t to the teacher. Both are on the
-    same sampled anchors and RoIs, the student's, with the same divisors; the teacher looks at them in its own map.
-    The terms in t are ``loss_rpn_soft``, ``loss_rpn_bounded``, ``loss_rcn_soft``, ``loss_rcn_bounded``.
+    \gamma L_{t,reg}` (equation 2), g to the ground truth, t to the teacher. Both are on the student's sampled anchors
+    and RoIs, with the same divisors. The terms in t are ``loss_rpn_soft``, ``loss_rpn_bounded``, ``loss_rcn_soft``,
+    ``loss_rcn_bounded``.
 
     Student and teacher have one map each, of the same stride, and the same anchors and encodings of boxes; their
-    widths may differ. The teacher is not part of this module: neither of its ``state_dict`` nor of its modes.
+    widths may differ. The teacher stays out of the ``state_dict``.
 
     Args:
-        teacher: Arguments of the :class:`DetectorTeacher`: ``model``, config of a :class:`PersonDetector`, and
-            ``checkpoint``.
+        teacher: Arguments of the :class:`DetectorTeacher`; its ``model`` is a :class:`PersonDetector`'s config.
         loss_hint: Config of the loss between the maps, :class:`HintLoss`; the channels are filled in. Its
             ``loss_weight`` is :math:`\lambda_{Hint}`.
-        loss_soft: Config of L_t,cls, MMDetection's ``KnowledgeDistillationKLDivLoss``: the cross entropy of the paper
-            less the teacher's entropy, hence of the same gradient, times T^2 (Hinton et al.), which the paper does not
-            multiply by, and over the number of classes, 2. So ``T=10, loss_weight=2 / 100`` is the paper's.
+        loss_soft: Config of L_t,cls, MMDetection's ``KnowledgeDistillationKLDivLoss``. Its gradient is the paper's
+            times T^2 / 2, so that ``T=10, loss_weight=2 / 100`` is the paper's.
         loss_bounded: Config of L_t,reg, :class:`TeacherBoundedRegressionLoss`. Its ``loss_weight`` is gamma.
-        mu: Share of the ground truth in the classification losses.
+        mu: Weight of the ground truth in the classification losses.
         kwargs: See :class:`PersonSearchDetector`.
 
     Raises:
@@ -71,11 +69,7 @@ class DistilledPersonSearchDetector(TeacherOwner, PersonSearchDetector):
         self.loss_bounded = MODELS.build(loss_bounded)
 
     def loss(self, batch_inputs: Tensor, batch_data_samples: SampleList) -> dict[str, Tensor | list[Tensor]]:
-        """Compute the losses of RPN, box head and Re-ID, and those that the teacher adds.
-
-        Raises:
-            RuntimeError: The teacher was not loaded.
-        """
+        """Compute the student's and the teacher's losses; raise RuntimeError if the teacher was not loaded."""
         x = self.extract_feat(batch_inputs)
         teacher_x = self.teacher.extract_feat(batch_inputs)
         with float32():
@@ -90,12 +84,11 @@ class DistilledPersonSearchDetector(TeacherOwner, PersonSearchDetector):
     def rpn_loss(
         self, x: tuple[Tensor, ...], teacher_x: tuple[Tensor, ...], batch_data_samples: SampleList
     ) -> tuple[dict[str, Tensor], InstanceList]:
-        """Compute the RPN's losses, MMDetection's and the teacher's, and its proposals, from the maps of the two."""
+        """Compute the RPN's losses and the teacher's on the same sampled anchors, and the proposals."""
         head = self.rpn_head
         gt_instances, ignored, metas = unpack_gt_instances(batch_data_samples)
         (scores,), (deltas,) = head(x)
         anchors, flags = head.get_anchors([scores.shape[-2:]], metas, device=scores.device)
-        # Sampled once: ground truth and teacher judge the same anchors.
         *targets, avg_factor = head.get_targets(anchors, flags, gt_instances, metas, ignored)
         targets = [one_map for (one_map,) in targets]
         anchors = torch.stack([one for (one,) in anchors])
@@ -128,11 +121,11 @@ class DistilledPersonSearchDetector(TeacherOwner, PersonSearchDetector):
         bbox_weights: Tensor,
         avg_factor: int,
     ) -> dict[str, Tensor]:
-        """Compute (1 - mu) L_t,cls and gamma L_t,reg of RPN or RCN.
+        """Compute (1 - mu) L_t,cls and gamma L_t,reg of anchors (``part`` rpn) or RoIs (rcn).
 
         Args:
             part: Part of the losses' names.
-            student: (n, 2) logits and (n, 4) deltas of anchors or RoIs.
+            student: (n, 2) logits and (n, 4) deltas.
             teacher: The same of the teacher.
             label_weights: (n,) 0 where an anchor was not sampled.
             bbox_targets: (n, 4).
@@ -146,7 +139,7 @@ class DistilledPersonSearchDetector(TeacherOwner, PersonSearchDetector):
 
 
 def _flatten(head: RPNHead, scores: Tensor, deltas: Tensor) -> tuple[Tensor, Tensor]:
-    """(n, 2) logits of person and background and (n, 4) deltas, image by image in the order of the anchors."""
+    """Flatten to (n, 2) logits of person and background and (n, 4) deltas, image by image in the anchors' order."""
     scores = scores.permute(0, 2, 3, 1).reshape(-1, head.cls_out_channels)
     if head.use_sigmoid_cls:
         scores = F.pad(scores, (0, 1))  # sigmoid(z / T) is the softmax of (z, 0) / T
@@ -154,7 +147,7 @@ def _flatten(head: RPNHead, scores: Tensor, deltas: Tensor) -> tuple[Tensor, Ten
 
 
 def _check_same_boxes(student: nn.Module, teacher: nn.Module) -> None:
-    """Raise ValueError where scores and deltas of the two are not of the same boxes in the same encoding."""
+    """Raise ValueError if student and teacher differ in anchors or box encodings, or have several maps."""
     pair = (student, teacher)
     priors = [detector.rpn_head.prior_generator for detector in pair]
     facts = {
@@ -177,6 +170,6 @@ def _check_same_boxes(student: nn.Module, teacher: nn.Module) -> None:
 
 
 def _encoding(coder: nn.Module) -> tuple:
-    """A box coder's class and parameters."""
+    """Describe a box coder by its class and parameters."""
     values = {name: tuple(value) if isinstance(value, list) else value for name, value in vars(coder).items()}
     return type(coder).__name__, values

@@ -1,4 +1,4 @@
-"""Detectors of persons, alone and with embeddings; what models of person search do in testing."""
+"""Person detector, person-search detector and the interface of person-search models in testing."""
 
 from abc import ABCMeta, abstractmethod
 
@@ -12,22 +12,21 @@ from torch import Tensor
 
 from mmpersonsearch.registry import MODELS
 from mmpersonsearch.utils.distributed import share_of_samples
-from mmpersonsearch.utils.precision import float32
+from mmpersonsearch.utils.forward_modes import float32
 
 
 def query_boxes(batch_data_samples: SampleList, like: Tensor) -> list[Tensor]:
     """Scale the queries' boxes of each image to the input: a list of (Q, 4), Q = 0 for an image without queries."""
-    nothing = like.new_zeros(0, 4)
-    return [
-        scale_boxes(sample.query_instances.bboxes.to(like), sample.scale_factor)
-        if "query_instances" in sample
-        else nothing
-        for sample in batch_data_samples
-    ]
+    boxes = []
+    for sample in batch_data_samples:
+        has_queries = "query_instances" in sample
+        own = sample.query_instances.bboxes.to(like) if has_queries else like.new_zeros(0, 4)
+        boxes.append(scale_boxes(own, sample.scale_factor) if has_queries else own)
+    return boxes
 
 
 class PersonSearchModel(metaclass=ABCMeta):
-    """Mixin of MMDetection's detectors that embed persons: a model detects, embeds boxes, and predicts by the two."""
+    """Mixin of MMDetection's detectors that embed persons; ``predict`` is made of ``detect`` and ``embed``."""
 
     @abstractmethod
     def detect(
@@ -37,13 +36,12 @@ class PersonSearchModel(metaclass=ABCMeta):
 
         Args:
             batch_inputs: (B, 3, H, W) normalized images.
-            batch_data_samples: One an image.
-            x: Maps of ``extract_feat``, where they are computed already.
+            batch_data_samples: One per image.
+            x: Maps of ``extract_feat``, if they are computed already.
 
         Returns:
-            One an image: ``bboxes`` (n, 4) in pixels of the input, ``scores`` (n,), ``labels`` (n,). A model that
-            embeds a detection at the prior it was regressed from adds ``priors`` (n, 4), and ``reid_feats`` (n, D)
-            where it has come by them already.
+            Per image ``bboxes`` (n, 4) in pixels of the input, ``scores`` (n,), ``labels`` (n,). A model that embeds
+            a detection at the prior it was regressed from adds ``priors`` (n, 4) and ``reid_feats`` (n, D).
         """
 
     @abstractmethod
@@ -52,11 +50,11 @@ class PersonSearchModel(metaclass=ABCMeta):
 
         Args:
             batch_inputs: (B, 3, H, W) normalized images.
-            boxes: One (n, 4) an image, xyxy in pixels of the input; n may be 0, for all images too.
+            boxes: (n, 4) per image, xyxy in pixels of the input; n may be 0, also for all images.
             x: See :meth:`detect`.
 
         Returns:
-            One (n, D) an image, float32 and L2-normalized.
+            (n, D) per image, float32 and L2-normalized.
         """
 
     def predict(self, batch_inputs: Tensor, batch_data_samples: SampleList, rescale: bool = True) -> SampleList:
@@ -64,8 +62,8 @@ class PersonSearchModel(metaclass=ABCMeta):
 
         Args:
             batch_inputs: (B, 3, H, W) normalized images.
-            batch_data_samples: One an image; ``query_instances`` may have ``bboxes`` in pixels of the original image.
-            rescale: Whether boxes go back to pixels of the original image.
+            batch_data_samples: One per image; ``query_instances`` may have ``bboxes`` in pixels of the original image.
+            rescale: Whether to return boxes in pixels of the original image.
 
         Returns:
             The data samples with ``pred_instances`` (``bboxes`` (n, 4), ``scores`` (n,), ``labels`` (n,),
@@ -88,18 +86,10 @@ class PersonSearchModel(metaclass=ABCMeta):
 
 @MODELS.register_module()
 class PersonDetector(TwoStageDetector):
-    """MMDetection's two-stage detector, such as Faster R-CNN, on one of our backbones.
-
-    It differs from MMDetection's only in that, under autocast, RPN and box head stay in float32. It is the first step
-    of :class:`TwoStepPersonSearch`.
-    """
+    """MMDetection's two-stage detector with RPN and box head in float32 under autocast."""
 
     def extract_feat(self, batch_inputs: Tensor) -> tuple[Tensor, ...]:
-        """Compute the maps of backbone and neck, float32 also under autocast.
-
-        Args:
-            batch_inputs: (B, 3, H, W) normalized images.
-        """
+        """Compute the maps of backbone and neck from (B, 3, H, W) images, in float32 also under autocast."""
         return tuple(feat.float() for feat in super().extract_feat(batch_inputs))
 
     def loss(self, batch_inputs: Tensor, batch_data_samples: SampleList) -> dict[str, Tensor | list[Tensor]]:
@@ -107,7 +97,7 @@ class PersonDetector(TwoStageDetector):
 
         Args:
             batch_inputs: (B, 3, H, W) normalized images.
-            batch_data_samples: One an image, with ``gt_instances``.
+            batch_data_samples: One per image, with ``gt_instances``.
         """
         x = self.extract_feat(batch_inputs)
         losses, proposals = self.loss_rpn(x, batch_data_samples)
@@ -119,14 +109,9 @@ class PersonDetector(TwoStageDetector):
     def loss_rpn(
         self, x: tuple[Tensor, ...], batch_data_samples: SampleList
     ) -> tuple[dict[str, list[Tensor]], InstanceList]:
-        """Compute the RPN's losses, in float32 also under autocast, and its proposals in pixels of the input.
+        """Compute the RPN's losses and its proposals in pixels of the input; see :meth:`loss`.
 
-        MMDetection divides by the number of this rank's sampled anchors, to which an image without persons adds one.
-        Where these differ, each rank's losses count by its share, as if all images were in one batch.
-
-        Args:
-            x: (B, C, H / s, W / s) maps, float32.
-            batch_data_samples: One an image, with ``gt_instances``.
+        MMDetection divides by the number of this rank's sampled anchors, hence :func:`share_of_samples`.
         """
         losses, proposals = self.rpn_head.loss_and_predict(
             x, batch_data_samples, proposal_cfg=self.train_cfg.rpn_proposal
@@ -140,10 +125,8 @@ class PersonDetector(TwoStageDetector):
 class PersonSearchDetector(PersonSearchModel, PersonDetector):
     """Person detector whose RoI head also embeds persons.
 
-    It hands the normalized images on to the RoI head, whose teacher and bridge crop persons from them. Under autocast,
-    RPN and box head stay in float32.
-
-    The data samples of training carry ``gt_instances`` with ``labels`` 0 and ``person_ids``.
+    The RoI head gets the images, too, from which teacher and bridge crop persons. The data samples of training have
+    ``gt_instances`` with ``labels`` 0 and ``person_ids``.
     """
 
     def loss(self, batch_inputs: Tensor, batch_data_samples: SampleList) -> dict[str, Tensor | list[Tensor]]:

@@ -1,4 +1,4 @@
-"""Person search by a detector and a Re-ID model that know nothing of each other."""
+"""Person search by a separate detector and Re-ID model."""
 
 from typing import NoReturn
 
@@ -20,15 +20,14 @@ from .person_search_detector import PersonSearchModel
 class TwoStepPersonSearch(PersonSearchModel, BaseDetector):
     """Two-step baseline (TDN's table V): a detector, then a Re-ID model on crops of its detections.
 
-    Both are trained by their own configs, ``tools/model_converters/join_two_step.py`` puts their weights into one
-    checkpoint; this model is for testing only. The Re-ID model sees what it sees as TDN's teacher: fixed-size crops of
-    the normalized image. Detections of another class than 0, the data set's one class, are left out.
+    It is for testing only: both are trained by their own configs, and ``tools/model_converters/join_two_step.py`` joins
+    their checkpoints. The Re-ID model sees fixed-size crops of the normalized image. Detections of another class than
+    0 are dropped.
 
     Args:
-        detector: Config of a detector, one of MMDetection's or :class:`PersonDetector`; its ``data_preprocessor`` is
-            this model's.
-        reid: Config of a Re-ID model whose mode ``'tensor'`` gives (N, D) embeddings, such as a TDN teacher's.
-        crop_extractor: Config of the RoI extractor that cuts crops of fixed size from the normalized images.
+        detector: Config of any detector of MMDetection's; its ``data_preprocessor`` is this model's.
+        reid: Config of a Re-ID model whose mode ``'tensor'`` gives (N, D) embeddings.
+        crop_extractor: Config of the RoI extractor that cuts crops from the normalized images.
 
     Raises:
         ValueError: The detector has no data preprocessor; detector and Re-ID model normalize images differently.
@@ -44,25 +43,12 @@ class TwoStepPersonSearch(PersonSearchModel, BaseDetector):
         check_same_pixels(detector=self.data_preprocessor, reid=self.reid.data_preprocessor)
 
     def load_parts(self, detector: str, reid: str) -> None:
-        """Load the checkpoints of the two models' own trainings; each must fill its part exactly.
-
-        Args:
-            detector: File or URL.
-            reid: File or URL.
-
-        Raises:
-            FileNotFoundError: A checkpoint is missing.
-            InputError: Keys of a checkpoint are missing, unexpected or of another shape; the message names them.
-        """
+        """Load the two models' own checkpoints (files or URLs) by :func:`load_strictly`."""
         load_strictly(self.detector, load_checkpoint_file(detector), detector)
         load_strictly(self.reid, load_checkpoint_file(reid), reid)
 
     def loss(self, batch_inputs: Tensor, batch_data_samples: SampleList) -> NoReturn:
-        """Refuse: nothing is trained here.
-
-        Raises:
-            NotImplementedError: Always.
-        """
+        """Raise NotImplementedError."""
         raise NotImplementedError(
             "TwoStepPersonSearch is for testing only: train the detector by its own config "
             "(configs/two_step/faster-rcnn_*.py) and the Re-ID model by its own (configs/reid/), then join the two "
@@ -70,20 +56,20 @@ class TwoStepPersonSearch(PersonSearchModel, BaseDetector):
         )
 
     def detect(self, batch_inputs: Tensor, batch_data_samples: SampleList, x: tuple[()] = ()) -> InstanceList:
-        """See :meth:`PersonSearchModel.detect`; ``x`` is not used."""
+        """See :meth:`PersonSearchModel.detect`; there is no ``x``."""
         samples = self.detector.predict(batch_inputs, [sample.new() for sample in batch_data_samples], rescale=False)
         return [sample.pred_instances[sample.pred_instances.labels == 0] for sample in samples]
 
     def embed(self, batch_inputs: Tensor, boxes: list[Tensor], x: tuple[()] = ()) -> list[Tensor]:
-        """See :meth:`PersonSearchModel.embed`; ``x`` is not used."""
+        """See :meth:`PersonSearchModel.embed`; there is no ``x``."""
         crops = self.crop_extractor((batch_inputs,), bbox2roi(boxes))
-        # Networks refuse an empty batch: an empty crop tells the width of the embedding.
+        # Networks refuse an empty batch: one empty crop gives the width of the embedding.
         batch = crops if len(crops) else crops.new_zeros(1, *crops.shape[1:])
         feats = F.normalize(self.reid(batch, mode="tensor").float())[: len(crops)]
         return feats.split([len(one) for one in boxes])
 
     def extract_feat(self, batch_inputs: Tensor) -> tuple[()]:
-        """Compute nothing: detector and Re-ID model share no maps."""
+        """Return nothing: detector and Re-ID model share no maps."""
         return ()
 
     def _forward(self, batch_inputs: Tensor, batch_data_samples: SampleList | None = None) -> tuple:

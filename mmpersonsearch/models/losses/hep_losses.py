@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from mmpersonsearch.models.memories import ClassCenters
 from mmpersonsearch.registry import MODELS
 from mmpersonsearch.utils.distributed import mean_over_ranks
-from mmpersonsearch.utils.precision import at_least_like, float32
+from mmpersonsearch.utils.forward_modes import at_least_like, float32
 
 
 @torch.no_grad()
@@ -22,10 +22,10 @@ def select_priority_classes(
 ) -> Tensor:
     """Fill the pool P of priority classes (Zhang et al., *Tasks Integrated Networks*, section 3.3).
 
-    First come the identities of the batch, then those of the hardest negatives, then random classes, drawn by torch's
-    generator (rank 0's). Where more negatives are hard than there is room for, the most similar ones stay, and a batch
-    of more than T identities makes the pool larger, since each sample needs its own class: the paper says neither.
-    Unlabelled negatives have no class. Under distribution the pool is the joint batch's; each rank has to call this.
+    It takes the identities of the batch, then those of the hardest negatives, the most similar first, then random
+    classes, drawn by rank 0's torch generator. A batch of more than T identities makes the pool larger, since each
+    sample needs its class; the paper does not treat this case. Under distribution the pool is the joint batch's; each
+    rank has to call this.
 
     Args:
         person_ids: (N,) int64 identities of the batch; ``-1`` marks an unlabelled person.
@@ -67,13 +67,7 @@ def priority_cross_entropy(scores: Tensor, person_ids: Tensor, pool: Tensor) -> 
 
 
 class PriorityLoss(nn.Module, metaclass=ABCMeta):
-    """Softmax over a pool of priority classes, of scores that a subclass gives.
-
-    Args:
-        num_ids: C, number of training identities.
-        num_pool_classes: Number of classes that a pool is chosen from.
-        loss_weight: Factor of the loss.
-    """
+    """Cross entropy over a pool of ``num_pool_classes`` priority classes, of scores that a subclass computes."""
 
     def __init__(self, num_ids: int, num_pool_classes: int, loss_weight: float) -> None:
         super().__init__()
@@ -95,8 +89,8 @@ class PriorityLoss(nn.Module, metaclass=ABCMeta):
             pool: (T,) int64 different classes, see :func:`select_priority_classes`.
 
         Returns:
-            Scalar, mean over the labelled samples; 0 with a graph where there is none. Under distribution, the mean
-            over the ranks is the joint batch's (see :func:`mean_over_ranks`).
+            Scalar, mean over the labelled samples; 0 with a graph where there is none. Under distribution, see
+            :func:`mean_over_ranks`.
         """
         labelled = person_ids >= 0
         scores = self.scores(feats[labelled], pool)
@@ -109,9 +103,8 @@ class HEPLoss(PriorityLoss):
     r"""Hard example priority (HEP) loss of I-Net (Zhang et al., *Tasks Integrated Networks*, equation 5).
 
     A linear classifier on the embedding, whose softmax is taken over a pool P of classes: :math:`L = -\frac{1}{n}
-    \sum_i \sum_{j \in P} 1(y_i = j) \log (e^{s_j^i} / \sum_{t \in P} e^{s_t^i})`. The n samples are those with an
-    identity. Of the C + 1 classes the last is the background, which no sample has (its proposals are dropped before):
-    it only takes part where it comes into the pool at random.
+    \sum_i \sum_{j \in P} 1(y_i = j) \log (e^{s_j^i} / \sum_{t \in P} e^{s_t^i})` over the n labelled samples. The last
+    of the C + 1 classes is the background, which no sample has; it may enter the pool at random.
 
     Args:
         num_ids: C, number of training identities.
@@ -134,8 +127,8 @@ class C2HEPLoss(PriorityLoss):
     r"""C2HEP loss of DC-I-Net (Zhang et al., *Tasks Integrated Networks*, equations 7 to 9).
 
     :class:`HEPLoss` with :math:`s_j^i = \lambda d(x_i, c_j)`, the scaled cosine of the embedding and the identity's
-    center, in place of a classifier's score. The centers are those from before this batch, without gradient; only
-    training mode updates them. The cosine with a center that no sample has reached, which is zero, is 0.
+    center. The centers are those from before the batch, without gradient; only training mode updates them. The cosine
+    with an empty (zero) center is 0.
 
     Args:
         num_ids: Number of training identities.
@@ -158,7 +151,7 @@ class C2HEPLoss(PriorityLoss):
         self.centers = ClassCenters(num_ids, feat_channels, momentum)
 
     def scores(self, feats: Tensor, pool: Tensor) -> Tensor:
-        """See :meth:`PriorityLoss.scores`."""
+        """Scale the cosines with the pool's centers."""
         feats = at_least_like(feats, self.centers.features)
         return self.scale * feats @ F.normalize(self.centers.features[pool]).to(feats).t()
 

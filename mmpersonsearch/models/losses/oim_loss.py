@@ -1,7 +1,8 @@
-"""Online Instance Matching (OIM) loss."""
+"""Online Instance Matching (OIM) loss, plain and balanced."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,7 +15,7 @@ from mmpersonsearch.models.memories import CircularQueue, LookupTable
 from mmpersonsearch.models.memories.lut_checkpoint import read_lut
 from mmpersonsearch.registry import MODELS
 from mmpersonsearch.utils.distributed import mean_over_ranks
-from mmpersonsearch.utils.precision import at_least_like, float32
+from mmpersonsearch.utils.forward_modes import at_least_like, float32
 
 
 @MODELS.register_module()
@@ -24,10 +25,10 @@ class OIMLoss(BaseModule):
     A labelled sample x of identity t is classified among the identities' LUT rows v_j and the unlabelled persons'
     CQ entries u_k: :math:`L = -\log p_t`, :math:`p_i = \exp(s\, v_i^T x) / (\sum_j \exp(s\, v_j^T x) + \sum_k
     \exp(s\, u_k^T x))`, s = 1 / tau. Empty (zero) rows take part. Unlabelled samples enter the CQ and give no loss.
-    The logits use the memories as they were before this batch; only training mode updates them.
+    The logits use the memories from before the batch; only training mode updates them.
 
-    With ``lut_checkpoint`` and ``freeze_lut`` the LUT is a trained model's and stays so (KD_reid of Munjal et al.,
-    BMVC 2019, section 4.2); ``FrozenPartsHook`` has it loaded before training.
+    With ``lut_checkpoint`` and ``freeze_lut`` the LUT stays a trained model's (KD_reid of Munjal et al., BMVC 2019,
+    section 4.2); ``FrozenPartsHook`` loads it before training.
 
     Args:
         num_ids: Number of training identities.
@@ -36,9 +37,8 @@ class OIMLoss(BaseModule):
         momentum: Momentum of the LUT, in [0, 1].
         scale: s, the inverse temperature.
         loss_weight: Factor of the loss.
-        lut_checkpoint: File or address of a training checkpoint that holds exactly one ``lut.features``, of any model
-            of this package and of the same training set; see :func:`read_lut`.
-        freeze_lut: Keep the LUT as it is.
+        lut_checkpoint: File or URL of a checkpoint trained on the same set; see :func:`read_lut`.
+        freeze_lut: Do not update the LUT.
     """
 
     def __init__(
@@ -80,12 +80,12 @@ class OIMLoss(BaseModule):
 
         Returns:
             Scalar, mean over the labelled samples; 0 with a graph where there is none. In training under
-            distribution, each rank's sum is divided by the mean number of labelled samples a rank, so that the mean
-            over the ranks, which is what DDP's gradients are of, is the mean over the labelled samples of all.
+            distribution, the mean over the ranks is that over the labelled samples of all (see
+            :func:`mean_over_ranks`).
 
         Raises:
             ValueError: An identity is not below ``num_ids``.
-            RuntimeError: ``lut_checkpoint`` was not loaded before training, or a LUT that is frozen is empty.
+            RuntimeError: In training, ``lut_checkpoint`` is not loaded, or a frozen LUT is empty.
         """
         if self.training and not self.lut_loaded:
             self._check_lut()
@@ -93,10 +93,13 @@ class OIMLoss(BaseModule):
         labelled = person_ids >= 0
         if bool((person_ids >= self.num_ids).any()):
             raise ValueError(f"OIMLoss: person_id {int(person_ids.max())}, but num_ids is {self.num_ids}")
-        # The concatenation copies, so that the update below does not touch what backward needs.
+        # The concatenation copies what backward needs and the update below overwrites.
         memory = torch.cat([self.lut.features, self.queue.features]).to(feats)
         logits = self.scale * feats[labelled] @ memory.t()
-        loss = self.sum_of_losses(logits, person_ids[labelled]) / self._num_labelled(labelled)
+        loss = self.sum_of_losses(logits, person_ids[labelled])
+        number = labelled.sum()
+        # Ranks may test different numbers of batches.
+        loss = loss / (mean_over_ranks(number) if self.training else number.clamp(min=1))
         if self.training:
             if not self.freeze_lut:
                 self.lut.update(feats, person_ids)
@@ -104,12 +107,7 @@ class OIMLoss(BaseModule):
         return self.loss_weight * loss
 
     def sum_of_losses(self, logits: Tensor, person_ids: Tensor) -> Tensor:
-        """Sum up the losses of labelled samples.
-
-        Args:
-            logits: (n, num_ids + queue_size) similarities to the LUT's rows and the CQ's entries, times ``scale``.
-            person_ids: (n,) int64, >= 0; n may be 0.
-        """
+        """Sum up the losses of (n,) labelled samples from (n, num_ids + queue_size) scaled similarities; n may be 0."""
         return F.cross_entropy(logits, person_ids, reduction="sum")
 
     def _check_lut(self) -> None:
@@ -124,7 +122,89 @@ class OIMLoss(BaseModule):
             )
         self.lut_loaded = True
 
-    def _num_labelled(self, labelled: Tensor) -> Tensor:
-        number = labelled.sum()
-        # Ranks need not test equally often.
-        return mean_over_ranks(number) if self.training else number.clamp(min=1)
+
+@torch.no_grad()
+def center_density(centers: Tensor, alpha: float | None = None) -> Tensor:
+    r"""Density of identities' centers: :math:`w = \sum_{ij} \exp(v_i^T v_j + \alpha)` (Yang et al., equation 10).
+
+    Args:
+        centers: (L, D) L2-normalized or zero; zero rows take part.
+        alpha: Scales w; -2 log L by default, which makes the sum a mean.
+
+    Returns:
+        Scalar without a graph; by default in [1, e], and 1 for empty centers.
+    """
+    mean = (centers @ centers.t()).exp_().mean()
+    return mean if alpha is None else mean * len(centers) ** 2 * math.exp(alpha)
+
+
+def negative_category_loss(similarities: Tensor, person_ids: Tensor, sigma: float, beta: float) -> Tensor:
+    r"""Mean similarity of samples to their hard negative centers (Yang et al., equation 9).
+
+    For a sample x of identity t, center j is hard if j is not t and :math:`v_j^T x / v_t^T x > \sigma`. Each gives
+    :math:`\max(v_j^T x - \beta, 0)`; those below beta count in the divisor. Where :math:`v_t^T x = 0`, as for an
+    identity without a center yet, all centers of positive similarity are hard; where it is negative, those with
+    :math:`v_j^T x < \sigma v_t^T x`, which add nothing for beta >= 0.
+
+    Args:
+        similarities: (n, L) of samples and centers.
+        person_ids: (n,) int64, t of each sample.
+        sigma: Least fraction of the positive similarity.
+        beta: Similarity below which a negative gives no loss.
+
+    Returns:
+        (n,) losses, 0 for a sample without hard negatives.
+    """
+    positive = person_ids[:, None]
+    values = similarities.detach()
+    is_hard = (values / values.gather(1, positive) > sigma).scatter(1, positive, False)
+    return (F.relu(similarities - beta) * is_hard).sum(dim=1) / is_hard.sum(dim=1).clamp(min=1)
+
+
+@MODELS.register_module()
+class BalancedOIMLoss(OIMLoss):
+    r"""Balanced OIM loss (Yang et al., *Multi-task Feature Decomposition*, equations 9 to 11).
+
+    :math:`L = w\,L_{oim} + L_{neg}`, both means over the labelled samples: w (:func:`center_density`) grows with the
+    density of the LUT's rows, L_neg (:func:`negative_category_loss`) pushes samples away from other identities' rows.
+    Both see the LUT from before the batch, w without gradient.
+
+    The paper gives neither sigma nor beta nor alpha: the defaults are this package's. It shows tau = 1/30 (figure 3),
+    ``scale`` 30.
+
+    Args:
+        args: See :class:`OIMLoss`, as are ``kwargs``.
+        sigma: See :func:`negative_category_loss`.
+        beta: See :func:`negative_category_loss`.
+        alpha: See :func:`center_density`.
+        with_w: Whether L_oim is multiplied by w.
+        with_neg: Whether L_neg is added.
+        kwargs: Others.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        sigma: float = 0.5,
+        beta: float = 0.2,
+        alpha: float | None = None,
+        with_w: bool = True,
+        with_neg: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.sigma = sigma
+        self.beta = beta
+        self.alpha = alpha
+        self.with_w = with_w
+        self.with_neg = with_neg
+
+    def sum_of_losses(self, logits: Tensor, person_ids: Tensor) -> Tensor:
+        """See :meth:`OIMLoss.sum_of_losses`."""
+        loss = super().sum_of_losses(logits, person_ids)
+        if self.with_w:
+            loss = center_density(self.lut.features, self.alpha) * loss
+        if self.with_neg:
+            similarities = logits[:, : self.num_ids] / self.scale
+            loss = loss + negative_category_loss(similarities, person_ids, self.sigma, self.beta).sum()
+        return loss

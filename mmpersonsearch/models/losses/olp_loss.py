@@ -6,18 +6,11 @@ from torch import Tensor, nn
 from mmpersonsearch.models.memories import FeatureDictionary
 from mmpersonsearch.registry import MODELS
 from mmpersonsearch.utils.distributed import gather_batch
-from mmpersonsearch.utils.precision import at_least_like, float32
+from mmpersonsearch.utils.forward_modes import at_least_like, float32
 
 
 def positive_pairs(person_ids: Tensor) -> Tensor:
-    """Which samples are the same labelled person.
-
-    Args:
-        person_ids: (N,) int64; ``-1`` marks an unlabelled person, who is nobody's positive.
-
-    Returns:
-        (N, N) bool, symmetric, False on the diagonal.
-    """
+    """Mark the pairs of one labelled person among (N,) ``person_ids``: (N, N) bool, False on the diagonal."""
     same = (person_ids[:, None] == person_ids) & (person_ids >= 0)
     return same.fill_diagonal_(False)
 
@@ -28,12 +21,10 @@ class OLPLoss(nn.Module):
 
     Each ordered pair (a, p) of samples of one identity is a subgroup: :math:`L = -\frac{1}{m} \sum_{i=1}^m \log
     \frac{e^{d(x_a, x_p)}}{e^{d(x_a, x_p)} + \sum_k e^{d(x_a, x_{n_k})}}`, d the cosine, without temperature. The
-    negatives are all entries of the feature dictionary that have another identity or none, as it was before this
-    batch; only training mode enters the batch, with its unlabelled persons. The gradient reaches a sample as an anchor
-    only, not as a positive (equation 2, whose missing factor 1 / m is equation 1's).
-
-    The paper does not say whether two boxes of one image make a pair: here they do. A subgroup without negatives, as
-    all have with an empty dictionary, has the loss 0 that equation 1 gives for K = 0.
+    negatives are the entries of the feature dictionary of another identity or none, from before the batch; only
+    training mode enters the batch, with its unlabelled persons. The gradient reaches a sample as an anchor only, not
+    as a positive (equation 2, whose missing factor 1 / m is equation 1's). Two boxes of one image make a pair, which
+    the paper leaves open. A subgroup without negatives has the loss 0.
 
     Args:
         feat_channels: Width of the embedding.
@@ -55,8 +46,7 @@ class OLPLoss(nn.Module):
             person_ids: (N,) int64 identities; ``-1`` marks an unlabelled person.
 
         Returns:
-            Scalar, mean over the subgroups; 0 with a graph where there is none. Under distribution, where pairs are
-            made across ranks, too, each rank returns the joint batch's (see :func:`gather_batch`).
+            Scalar, mean over the subgroups, of the joint batch of all ranks; 0 with a graph where there is none.
         """
         anchors, anchor_ids, joint_feats, is_pair = self._subgroups(feats, person_ids)
         positives = (anchors @ joint_feats.detach().t()).exp()
@@ -72,9 +62,9 @@ class OLPLoss(nn.Module):
         """Find the dictionary's entries that are most similar to the anchors (section 3.3, step 2).
 
         Args:
-            feats: See :meth:`forward`, which is to be called after this, since it changes the dictionary.
+            feats: See :meth:`forward`, which changes the dictionary and comes after this.
             person_ids: See :meth:`forward`.
-            number: r, how many negatives each anchor has a say in.
+            number: r, number of negatives per anchor.
 
         Returns:
             (k,) identities, ``-1`` and repetitions among them, and their (k,) cosines with an anchor; of all ranks.

@@ -11,8 +11,8 @@ from mmpersonsearch.utils.distributed import gather_samples
 class CircularQueue(nn.Module):
     """Circular queue (CQ) of unlabelled persons' features (Xiao et al., CVPR 2017, section 3.3).
 
-    A sample replaces the oldest entry. Under distribution the samples of all ranks enter, rank 0 first. Samples that
-    are not finite, as of a step that mixed precision's loss scaler skips, do not enter.
+    A sample replaces the oldest entry. The samples of all ranks enter, rank 0 first. Samples that are not finite, as
+    of a step that a loss scaler skips, do not enter.
 
     Args:
         size: Number of entries.
@@ -20,7 +20,7 @@ class CircularQueue(nn.Module):
 
     Attributes:
         features: (size, feat_channels) float32 buffer, zero at the start.
-        head: () int64 buffer, the entry that is replaced next; saved in checkpoints, so that resuming is exact.
+        head: () int64 buffer, the entry that is replaced next.
     """
 
     def __init__(self, size: int, feat_channels: int) -> None:
@@ -44,11 +44,7 @@ class CircularQueue(nn.Module):
         self.head.copy_((self.head + len(feats)) % max(self.size, 1))
 
     def next_entries(self, number: int) -> Tensor:
-        """Which entries the next ``number`` samples replace.
-
-        Returns:
-            (min(number, size),) int64, for the last samples: the earlier ones would be overwritten within one call.
-        """
+        """Number the entries that the last of ``number`` samples replace: (min(number, size),) int64."""
         samples = torch.arange(max(number - self.size, 0), number, device=self.head.device)
         return (self.head + samples) % max(self.size, 1)
 
@@ -57,17 +53,13 @@ class CircularQueue(nn.Module):
 class FeatureDictionary(CircularQueue):
     """Feature dictionary of I-Net (Zhang et al., section 3.2): a FIFO of all persons' features and identities.
 
-    A :class:`CircularQueue` that also keeps who each entry is, and how many entries are filled, since the others must
-    not count as persons.
-
     Args:
         size: Number of entries, 40 times the 128 boxes of a detector in the paper.
         feat_channels: Width of a feature.
 
     Attributes:
-        features: (size, feat_channels) float32 buffer.
+        features: See :class:`CircularQueue`, as is ``head``.
         person_ids: (size,) int64 buffer; ``-1`` is an unlabelled person.
-        head: () int64 buffer, the entry that is replaced next.
         length: () int64 buffer, number of filled entries, which are the first ones.
     """
 
@@ -91,6 +83,6 @@ class FeatureDictionary(CircularQueue):
         super().update(feats)
 
     def filled(self) -> tuple[Tensor, Tensor]:
-        """Copies of the (M, feat_channels) features and (M,) identities of the filled entries."""
+        """Copy the (M, feat_channels) features and (M,) identities of the filled entries."""
         length = int(self.length)
         return self.features[:length].clone(), self.person_ids[:length].clone()

@@ -8,14 +8,7 @@ from mmpersonsearch.utils.distributed import gather_samples
 
 
 def occurrence_numbers(person_ids: Tensor) -> Tensor:
-    """For each sample, how many earlier samples have the same identity.
-
-    Args:
-        person_ids: (N,) int64.
-
-    Returns:
-        (N,) int64, e.g. ``[4, 7, 4, 4] -> [0, 0, 1, 2]``.
-    """
+    """Count the earlier samples of the same identity: (N,) int64, e.g. ``[4, 7, 4, 4] -> [0, 0, 1, 2]``."""
     order = person_ids.argsort(stable=True)
     _, counts = person_ids[order].unique_consecutive(return_counts=True)
     starts = (counts.cumsum(0) - counts).repeat_interleave(counts)
@@ -28,9 +21,8 @@ def occurrence_numbers(person_ids: Tensor) -> Tensor:
 class LookupTable(nn.Module):
     """Lookup table (LUT) of the labelled identities (Xiao et al., CVPR 2017, section 3.3).
 
-    A sample x of identity y changes its row to normalize(m * row + (1 - m) * x), sample by sample in order.
-    Under distribution the samples of all ranks enter, rank 0 first, so that every rank has the same table. Samples
-    that are not finite, as of a step that mixed precision's loss scaler skips, do not enter.
+    A sample x of identity y changes its row to normalize(m * row + (1 - m) * x), sample by sample in order. Which
+    samples enter: see :class:`CircularQueue`.
 
     Args:
         num_ids: Number of identities (rows).
@@ -55,7 +47,7 @@ class LookupTable(nn.Module):
 
         Args:
             feats: (N, feat_channels) L2-normalized features of this rank.
-            person_ids: (N,) int64; entries of ``-1`` (unlabelled) are left out.
+            person_ids: (N,) int64; ``-1`` (unlabelled) is skipped.
 
         Raises:
             ValueError: An identity is not below ``num_ids``.
@@ -70,8 +62,8 @@ class LookupTable(nn.Module):
         self._enter(feats, *person_ids.unique(return_inverse=True, return_counts=True))
 
     def _enter(self, feats: Tensor, identities: Tensor, of_sample: Tensor, counts: Tensor) -> None:
-        # In one round no identity repeats: all rows of a round are updated at once, rounds keep the order. With the
-        # most frequent identities first, the rows of each round are the first ones.
+        # No identity repeats in a round: its rows are updated at once. With the most frequent identities first, the
+        # rows of each round are the first ones.
         by_count = counts.argsort(descending=True)
         place = by_count.argsort()[of_sample]
         rounds = occurrence_numbers(of_sample)
@@ -89,9 +81,8 @@ class LookupTable(nn.Module):
 class ClassCenters(LookupTable):
     """Class centers of DC-I-Net (Zhang et al., equation 7): c <- phi * c + (1 - phi) * x, sample by sample in order.
 
-    A :class:`LookupTable` whose rows are not normalized, so that the lengths of center and feature weigh in the next
-    mean: after one update a center is half as long as a feature. Only its direction is used, by the cosine of
-    equation 8. The paper does not say where a center starts: here at zero.
+    A :class:`LookupTable` whose rows are not normalized, so that lengths weigh in the next mean; equation 8 uses only
+    the direction. Centers start at zero, which the paper leaves open.
 
     Args:
         num_ids: Number of identities (rows).

@@ -14,12 +14,11 @@ from mmpersonsearch.utils.errors import InputError
 def read_lut(path: str, metainfo: Mapping[str, Any], shape: Sequence[int]) -> Tensor:
     """Read the LUT that a training on the same identities has left.
 
-    Its rows are identities in the order of the training set that the checkpoint's ``meta`` names
-    (``dataset_meta.identities``, which MMEngine's ``Runner`` writes there).
+    Its rows are the identities of ``meta.dataset_meta.identities``, which MMEngine's ``Runner`` writes, in order.
 
     Args:
-        path: File or URL.
-        metainfo: Of the training set at hand; ``identities`` are its own numbers of its identities, row by row.
+        path: File or URL of a checkpoint with exactly one ``lut.features``.
+        metainfo: Of the training set; ``identities`` are the numbers of its identities, row by row.
         shape: (num_ids, feat_channels) that the LUT must have.
 
     Returns:
@@ -27,8 +26,7 @@ def read_lut(path: str, metainfo: Mapping[str, Any], shape: Sequence[int]) -> Te
 
     Raises:
         FileNotFoundError: The file is missing.
-        InputError: It holds no LUT, several, or one of another shape or of other identities; the training set does
-            not name its identities.
+        InputError: There is no LUT, several, one of another shape or of other identities; ``identities`` are missing.
     """
     place = f"lut_checkpoint {path}"
     if "identities" not in metainfo:
@@ -53,17 +51,10 @@ def read_lut(path: str, metainfo: Mapping[str, Any], shape: Sequence[int]) -> Te
 
 
 def find_lut(checkpoint: dict[str, Any], place: str) -> tuple[str, Tensor]:
-    """Find the LUT of a checkpoint.
-
-    Args:
-        checkpoint: A training checkpoint, or the weights alone.
-        place: Where it comes from, for the message.
-
-    Returns:
-        Its key and the (num_ids, feat_channels) table.
+    """Find the key and the (num_ids, feat_channels) LUT of a training checkpoint, or of weights alone.
 
     Raises:
-        InputError: There is none, or several.
+        InputError: There is none, or several; ``place`` says where, in the message.
     """
     state_dict = checkpoint.get("state_dict", checkpoint)
     keys = [key for key in state_dict if key == "features" or key.endswith("lut.features")]

@@ -1,4 +1,4 @@
-"""One RoI feature for detection and Re-ID (OIM, OIM*, I-Net)."""
+"""RoI head with one RoI feature for detection and Re-ID (OIM, OIM*, I-Net)."""
 
 import torch
 from mmdet.models.layers import multiclass_nms
@@ -8,16 +8,15 @@ from mmdet.utils import InstanceList
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-from mmpersonsearch.models.batch_norms import kept_statistics
 from mmpersonsearch.registry import MODELS
-from mmpersonsearch.utils.precision import float32
+from mmpersonsearch.utils.forward_modes import float32, kept_statistics
 
 from .person_search_roi_head import BoxDistillation, PersonSearchRoIHead
 
 
 @MODELS.register_module()
 class CoupledRoIHead(PersonSearchRoIHead):
-    """Every RoI runs through the shared head; box head and Re-ID head read the same feature (OIM, TDN's OIM*).
+    """RoI head whose box head and Re-ID head read the same feature of a RoI (OIM, TDN's OIM*, I-Net).
 
     In training the Re-ID head sees the sampled RoIs that overlap a person; in testing the RoIs that NMS keeps.
     """
@@ -44,15 +43,10 @@ class CoupledRoIHead(PersonSearchRoIHead):
             losses = self.loss_boxes(scores, deltas, rois, sampled, distil_boxes)
 
         # SamplingResult puts an image's persons before its background.
-        is_person = torch.cat(
-            [torch.arange(len(one.priors), device=rois.device) < len(one.pos_priors) for one in sampled]
-        )
-        person_ids = torch.cat(
-            [
-                sample.gt_instances.person_ids[one.pos_assigned_gt_inds]
-                for sample, one in zip(batch_data_samples, sampled)
-            ]
-        )
+        is_person = [torch.arange(len(one.priors), device=rois.device) < len(one.pos_priors) for one in sampled]
+        is_person = torch.cat(is_person)
+        truth = [sample.gt_instances.person_ids for sample in batch_data_samples]
+        person_ids = torch.cat([ids[one.pos_assigned_gt_inds] for ids, one in zip(truth, sampled)])
         crops = self.crop_extractor((images,), rois[is_person]) if self.reid_head.with_teacher else None
         losses.update(self.reid_head.loss(feat_maps[is_person], person_ids, crops))
         return losses
@@ -60,7 +54,7 @@ class CoupledRoIHead(PersonSearchRoIHead):
     def predict_boxes(
         self, x: tuple[Tensor, ...], proposals: InstanceList, batch_data_samples: SampleList
     ) -> InstanceList:
-        """See :meth:`PersonSearchRoIHead.predict_boxes`; detections come with priors, and embedded at these."""
+        """See :meth:`PersonSearchRoIHead.predict_boxes`; adds ``priors``, and ``reid_feats`` embedded at these."""
         rois = bbox2roi([one.bboxes for one in proposals])
         feat_maps = self.extract_maps(x, rois)
         counts = [len(one) for one in proposals]

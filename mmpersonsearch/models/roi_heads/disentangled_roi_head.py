@@ -1,4 +1,4 @@
-"""Detection on all RoIs, Re-ID on final boxes only (TDN, DC-I-Net)."""
+"""RoI head that detects on all RoIs and embeds final boxes only (TDN, DC-I-Net)."""
 
 from typing import Any
 
@@ -8,9 +8,8 @@ from mmdet.structures.bbox import bbox2roi, bbox_overlaps
 from mmdet.utils import InstanceList
 from torch import Tensor
 
-from mmpersonsearch.models.batch_norms import kept_statistics
 from mmpersonsearch.registry import MODELS
-from mmpersonsearch.utils.precision import float32
+from mmpersonsearch.utils.forward_modes import float32, kept_statistics
 
 from .person_search_roi_head import BoxDistillation, PersonSearchRoIHead
 
@@ -19,17 +18,17 @@ from .person_search_roi_head import BoxDistillation, PersonSearchRoIHead
 class DisentangledRoIHead(PersonSearchRoIHead):
     """TDN's partially disentangled heads (Liu et al., section III-A).
 
-    A light box head works on all RoIs; the Re-ID branch, Part-2 and the Re-ID head, only on final boxes, after NMS,
-    in training as in testing. With a bridge (KTB), the base feature maps of the final boxes get the transferring
-    feature maps of the same persons' crops added.
+    A light box head works on all RoIs; the Re-ID branch (Part-2 and the Re-ID head) only on final boxes, after NMS,
+    in training and testing. A bridge (KTB) adds the transferring feature maps of the persons' crops to their base
+    feature maps.
 
     Args:
         reid_roi_extractor: Config of the RoI extractor of the base feature maps, 32 x 16 in the paper.
         part2: Config of the network between base feature maps and Re-ID head.
-        bridge: Config of the knowledge transfer bridge; None for a model without.
-        add_gt: Whether in training the ground-truth boxes join the final boxes: with none of them, the first epochs
-            would have hardly a person (the paper does not say).
-        max_rois_per_img: Most final boxes of an image that train the Re-ID branch: ground truth first, then by score.
+        bridge: Config of the knowledge transfer bridge, if any.
+        add_gt: Whether in training the ground-truth boxes join the final boxes, which hold hardly a person in the
+            first epochs (the paper does not say).
+        max_rois_per_img: Maximum of final boxes per image that train the Re-ID branch: ground truth, then by score.
         kwargs: See :class:`PersonSearchRoIHead`.
     """
 
@@ -75,7 +74,7 @@ class DisentangledRoIHead(PersonSearchRoIHead):
     def person_rois(
         self, boxes: dict[str, Tensor], sampled: list, batch_data_samples: SampleList
     ) -> tuple[Tensor, Tensor]:
-        """Choose what the Re-ID branch learns from: final boxes that overlap a person at IoU >= 0.5.
+        """Choose the final boxes that overlap a person at IoU >= 0.5 for the Re-ID branch.
 
         Args:
             boxes: ``cls_score`` and ``bbox_pred`` of the sampled RoIs.
@@ -99,23 +98,17 @@ class DisentangledRoIHead(PersonSearchRoIHead):
             gt_bboxes = truth.bboxes.to(found.bboxes)
             candidates = torch.cat((gt_bboxes, found.bboxes)) if self.add_gt else found.bboxes
             if len(gt_bboxes) == 0:
-                candidates = candidates[:0]
-                nearest = truth.person_ids.new_zeros(0)
-            else:
-                ious, nearest = bbox_overlaps(candidates, gt_bboxes).max(dim=1)
-                kept = (ious >= 0.5).nonzero().squeeze(1)[: self.max_rois_per_img]
-                candidates, nearest = candidates[kept], nearest[kept]
-            chosen.append(candidates)
-            person_ids.append(truth.person_ids[nearest])
+                chosen.append(candidates[:0])
+                person_ids.append(truth.person_ids[:0])
+                continue
+            ious, nearest = bbox_overlaps(candidates, gt_bboxes).max(dim=1)
+            kept = (ious >= 0.5).nonzero().squeeze(1)[: self.max_rois_per_img]
+            chosen.append(candidates[kept])
+            person_ids.append(truth.person_ids[nearest[kept]])
         return bbox2roi(chosen), torch.cat(person_ids)
 
     def extract_reid_maps(self, x: tuple[Tensor, ...], rois: Tensor, images: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Run Part-2 on the base feature maps, with the bridge's added.
-
-        Args:
-            x: Maps of the backbone (Part-1).
-            rois: (K, 5); K may be 0.
-            images: (B, 3, H, W) normalized images.
+        """Run Part-2 on the base feature maps, with the bridge's added; see :meth:`embed_boxes` for the arguments.
 
         Returns:
             (K, C, h, w) maps for the Re-ID head, and the (K, 3, H', W') crops where training or the bridge needs them.

@@ -1,4 +1,4 @@
-"""The fully connected layers of VGG-16, as part of a RoI head."""
+"""Fully connected layers of VGG-16 in a RoI head."""
 
 from mmengine.model import Sequential
 from torch import Tensor, nn
@@ -8,10 +8,9 @@ from mmpersonsearch.registry import MODELS
 
 @MODELS.register_module()
 class FCLayers(Sequential):
-    """Two fully connected layers with ReLU and dropout (I-Net), in the place of a network's last stage.
+    """Two fully connected layers with ReLU and dropout (I-Net), in place of a network's last stage.
 
-    They are numbered as in VGG's classifier, so that ImageNet's fc6 and fc7 load without renaming where the RoI map
-    is 512 x 7 x 7.
+    They are numbered as in VGG's classifier: ImageNet's fc6 and fc7 load without renaming for 512 x 7 x 7 RoI maps.
 
     Args:
         in_channels: Channels of the RoI maps.

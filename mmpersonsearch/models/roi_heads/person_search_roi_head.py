@@ -1,4 +1,4 @@
-"""What the RoI heads of person search share: sampling, crops, losses of boxes."""
+"""Base of the RoI heads of person search: sampling and box losses."""
 
 from abc import ABCMeta, abstractmethod
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from mmpersonsearch.utils.distributed import share_of_samples
 
 
 class SampledBoxes(NamedTuple):
-    """What the box head makes of the sampled RoIs of a batch, and what it is to learn.
+    """Sampled RoIs of a batch, the box head's outputs and their targets.
 
     Attributes:
         rois: (n, 5) image number and xyxy box in pixels of the input.
@@ -37,12 +37,12 @@ class SampledBoxes(NamedTuple):
     bbox_weights: Tensor
 
 
-# Further losses of the sampled boxes, by name: how a detector distils another's box head.
+# Computes further losses of the sampled boxes, by name, to distil another box head.
 BoxDistillation = Callable[[SampledBoxes], dict[str, Tensor]]
 
 
 class PersonSearchRoIHead(StandardRoIHead, metaclass=ABCMeta):
-    """RoI head that also tells persons apart.
+    """RoI head that detects and embeds persons.
 
     Args:
         reid_head: Config of the Re-ID head.
@@ -62,7 +62,7 @@ class PersonSearchRoIHead(StandardRoIHead, metaclass=ABCMeta):
             raise ValueError("roi_head: a teacher needs a crop_extractor")
 
     def sample_proposals(self, proposals: InstanceList, batch_data_samples: SampleList) -> list[SamplingResult]:
-        """Assign the ground truth to proposals and sample of them, image by image."""
+        """Assign the ground truth to proposals and sample from them: one result per image."""
         batch_gt, batch_gt_ignore, _ = unpack_gt_instances(batch_data_samples)
         results = []
         for one, gt, gt_ignore in zip(proposals, batch_gt, batch_gt_ignore):
@@ -79,18 +79,7 @@ class PersonSearchRoIHead(StandardRoIHead, metaclass=ABCMeta):
         sampled: list[SamplingResult],
         distil_boxes: BoxDistillation | None = None,
     ) -> dict[str, Tensor]:
-        """Compute the box head's losses.
-
-        MMDetection divides by the number of this rank's sampled RoIs. Where ranks found unequally many, each rank's
-        losses count by its share, so that the mean over the ranks is the mean over the RoIs of all.
-
-        Args:
-            cls_score: (n, 2) of the sampled RoIs.
-            bbox_pred: (n, 4) of the sampled RoIs.
-            rois: (n, 5) the sampled RoIs.
-            sampled: One an image.
-            distil_boxes: See :meth:`loss`.
-        """
+        """Compute the box head's losses, weighted by :func:`share_of_samples`; see :class:`SampledBoxes` for shapes."""
         found = self.bbox_head.loss_and_target(cls_score, bbox_pred, rois, sampled, self.train_cfg)
         losses = found["loss_bbox"]
         if distil_boxes is not None:
@@ -114,30 +103,21 @@ class PersonSearchRoIHead(StandardRoIHead, metaclass=ABCMeta):
             proposals: The RPN's, in pixels of ``images``.
             batch_data_samples: Ground truth with ``person_ids``.
             images: (B, 3, H, W) normalized images.
-            distil_boxes: Gives further losses of the sampled boxes, which join the others.
+            distil_boxes: Computes further losses of the sampled boxes.
         """
 
     @abstractmethod
     def predict_boxes(
         self, x: tuple[Tensor, ...], proposals: InstanceList, batch_data_samples: SampleList
     ) -> InstanceList:
-        """Detect persons; see :meth:`PersonSearchModel.detect` for what comes back.
-
-        Args:
-            x: See :meth:`loss`.
-            proposals: See :meth:`loss`.
-            batch_data_samples: One an image.
-        """
+        """Detect persons, as :meth:`PersonSearchModel.detect`; see :meth:`loss` for the arguments."""
 
     @abstractmethod
     def embed_boxes(self, x: tuple[Tensor, ...], rois: Tensor, images: Tensor) -> Tensor:
-        """Embed persons.
+        """Embed persons: (K, D) float32, L2-normalized.
 
         Args:
-            x: See :meth:`loss`.
+            x: (B, C, H / s, W / s) maps of the backbone, float32.
             rois: (K, 5) image number and xyxy box in pixels of ``images``; K may be 0.
             images: (B, 3, H, W) normalized images.
-
-        Returns:
-            (K, D) float32, L2-normalized.
         """

@@ -11,14 +11,11 @@ from mmpersonsearch.registry import MODELS
 class SingleRoIExtractor(MMDetSingleRoIExtractor):
     """MMDetection's ``SingleRoIExtractor`` with the RoI layers of :mod:`mmpersonsearch.ops.roi_layers`.
 
-    From one map, it hands the RoIs on as they are: MMDetection's rounds them to the map's precision (to 2 pixels in
-    bfloat16) and copies the layer's output into another tensor.
-
-    Args: See MMDetection.
+    For one map, it does not round RoIs to the map's precision (2 pixels in bfloat16) and saves a copy.
     """
 
     def build_roi_layers(self, layer_cfg: dict, featmap_strides: list[int]) -> nn.ModuleList:
-        """Build one RoI layer a map; see MMDetection."""
+        """Build one RoI layer per map; see MMDetection."""
         layers = {"RoIAlign": RoIAlign, "RoIPool": RoIPool}
         settings = dict(layer_cfg)
         kind = settings.pop("type")

@@ -1,18 +1,14 @@
 """Published Re-ID checkpoints as teachers.
 
 The weights of reid-strong-baseline (BoT), ReID-Survey (AGW) and fast-reid (BoT, AGW) get this package's names
-(``convert_names.py``). The config says what network the teacher is: every weight of it must be in the source, and
-every weight of the source must have its place in it, otherwise the teacher would be another network than the one that
-was trained.
+(``convert_names.py``). The config defines the teacher's network: it must have exactly the source's weights.
 
-What weights do not show comes as config options, which the student's config needs too: the number of identities of the
-classifier, which comes along because teachers are loaded strictly; no IBN, no ReLU in the stem, no padding in its max
-pooling, where the source's network has it so. The last stride (1) and the kind of pooling are as the config says.
-
-All three projects normalize as this package does: RGB, ImageNet's mean and standard deviation. Crops are 256x128 in BoT
-and AGW, other sizes are for the config to say.
+Options for what the weights do not show (the number of identities, a stem without ReLU or padding, no IBN) are merged
+into the config; the student's config needs them, too. Last stride, pooling and size of crops are the config's. All
+three projects normalize as this package does: RGB, ImageNet's mean and standard deviation.
 """
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,13 +24,13 @@ from mmpersonsearch.utils.errors import InputError
 
 
 class Conversion(NamedTuple):
-    """A teacher's checkpoint, and where its weights are from.
+    """Checkpoint of a teacher and the origin of its weights.
 
     Attributes:
         checkpoint: ``meta`` (``converted_from``, ``source``, ``options`` and the values ``filled_in`` by key) and
             ``state_dict``.
         origins: Key in the source, by the teacher's key.
-        left: Why a key of the source was not taken over, by that key.
+        left: Reason, by skipped key of the source.
     """
 
     checkpoint: dict[str, Any]
@@ -43,7 +39,7 @@ class Conversion(NamedTuple):
 
 
 def convert(path: str, project_name: str, config: Config) -> Conversion:
-    """Turn a published Re-ID checkpoint into a teacher's.
+    """Convert a published Re-ID checkpoint to a teacher's.
 
     Args:
         path: The published checkpoint: file or URL.
@@ -52,8 +48,7 @@ def convert(path: str, project_name: str, config: Config) -> Conversion:
 
     Raises:
         FileNotFoundError: There is no such file.
-        InputError: The file cannot be read safely, or it and the model do not fit each other; the message names the
-            keys.
+        InputError: The file cannot be read safely or does not fit the model; the message names the keys.
     """
     project = PROJECTS[project_name]
     source = read_source(path, project)
@@ -65,20 +60,16 @@ def convert(path: str, project_name: str, config: Config) -> Conversion:
     config.merge_from_dict({f"model.{key}": value for key, value in options.items()})
     teacher = MODELS.build(config.model)
     check_same_normalization(source, project, teacher, path)
-    load_strictly(teacher, {**project.constants_of(teacher), **weights}, path)
     state = teacher.state_dict()
+    constants = {key: torch.full_like(state[key], value) for key, value in project.constants.items() if key in state}
+    load_strictly(teacher, {**constants, **weights}, path)
     filled = {key: state[key].flatten()[0].item() for key in state if key not in weights}
     meta = dict(converted_from=project_name, source=Path(path).name, options=options, filled_in=filled)
     return Conversion(dict(meta=meta, state_dict=state), origins, left)
 
 
 def read_source(path: str, project: Project) -> dict[str, Tensor]:
-    """Read the weights of a published checkpoint; they may lie under ``model`` or ``state_dict`` in it.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        InputError: It cannot be read without unpickling, or it holds something other than weights.
-    """
+    """Read the weights, perhaps under ``model`` or ``state_dict``; see :func:`convert` for the errors."""
     try:
         checkpoint = load_checkpoint_file(path)
     except InputError as error:
@@ -95,17 +86,14 @@ def read_source(path: str, project: Project) -> dict[str, Tensor]:
 
 
 def rename(keys: Mapping[str, Any], project: Project, path: str) -> tuple[dict[str, str], dict[str, str]]:
-    """Find the teacher's names of a source's keys.
-
-    Returns:
-        ``origins`` and ``left`` of :class:`Conversion`.
+    """Map a source's keys to a teacher's: ``origins`` and ``left`` of :class:`Conversion`.
 
     Raises:
         InputError: A key has no place in any teacher, or two keys have the same; no teacher equals the network.
     """
-    refusal = project.refusal(keys)
-    if refusal is not None:
-        raise InputError(f"{path}: {refusal}")
+    for pattern, why in project.refused:
+        if any(re.fullmatch(pattern, key) for key in keys):
+            raise InputError(f"{path}: {why}")
     origins, left, unknown = {}, {}, []
     for key in keys:
         row = project.rename(key)
@@ -127,11 +115,7 @@ def rename(keys: Mapping[str, Any], project: Project, path: str) -> tuple[dict[s
 
 
 def check_same_normalization(source: Mapping[str, Tensor], project: Project, teacher: nn.Module, path: str) -> None:
-    """Compare the normalization that is saved in the source, if any, with the config's.
-
-    Raises:
-        InputError: They differ.
-    """
+    """Raise InputError if the normalization in the source, if any, is not the config's."""
     for key, name in project.normalization:
         if key not in source:
             continue

@@ -1,7 +1,4 @@
-"""How published Re-ID projects name their weights, and what the same weights are called in this package's teachers.
-
-Also what a network does that its weights do not show: without it a teacher would load and embed otherwise.
-"""
+"""Tables of the weights' names in published Re-ID projects and in this package's teachers."""
 
 from __future__ import annotations
 
@@ -10,17 +7,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-import torch
-from torch import Tensor, nn
-
 
 class Rename(NamedTuple):
-    """One row of a table of names.
+    """Row of a table of names.
 
     Attributes:
         source: Regular expression of a whole key in the source.
-        target: The key in the teacher, with ``\\1`` and so on for the expression's groups; None: not taken over.
-        why: Why it is not taken over.
+        target: The key in the teacher, with ``\\1`` and so on for the expression's groups; None skips it.
+        why: Reason for skipping it.
     """
 
     source: str
@@ -29,11 +23,11 @@ class Rename(NamedTuple):
 
 
 class Trait(NamedTuple):
-    """What the source's network does and its weights do not show.
+    """Property of the source's network that its weights do not show.
 
     Attributes:
         key: Regular expression, searched in the source's keys.
-        found: The trait holds if the expression is found (True) or is not found (False) in any key.
+        found: Whether the trait holds where a key matches, or where none does.
         options: Config options of the teacher, by keys under ``model``.
     """
 
@@ -44,16 +38,15 @@ class Trait(NamedTuple):
 
 @dataclass(frozen=True)
 class Project:
-    """A project that publishes Re-ID checkpoints.
+    """Project that publishes Re-ID checkpoints.
 
     Attributes:
-        url: Where its code is.
-        renames: The first row that fits a key holds; a key that none fits has no place in any teacher.
+        url: Of its code.
+        renames: The first row that matches a key holds.
         traits: See :class:`Trait`.
-        constants: What the project does not save where it is not trained, by the teacher's key.
-        normalization: Keys that hold the mean and the standard deviation that images are normalized by, where the
-            project saves them.
-        refused: Networks that no teacher here equals: a regular expression of a whole key, and why.
+        constants: Untrained weights that the project does not save, by the teacher's key.
+        normalization: Keys of the images' mean and standard deviation, each with the name in our data preprocessor.
+        refused: Networks that no teacher here equals: a regular expression of a whole key, and the reason.
     """
 
     url: str
@@ -64,7 +57,7 @@ class Project:
     refused: tuple[tuple[str, str], ...] = ()
 
     def rename(self, key: str) -> Rename | None:
-        """The row for a key with ``target`` filled in; None: no row fits."""
+        """Find the row for a key, with ``target`` filled in; None where no row matches."""
         for row in self.renames:
             match = re.fullmatch(row.source, key)
             if match:
@@ -72,29 +65,16 @@ class Project:
         return None
 
     def options(self, keys: Iterable[str]) -> dict[str, Any]:
-        """The config options, by keys under ``model``, that a source with these keys needs."""
+        """Collect the config options, by keys under ``model``, that a source with these keys needs."""
         keys, options = list(keys), {}
         for trait in self.traits:
             if any(re.search(trait.key, key) for key in keys) is trait.found:
                 options.update(trait.options)
         return options
 
-    def constants_of(self, teacher: nn.Module) -> dict[str, Tensor]:
-        """The constants among a teacher's weights."""
-        return {
-            key: torch.full_like(own, self.constants[key])
-            for key, own in teacher.state_dict().items()
-            if key in self.constants
-        }
-
-    def refusal(self, keys: Iterable[str]) -> str | None:
-        """Why a source with these keys is refused; None: it is not."""
-        keys = list(keys)
-        return next((why for source, why in self.refused if any(re.fullmatch(source, key) for key in keys)), None)
-
 
 def _non_local(prefix: str) -> tuple[Rename, ...]:
-    """AGW's attention, which fast-reid names alike."""
+    """Rows of AGW's attention, which fast-reid names alike."""
     return (
         Rename(rf"{prefix}NL_(\d)\.(\d+)\.(g|theta|phi)\.(.+)", r"backbone.non_local\1.\2.\3.conv.\4"),
         Rename(rf"{prefix}NL_(\d)\.(\d+)\.W\.0\.(.+)", r"backbone.non_local\1.\2.conv_out.conv.\3"),
@@ -109,7 +89,7 @@ _BNNECK = (
     Rename(r"bottleneck\.(.+)", r"head.bn.\1"),
     Rename(r"classifier\.weight", r"head.classifier.weight"),
 )
-# Their plain ResNets, other than those with IBN, have no ReLU behind the first norm.
+# Their ResNets without IBN have no ReLU after the first norm.
 _PLAIN_RESNET = Trait(r"\.IN\.", False, {"backbone.ibn_stages": (), "backbone.stem_relu": False})
 
 PROJECTS = {
@@ -150,7 +130,7 @@ PROJECTS = {
         refused=(
             (
                 r"b[123]\..+",
-                "fast-reid's MGN pools by a trained generalised mean and does not downsample in its global branch's "
+                "fast-reid's MGN pools by a trained generalized mean and does not downsample in its global branch's "
                 "conv5_1, the paper's and this package's MGN pools by the maximum and does: its weights would make "
                 "another network",
             ),

@@ -1,12 +1,13 @@
-"""A model that teaches and does not learn."""
+"""Frozen teachers: Re-ID models and detectors."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from mmdet.structures import DetDataSample
 from mmengine.logging import print_log
-from torch import nn
+from torch import Tensor, nn
 
 from mmpersonsearch.registry import MODELS
 from mmpersonsearch.utils.checkpoint import load_checkpoint_file, load_strictly
@@ -16,10 +17,9 @@ _SIZE = 32
 
 
 class FrozenTeacher:
-    """Wraps a model so that it stays frozen, in eval mode, and out of the student's ``state_dict``.
+    """Model that stays frozen, in eval mode, and out of the ``state_dict`` of its :class:`TeacherOwner`.
 
-    It is no ``nn.Module`` on purpose: as a plain object it is not among the student's children. Its owner is a
-    :class:`TeacherOwner`. What it teaches is its subclass's matter.
+    It is a plain object, since an ``nn.Module`` would be among the student's children.
 
     Args:
         model: Config of the model.
@@ -43,11 +43,7 @@ class FrozenTeacher:
         print_log(f"Teacher loaded from {self.checkpoint}", logger="current")
 
     def check_loaded(self) -> None:
-        """Refuse to teach what was drawn at random.
-
-        Raises:
-            RuntimeError: The checkpoint was not loaded.
-        """
+        """Raise RuntimeError if the checkpoint was not loaded."""
         if not self.loaded:
             raise RuntimeError(
                 f"the teacher ({type(self.model).__name__}) is not loaded from {self.checkpoint}: "
@@ -56,7 +52,7 @@ class FrozenTeacher:
 
 
 class TeacherOwner(nn.Module):
-    """Mixin of modules with a ``teacher``: it follows them between devices and dtypes, though it is no child."""
+    """Mixin of modules with a ``teacher``, which follows them between devices and dtypes."""
 
     teacher: FrozenTeacher | None
 
@@ -65,8 +61,7 @@ class TeacherOwner(nn.Module):
 
         Raises:
             FileNotFoundError: The checkpoint is missing.
-            InputError: The checkpoint does not fit the teacher; teacher and student normalize images differently, so
-                that what the student gets is not what the teacher knows.
+            InputError: The checkpoint does not fit the teacher; teacher and student normalize images differently.
         """
         if self.teacher is not None:
             check_same_pixels(student=student.data_preprocessor, teacher=self.teacher.model.data_preprocessor)
@@ -79,13 +74,10 @@ class TeacherOwner(nn.Module):
 
 
 def check_same_pixels(**data_preprocessors: nn.Module) -> None:
-    """Send an image of random pixels through two data preprocessors and compare what comes out, padding apart.
-
-    Args:
-        data_preprocessors: Two, by their models' names.
+    """Compare two data preprocessors, by their models' names, on a random image.
 
     Raises:
-        InputError: They normalize images differently, or take their channels in another order.
+        InputError: They normalize images differently, or order their channels differently.
     """
     image = torch.randint(256, (3, _SIZE, _SIZE), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     seen = {}
@@ -99,3 +91,50 @@ def check_same_pixels(**data_preprocessors: nn.Module) -> None:
             f"of channels), but the pixel {image[:, 0, 0].tolist()} becomes {ours[:, 0, 0].tolist()} in {first} and "
             f"{theirs[:, 0, 0].tolist()} in {second}"
         )
+
+
+class ReIDTeacher(FrozenTeacher):
+    """A Re-ID model whose mode ``'tensor'`` gives (N, D) embeddings, where D is its head's ``out_channels``."""
+
+    @property
+    def feat_channels(self) -> int:
+        """D, the width of the embeddings."""
+        return self.model.head.out_channels
+
+    @torch.no_grad()
+    def __call__(self, crops: Tensor) -> Tensor:
+        """Embed (K, 3, H, W) normalized crops: (K, D), L2-normalized (f_t of TDN's equation 2); K may be 0.
+
+        Raises:
+            RuntimeError: No checkpoint was loaded.
+        """
+        if len(crops) == 0:
+            return crops.new_zeros(0, self.feat_channels)
+        self.check_loaded()
+        return F.normalize(self.model(crops, mode="tensor").float())
+
+
+class DetectorTeacher(FrozenTeacher):
+    """A two-stage detector of persons, stage by stage; no gradient leaves it."""
+
+    @torch.no_grad()
+    def extract_feat(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Compute the float32 maps of (B, 3, H, W) normalized images.
+
+        Raises:
+            RuntimeError: No checkpoint was loaded.
+        """
+        self.check_loaded()
+        return tuple(feat.float() for feat in self.model.extract_feat(images))
+
+    @torch.no_grad()
+    def predict_anchors(self, x: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+        """Run the RPN on the teacher's own map: (B, A, H, W) logits and (B, 4 A, H, W) deltas."""
+        (scores,), (deltas,) = self.model.rpn_head(x)
+        return scores, deltas
+
+    @torch.no_grad()
+    def predict_rois(self, x: tuple[Tensor, ...], rois: Tensor) -> tuple[Tensor, Tensor]:
+        """Run the box head on the teacher's own map: (n, 2) logits and (n, 4) deltas of (n, 5) RoIs."""
+        boxes = self.model.roi_head._bbox_forward(x, rois)
+        return boxes["cls_score"], boxes["bbox_pred"]

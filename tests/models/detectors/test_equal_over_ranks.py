@@ -20,9 +20,9 @@ from tiny_models import NUM_IDS, SYNTH
 from torch import nn
 
 from mmpersonsearch.models.backbones import resnet_ibn
-from mmpersonsearch.models.batch_norms import batch_norms
 from mmpersonsearch.registry import MODELS
 from mmpersonsearch.utils.config_files import find_config
+from mmpersonsearch.utils.forward_modes import batch_norms
 
 STEPS, SIZE = 10, (72, 104)
 # Persons in the 6 images of a step; in some steps a rank of two or of three has none.

@@ -173,12 +173,10 @@ def test_no_labelled_person_is_a_zero_with_a_graph(person_ids):
 
 
 def test_w_is_computed_once_a_step(monkeypatch):
-    from mmpersonsearch.models.losses import balanced_oim_loss
+    from mmpersonsearch.models.losses import oim_loss
 
     shapes = []
-    monkeypatch.setattr(
-        balanced_oim_loss, "center_density", lambda v, alpha: shapes.append(v.shape) or torch.ones(()).double()
-    )
+    monkeypatch.setattr(oim_loss, "center_density", lambda v, alpha: shapes.append(v.shape) or torch.ones(()).double())
     boim = build()
     boim(*draw(9, 0))
     boim(*draw(9, 1))

@@ -1,5 +1,5 @@
-# BoT on ResNet-50-IBN: weights for OIM and its kin to start from. Its blocks start as the identity: otherwise the mean
-# of its features outweighs what they say of persons, and OIM does not start from them (notes/starting_weights.md).
+# BoT on ResNet-50-IBN: weights for OIM and related methods to start from. Its blocks start as the identity: otherwise
+# the mean of its features outweighs their differences, and OIM does not learn from them (notes/starting_weights.md).
 _base_ = "./bot_r18ibn_synth.py"
 
 model = dict(backbone=dict(depth=50, zero_init_residual=True), head=dict(in_channels=2048))

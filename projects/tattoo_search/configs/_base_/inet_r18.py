@@ -1,4 +1,4 @@
-# I-Net on ResNet-18 for tattoos: what makes it of the synthetic benchmark's faster-rcnn_r50.py; see inet_r18.py and
+# I-Net on ResNet-18 for tattoos: overrides of the synthetic benchmark's faster-rcnn_r50.py; see inet_r18.py and
 # oim_r18.py there and here.
 oim_checkpoint = "{{$OIM_CHECKPOINT:work_dirs/oim_r18_tattoo-synth/iter_1600.pth}}"
 oim_weights = oim_checkpoint if oim_checkpoint != "none" else None

@@ -1,4 +1,4 @@
-# OIM on ResNet-18 for tattoos: what makes it of the synthetic benchmark's faster-rcnn_r50.py. Tattoos are about as
+# OIM on ResNet-18 for tattoos: overrides of the synthetic benchmark's faster-rcnn_r50.py. Tattoos are about as
 # wide as high: RoIs of 12x12 and anchors of these shapes, of 32 to 136 pixels, where persons have 16x8 and upright
 # ones.
 oim = dict(

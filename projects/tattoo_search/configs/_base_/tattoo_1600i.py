@@ -1,5 +1,5 @@
-# The schedule of the drawn tattoos: the synthetic persons' for memories, four times as long, since OIM's table knows
-# next to nothing of tattoos after 400 iterations; and the runtime that goes with it.
+# Schedule and runtime of the drawn tattoos: four times as long as the synthetic persons' for memories, since OIM's LUT
+# hardly distinguishes tattoos after 400 iterations.
 max_iters = 1600
 train_cfg = dict(type="IterBasedTrainLoop", max_iters=max_iters, val_interval=max_iters)
 val_cfg = dict(type="ValLoop")
@@ -32,7 +32,7 @@ default_hooks = dict(
 env_cfg = dict(
     cudnn_benchmark=False,
     mp_cfg=dict(mp_start_method="fork", opencv_num_threads=0),
-    # In seconds: while the main process evaluates, the others wait. Backend: nccl on GPUs, gloo without.
+    # Timeout in seconds: the other processes wait while the main one evaluates. Backend: nccl on GPUs, gloo without.
     dist_cfg=dict(timeout=1800),
 )
 vis_backends = [dict(type="LocalVisBackend")]

@@ -1,8 +1,7 @@
-# DET_50 at the size of the synthetic set, see configs/_base_/models/faster-rcnn_r50-c4.py. At stride 16 next to
-# nothing of persons of 41 to 148 pixels is left, and without instance norms nothing is learned in so short a schedule
-# (notes/). So RPN and RoIs are behind conv3_x, as TDN's, and the ResNet is an IBN one. Models of ResNet-18 are made of
-# it by oim_r18.py and inet_r18.py. SYNTH_WEIGHTS: a checkpoint of a Re-ID model on the same backbone (bot_*_synth.py)
-# to start from, in the place of ImageNet's weights.
+# DET_50 at the size of the synthetic set, see configs/_base_/models/faster-rcnn_r50-c4.py. RPN and RoIs are after
+# conv3_x, as TDN's, and the ResNet is an IBN one: stride 16 is too coarse for persons of 41 to 148 pixels, and without
+# instance norms nothing is learned in so short a schedule (notes/). oim_r18.py and inet_r18.py change it to ResNet-18.
+# SYNTH_WEIGHTS: a checkpoint of a Re-ID model on the same backbone (bot_*_synth.py), in place of ImageNet's weights.
 synth_weights = "{{$SYNTH_WEIGHTS:none}}"
 synth_init = dict(type="Pretrained", checkpoint=synth_weights, prefix="backbone.") if synth_weights != "none" else None
 

@@ -1,6 +1,6 @@
-# I-Net on ResNet-18 at the size of the synthetic set: what makes it of faster-rcnn_r50.py. A config hands inet to
-# model, with num_ids, and oim_weights to load_from. It starts from OIM_18 trained there, in the place of the network
-# trained for person search that the authors start from; OIM_CHECKPOINT=none starts from faster-rcnn_r50.py's weights.
+# I-Net on ResNet-18 at the size of the synthetic set: overrides of faster-rcnn_r50.py. A config passes inet to
+# model, with num_ids, and oim_weights to load_from. It starts from OIM_18 trained there, since the authors start from a
+# network trained for person search; OIM_CHECKPOINT=none starts from faster-rcnn_r50.py's weights.
 oim_checkpoint = "{{$OIM_CHECKPOINT:work_dirs/oim_r18_synth/iter_400.pth}}"
 oim_weights = oim_checkpoint if oim_checkpoint != "none" else None
 # DC-I-Net's Part-2 is another copy of OIM's shared head.

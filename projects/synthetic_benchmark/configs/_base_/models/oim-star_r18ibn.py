@@ -3,7 +3,7 @@
 _base_ = ["../../../../../configs/_base_/models/tdn_r50ibn.py", "./tdn_r18ibn.py"]
 
 parts = _base_.model.roi_head
-# For variants with a teacher, who sees crops.
+# Crops for variants with a teacher.
 crop_extractor = dict(parts.crop_extractor, roi_layer=dict(type="RoIAlign", output_size=(128, 64), sampling_ratio=2))
 _base_.tdn.roi_head = dict(
     _delete_=True,

@@ -1,4 +1,4 @@
-# OIM on ResNet-18 at the size of the synthetic set: what makes it of faster-rcnn_r50.py. A config hands it to model,
+# OIM on ResNet-18 at the size of the synthetic set: overrides of faster-rcnn_r50.py. A config passes it to model,
 # with num_ids and queue_size.
 oim = dict(
     type="PersonSearchDetector",

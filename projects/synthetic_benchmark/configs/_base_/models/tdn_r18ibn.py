@@ -1,5 +1,5 @@
 # TDN at the size of the synthetic set: ResNet-18-IBN, crops of 128x64, base feature maps of 16x8. Part-2 has a last
-# stride of 1, so that its map is the paper's 8x4. A config hands it to model, on top of
+# stride of 1, so that its map is the paper's 8x4. A config passes it to model, on top of
 # configs/_base_/models/tdn_r50ibn.py.
 synth_weights = "{{$SYNTH_WEIGHTS:none}}"
 synth_init = dict(type="Pretrained", checkpoint=synth_weights, prefix="backbone.") if synth_weights != "none" else None

@@ -38,7 +38,7 @@ default_hooks = dict(
 env_cfg = dict(
     cudnn_benchmark=False,
     mp_cfg=dict(mp_start_method="fork", opencv_num_threads=0),
-    # In seconds: while the main process evaluates, the others wait. Backend: nccl on GPUs, gloo without.
+    # Timeout in seconds: the other processes wait while the main one evaluates. Backend: nccl on GPUs, gloo without.
     dist_cfg=dict(timeout=1800),
 )
 vis_backends = [dict(type="LocalVisBackend")]

@@ -1,4 +1,4 @@
-# BoT at the size of the synthetic set, see configs/_base_/teachers/bot_r50ibn.py. The leaf gives num_ids.
+# BoT at the size of the synthetic set, see configs/_base_/teachers/bot_r50ibn.py. The leaf sets num_ids.
 teacher = dict(
     type="mmdet.BaseReID",
     data_preprocessor=dict(

@@ -1,4 +1,4 @@
-"""Box heads of FDPS: one sub-feature of the RoI map for each task, without parameters and with."""
+"""Box heads: feature maps of RoIs to classes and boxes."""
 
 from typing import Any
 
@@ -10,12 +10,32 @@ from mmpersonsearch.registry import MODELS
 
 
 @MODELS.register_module()
-class FeatureDecompositionBBoxHead(BBoxHead):
-    """Decomposes the RoI map into its marginal distributions (FDPS; Yang et al., equations 2, 3 and 5).
+class PooledBBoxHead(BBoxHead):
+    """MMDetection's ``BBoxHead`` after any pooling of the RoI map.
 
-    The mean over x, (y, c), gives the deltas (dy, dh), the mean over y, (x, c), gives (dx, dw), the mean over both
-    gives the classes; each by one linear layer. Equation 4, the maximum over both, is the embedding's: ``pooling`` of
-    the Re-ID head, which reads the same map.
+    ``pooling=dict(type='torch.nn.AdaptiveMaxPool2d', output_size=1), roi_feat_size=1`` reads the maximum,
+    ``pooling=dict(type='torch.nn.Flatten'), with_avg_pool=False`` the whole map.
+
+    Args:
+        pooling: Config of the layer.
+        kwargs: See MMDetection's ``BBoxHead``; ``roi_feat_size`` is that of the pooled map.
+    """
+
+    def __init__(self, *, pooling: dict, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.pooling = MODELS.build(pooling)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Predict (n, num_classes + 1) scores and (n, 4 * num_classes) deltas of (n, C, h, w) RoI maps."""
+        return super().forward(self.pooling(x))
+
+
+@MODELS.register_module()
+class FeatureDecompositionBBoxHead(BBoxHead):
+    """Box head on the marginal distributions of the RoI map (FDPS; Yang et al., equations 2, 3 and 5).
+
+    The mean over x gives the deltas (dy, dh), the mean over y gives (dx, dw), the mean over both gives the classes;
+    each by one linear layer. Equation 4, the maximum over both, is the Re-ID head's ``pooling``.
 
     Args:
         kwargs: See MMDetection's ``BBoxHead``; ``roi_feat_size`` is (h, w) of the map. ``with_avg_pool`` is True.
@@ -27,28 +47,16 @@ class FeatureDecompositionBBoxHead(BBoxHead):
         super().__init__(with_avg_pool=True, **kwargs)
         height, width = self.roi_feat_size
         num_deltas = self.fc_reg.out_features // 2
-        self.fc_reg = nn.ModuleDict(
-            {
-                axis: MODELS.build(
-                    dict(self.reg_predictor_cfg, in_features=length * self.in_channels, out_features=num_deltas)
-                )
-                for axis, length in (("x", width), ("y", height))
-            }
-        )
+        cfg = dict(self.reg_predictor_cfg, out_features=num_deltas)
+        widths = {"x": width * self.in_channels, "y": height * self.in_channels}
+        self.fc_reg = nn.ModuleDict({axis: MODELS.build(dict(cfg, in_features=n)) for axis, n in widths.items()})
 
     def decompose(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Compute the sub-features of (n, C, h, w) maps: (n, C * h) D_y, (n, C * w) D_x and (n, C) D_cls."""
         return x.mean(dim=3).flatten(1), x.mean(dim=2).flatten(1), x.mean(dim=(2, 3))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Predict classes and boxes.
-
-        Args:
-            x: (n, C, h, w) RoI maps.
-
-        Returns:
-            (n, num_classes + 1) scores and (n, 4 * num_classes) deltas (dx, dy, dw, dh), of the only class or of each.
-        """
+        """Predict (n, num_classes + 1) scores and (n, 4 * num_classes) deltas (dx, dy, dw, dh) of (n, C, h, w) maps."""
         along_y, along_x, pooled = self.decompose(x)
         deltas = torch.stack((self.fc_reg["x"](along_x), self.fc_reg["y"](along_y)), dim=2)
         return self.fc_cls(pooled), deltas.flatten(1)
@@ -56,7 +64,7 @@ class FeatureDecompositionBBoxHead(BBoxHead):
 
 @MODELS.register_module()
 class ConvPooling(nn.Module):
-    """Aggregates the positions of maps by a 1x1 convolution whose channels they are: one weight a position.
+    """Weighted sum over the positions of maps: a 1x1 convolution with the positions as channels.
 
     Args:
         num_positions: h * w of the maps.
@@ -73,11 +81,7 @@ class ConvPooling(nn.Module):
 
 @MODELS.register_module()
 class ConvDecompositionBBoxHead(FeatureDecompositionBBoxHead):
-    """FDPS whose sub-features, of the same shapes, are aggregated by 1x1 convolutions ("Parameter-base").
-
-    Args:
-        kwargs: See :class:`FeatureDecompositionBBoxHead`.
-    """
+    """:class:`FeatureDecompositionBBoxHead` with :class:`ConvPooling` in place of means ("Parameter-base")."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -1,4 +1,4 @@
-"""Mixed precision without a GPU."""
+"""Optimizer wrappers."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,10 +12,10 @@ from mmpersonsearch.registry import OPTIM_WRAPPERS
 
 @OPTIM_WRAPPERS.register_module()
 class CPUAmpOptimWrapper(OptimWrapper):
-    """Mixed precision of float32 and bfloat16 on a CPU, where MMEngine's ``AmpOptimWrapper`` asks for a GPU.
+    """Optimizer wrapper for autocast to bfloat16 on a CPU, where MMEngine's ``AmpOptimWrapper`` needs a GPU.
 
-    bfloat16 has float32's range, so that nothing scales the loss. Parameters, gradients and memories stay float32.
-    A CPU with instructions for bfloat16 (``avx512_bf16``, ``amx_bf16``) trains faster by it, others slower.
+    Parameters, gradients and memories stay float32; no loss scaling is needed. It is faster only on CPUs with
+    instructions for bfloat16 (``avx512_bf16``, ``amx_bf16``).
     """
 
     @contextmanager

@@ -5,7 +5,7 @@ from sync_batch_norm import CPUSyncBatchNorm
 from torch import nn
 
 from mmpersonsearch.models.backbones import ResNetIBN
-from mmpersonsearch.models.batch_norms import batch_norms, kept_statistics
+from mmpersonsearch.utils.forward_modes import batch_norms, kept_statistics
 
 
 def make_norms():

@@ -1,12 +1,27 @@
-"""Batch norms that keep their statistics, of a network or while a batch is too small for its own."""
+"""Modes of a forward pass: float32 under autocast, batch norms that keep their statistics."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import torch
 from mmengine.dist import all_reduce
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+
+
+@contextmanager
+def float32() -> Iterator[None]:
+    """Disable autocast in a block or, as a decorator, in a function."""
+    with ExitStack() as stack:
+        for device in ("cpu", "cuda"):
+            if torch.is_autocast_enabled(device):
+                stack.enter_context(torch.autocast(device, enabled=False))
+        yield
+
+
+def at_least_like(values: Tensor, like: Tensor) -> Tensor:
+    """Cast values to the precision of ``like``, such as a memory or weight, unless their own is higher."""
+    return values.to(torch.promote_types(values.dtype, like.dtype))
 
 
 def batch_norms(module: nn.Module) -> list[_BatchNorm]:

@@ -1,4 +1,4 @@
-"""Re-ID heads of person-search models: what all share, and those that classify identities."""
+"""Re-ID heads: feature maps of persons to embeddings and identity losses."""
 
 from abc import ABCMeta, abstractmethod
 from typing import Any
@@ -7,30 +7,30 @@ import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from mmpersonsearch.models.batch_norms import kept_statistics
+from mmpersonsearch.models.losses import select_priority_classes
 from mmpersonsearch.models.teachers import ReIDTeacher, TeacherOwner
 from mmpersonsearch.registry import MODELS
 from mmpersonsearch.utils.distributed import mean_over_ranks
+from mmpersonsearch.utils.forward_modes import kept_statistics
 
 
 class ReIDHead(TeacherOwner, BaseModule, metaclass=ABCMeta):
-    """Embeds the feature maps of persons: pooling, a linear reduction and BN where asked for.
+    """Head that embeds the feature maps of persons by pooling, an optional linear reduction and BN.
 
-    With a teacher, the embeddings are pulled to the teacher's on the same persons' crops (TDN's L_t). The teacher is
-    not part of this module: neither of its ``state_dict`` nor of its modes. A teacher of another width needs a
-    ``projection``: in training only, the loss then compares the teacher's feature with the projection of the
-    student's feature after BN (before L2 normalization, which is the loss's); matching never sees the projection.
+    With a teacher, which stays out of the ``state_dict``, a loss compares the embeddings with the teacher's of the same
+    persons' crops (TDN's L_t). For a teacher of another width, training compares the ``projection`` of the feature
+    after BN instead; matching does not use it.
 
     Args:
         in_channels: Channels of the feature maps.
         num_ids: Number of training identities.
         feat_channels: Width of the embedding; None keeps ``in_channels`` and has no reduction.
-        teacher: Arguments of the :class:`ReIDTeacher`: ``model``, config of a Re-ID model, and ``checkpoint``.
+        teacher: Arguments of the :class:`ReIDTeacher`.
         loss_distill: Config of the loss between (K, D) features of student and teacher.
-        projection: Config of a layer, built with ``in_features`` and ``out_features``, from the embedding's
-            width to the teacher's, e.g. ``dict(type='mmdet.Linear')``; only built with a teacher.
+        projection: Config of a layer from the embedding's width to the teacher's, e.g.
+            ``dict(type='mmdet.Linear')``, built with ``in_features`` and ``out_features``, and a teacher only.
         with_bn: Whether BN follows; OIM has none (Xiao et al., CVPR 2017, section 3.1).
-        pooling: Config of the layer that leaves one position of (K, in_channels, h, w) maps, e.g.
+        pooling: Config of the layer that pools maps to one position, e.g.
             ``dict(type='torch.nn.AdaptiveMaxPool2d', output_size=1)``; None takes the mean.
         init_cfg: See MMEngine.
 
@@ -79,7 +79,7 @@ class ReIDHead(TeacherOwner, BaseModule, metaclass=ABCMeta):
 
     @property
     def with_teacher(self) -> bool:
-        """Whether training needs the persons' crops for a teacher."""
+        """Whether training needs crops."""
         return self.teacher is not None
 
     def forward(self, feat_maps: Tensor) -> Tensor:
@@ -110,12 +110,7 @@ class ReIDHead(TeacherOwner, BaseModule, metaclass=ABCMeta):
         Returns:
             ``loss_id``, and ``loss_distill`` with a teacher (TDN's equation 3).
         """
-        feats = self(feat_maps)
-        teacher_feats = self._teach(crops) if self.with_teacher else None
-        return self.loss_by_feat(feats, person_ids, teacher_feats)
-
-    def _teach(self, crops: Tensor) -> Tensor:
-        return self.teacher(crops) if len(crops) else crops.new_zeros(0, self.teacher.feat_channels)
+        return self.loss_by_feat(self(feat_maps), person_ids, self.teacher(crops) if self.with_teacher else None)
 
     def loss_by_feat(self, feats: Tensor, person_ids: Tensor, teacher_feats: Tensor | None) -> dict[str, Tensor]:
         """Compute the losses of (K, feat_channels) features, the teacher's (K, D); see :meth:`loss`."""
@@ -133,13 +128,11 @@ class ReIDHead(TeacherOwner, BaseModule, metaclass=ABCMeta):
 class OIMReIDHead(ReIDHead):
     """Re-ID head whose L2-normalized embedding is matched to a LUT and a CQ (Xiao et al., CVPR 2017, section 3.1).
 
-    As published it has no BN: a batch's own statistics move the embeddings away from what the memories hold.
-
     Args:
         loss_id: Config of the loss on L2-normalized features, :class:`OIMLoss`; ``num_ids`` and ``feat_channels``
             are this head's.
-        with_bn: See :class:`ReIDHead`.
-        kwargs: See :class:`ReIDHead`.
+        with_bn: See :class:`ReIDHead`, as are ``kwargs``; as published there is none.
+        kwargs: Others.
     """
 
     def __init__(self, *, loss_id: dict, with_bn: bool = False, **kwargs: Any) -> None:
@@ -156,8 +149,8 @@ class SoftmaxReIDHead(ReIDHead):
     """Re-ID head with a bias-free classifier on the BN feature (TDN, section III-A).
 
     Args:
-        loss_id: Config of the loss on (K, num_ids) scores of the labelled persons, e.g. cross entropy (L_ce). Under
-            distribution, the mean over the ranks is the mean over the labelled persons of all.
+        loss_id: Config of the loss on (K, num_ids) scores of the labelled persons, e.g. cross entropy (L_ce), divided
+            by :func:`mean_over_ranks`.
         kwargs: See :class:`ReIDHead`.
     """
 
@@ -171,3 +164,62 @@ class SoftmaxReIDHead(ReIDHead):
         labelled = person_ids >= 0
         scores = self.classifier(feats[labelled])
         return self.loss_id(scores, person_ids[labelled], avg_factor=mean_over_ranks(labelled.sum()))
+
+
+@MODELS.register_module()
+class PairReIDHead(ReIDHead):
+    """Re-ID head with a loss on pairs and one on identities of the L2-normalized embedding (Zhang et al., I-Net).
+
+    The hardest negatives of the pairs (OLP) choose the priority classes of the identity loss (HEP, C2HEP). The paper
+    does not give r.
+
+    Args:
+        loss_pair: Config of the loss of (N, feat_channels) features and (N,) identities, e.g. :class:`OLPLoss`.
+        loss_id: Config of the loss of features, identities and (T,) classes, :class:`HEPLoss` or
+            :class:`C2HEPLoss`; ``num_ids`` and ``feat_channels`` are this head's.
+        pool_size: T, number of priority classes.
+        num_hardest: r, number of an anchor's hardest negatives; 0 for a ``loss_pair`` without a dictionary.
+        with_bn: See :class:`ReIDHead`, as are ``kwargs``; the paper has none.
+        kwargs: Others.
+
+    Raises:
+        ValueError: ``num_hardest`` is not 0, but ``loss_pair`` has no dictionary, or one of another width.
+    """
+
+    def __init__(
+        self,
+        *,
+        loss_pair: dict,
+        loss_id: dict,
+        pool_size: int = 100,
+        num_hardest: int = 20,
+        with_bn: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(with_bn=with_bn, **kwargs)
+        self.loss_pair = MODELS.build(loss_pair)
+        self.loss_id = MODELS.build(dict(loss_id, num_ids=self.num_ids, feat_channels=self.feat_channels))
+        self.pool_size = pool_size
+        self.num_hardest = num_hardest
+        if num_hardest and not hasattr(self.loss_pair, "hardest_negatives"):
+            raise ValueError(
+                f"reid_head: num_hardest is {num_hardest}, but loss_pair {type(self.loss_pair).__name__} keeps no "
+                "dictionary of negatives: set num_hardest=0, or take OLPLoss"
+            )
+        width = self.loss_pair.dictionary.features.shape[1] if num_hardest else self.feat_channels
+        if width != self.feat_channels:
+            raise ValueError(f"reid_head: feat_channels is {self.feat_channels}, but that of loss_pair is {width}")
+
+    def loss_by_feat(self, feats: Tensor, person_ids: Tensor, teacher_feats: Tensor | None) -> dict[str, Tensor]:
+        """Compute ``loss_pair`` beside the losses of :meth:`ReIDHead.loss_by_feat`."""
+        losses = super().loss_by_feat(feats, person_ids, teacher_feats)
+        # After loss_id, which reads the dictionary from before the batch.
+        losses["loss_pair"] = self.loss_pair(F.normalize(feats), person_ids)
+        return losses
+
+    def loss_identity(self, feats: Tensor, person_ids: Tensor) -> Tensor:
+        """See :meth:`ReIDHead.loss_identity`."""
+        feats = F.normalize(feats)
+        hardest = self.loss_pair.hardest_negatives(feats, person_ids, self.num_hardest) if self.num_hardest else None
+        pool = select_priority_classes(person_ids, self.loss_id.num_pool_classes, self.pool_size, hardest)
+        return self.loss_id(feats, person_ids, pool)
