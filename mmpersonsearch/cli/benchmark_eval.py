@@ -168,7 +168,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--loop-queries", type=int, default=0, help="queries for the loop over images (0: no loop)")
     parser.add_argument("--json", help="write the measurements to this file too")
     args = parser.parse_args(argv)
-    warnings.filterwarnings("ignore", message="queries left out")
+    warnings.filterwarnings("ignore", message="queries skipped")
 
     rows = []
     for fraction in args.fractions:

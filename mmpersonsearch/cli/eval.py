@@ -15,8 +15,7 @@ from mmengine.config import Config
 
 from mmpersonsearch.evaluation.metrics import PersonSearchMetric
 from mmpersonsearch.evaluation.predictions import read_predictions
-from mmpersonsearch.evaluation.provenance import describe_versions
-from mmpersonsearch.evaluation.results import check_protocols, read_result
+from mmpersonsearch.evaluation.provenance import check_protocols, describe_versions, read_result
 from mmpersonsearch.registry import METRICS
 from mmpersonsearch.utils.errors import InputError
 

@@ -21,23 +21,15 @@ def build_dataset(
 ) -> PersonSearchDataset:
     """Build a split of ``'PRW'``, ``'CUHK-SYSU'`` or ``'COCO'`` without a pipeline.
 
-    ``query_file`` is PRW's, if not its own. The others are COCO's: json of annotations, folder of the images in the
-    data root, and what is annotated; COCO's persons are read alike, under contiguous numbers, whatever the split.
-
-    Raises:
-        FileNotFoundError: A file of the data set is missing.
-        InputError: The content of a file is wrong, or there is no such data set.
+    ``query_file`` is for PRW, by default its own. The other arguments are for COCO: json of annotations, folder of the
+    images in the data root, and the annotated class; its persons get contiguous numbers, whatever the split. For
+    errors see :class:`PersonSearchDataset`.
     """
     if name == "PRW":
-        queries = {} if query_file is None else dict(query_file=query_file)
-        return PRWDataset(data_root=data_root, split=split, **queries)
+        return PRWDataset(data_root, split, query_file or "query_info.txt")
     if name == "CUHK-SYSU":
-        return CUHKSYSUDataset(data_root=data_root, split=split)
+        return CUHKSYSUDataset(data_root, split)
     if name == "COCO":
-        return CocoPersonSearchDataset(
-            data_root=data_root,
-            ann_file=ann_file or "",
-            data_prefix=dict(img_path=img_prefix),
-            metainfo=dict(classes=(class_name,)),
-        )
+        prefix, metainfo = dict(img_path=img_prefix), dict(classes=(class_name,))
+        return CocoPersonSearchDataset(data_root, ann_file or "", data_prefix=prefix, metainfo=metainfo)
     raise InputError(f"data set {name!r}, expected 'PRW', 'CUHK-SYSU' or 'COCO'")

@@ -1,4 +1,4 @@
-"""The file that holds what a model found in a test split."""
+"""Prediction files: detections and embeddings of a test split."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _FIELDS = ("bboxes", "scores", "reid_feats")
 
 @dataclass
 class Predictions:
-    """What a model found.
+    """Detections and embeddings of a test split.
 
     Attributes:
-        detections: One an image of the protocol, in its order, with ``bboxes`` (n, 4) xyxy in pixels of the original
+        detections: One per image of the protocol, in its order, with ``bboxes`` (n, 4) xyxy in pixels of the original
             image, ``scores`` (n,) and ``reid_feats`` (n, D).
         query_feats: (Q, D) embeddings of the protocol's queries.
-        provenance: ``data``, ``model`` and ``versions``, as :mod:`mmpersonsearch.evaluation.provenance` describes
-            them; empty where the writer did not know.
+        provenance: Records of :mod:`mmpersonsearch.evaluation.provenance`, ``data``, ``model`` and ``versions``, those
+            that are known.
     """
 
     detections: list[InstanceData]
@@ -54,22 +54,29 @@ def write_predictions(
 
 
 def read_predictions(path: str | Path, protocol: SearchProtocol, allow_differences: bool = False) -> Predictions:
-    """Read what :func:`write_predictions` has written. Nothing but plain data and arrays is unpickled.
+    """Read a file of :func:`write_predictions`; only plain data and arrays are unpickled.
 
     Args:
         path: The file.
-        protocol: Of the test split that was predicted.
+        protocol: Protocol of the test split.
         allow_differences: Accept predictions for other annotation files than the protocol's.
 
     Raises:
         FileNotFoundError: There is no such file.
-        InputError: It is no file of predictions, lacks images or queries of the protocol, or was written for other
+        InputError: It is no prediction file, lacks images or queries of the protocol, or was written for other
             annotation files.
     """
     content = _load(Path(path))
     images, provenance = content["images"], content["provenance"]
-    if not allow_differences:
-        _check_data(path, provenance.get("data", {}), protocol.data)
+    # A gallery of another size is another file, which predictions do not depend on.
+    own = provenance.get("data", {})
+    differing = [what for what in own if what in protocol.data and own[what] != protocol.data[what]]
+    if differing and not allow_differences:
+        what = differing[0]
+        raise InputError(
+            f"{path} was written for other data: {what} is {own[what]}, "
+            f"the config's test split has {protocol.data[what]}"
+        )
     missing = [scene.img_id for scene in protocol.images if scene.img_id not in images]
     if missing:
         raise InputError(
@@ -82,16 +89,6 @@ def read_predictions(path: str | Path, protocol: SearchProtocol, allow_differenc
         raise InputError(f"{path}: {len(feats)} query embeddings, the test split has {len(protocol.queries)} queries")
     detections = [InstanceData(**{name: torch.from_numpy(image[name]) for name in _FIELDS}) for image in found]
     return Predictions(detections, torch.from_numpy(np.stack([feats[i] for i in range(len(feats))])), provenance)
-
-
-def _check_data(path: str | Path, own: Mapping[str, str], expected: Mapping[str, str]) -> None:
-    # A gallery of another size is another file, which predictions do not depend on.
-    differing = [what for what in own if what in expected and own[what] != expected[what]]
-    if differing:
-        what = differing[0]
-        raise InputError(
-            f"{path} was written for other data: {what} is {own[what]}, the config's test split has {expected[what]}"
-        )
 
 
 def _load(path: Path) -> dict[str, Any]:
@@ -107,7 +104,7 @@ def _load(path: Path) -> dict[str, Any]:
 
 
 class _PlainUnpickler(pickle.Unpickler):
-    """Restores arrays of numbers; whatever else a file asks for might run its writer's code."""
+    """Unpickler of plain data and arrays of numbers; anything else might run the code of the file's writer."""
 
     _ARRAY_PARTS = ("_reconstruct", "scalar", "ndarray", "dtype")
     _MODULES = ("numpy", "numpy.core.multiarray", "numpy._core.multiarray")  # the names of NumPy 1 and NumPy 2

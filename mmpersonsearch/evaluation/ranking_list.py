@@ -1,4 +1,4 @@
-"""The best matches of single queries, and which queries are worst, for pictures."""
+"""Ranking lists of single queries, and the queries with the lowest average precision."""
 
 from __future__ import annotations
 
@@ -29,18 +29,14 @@ def rank_gallery(
     ranking: BaseRanking | None = None,
     gallery: int | None = None,
 ) -> list[RankingList]:
-    """Find the k best gallery images of some queries.
+    """Find the k best gallery images of each query in ``query_inds``, in the order of these.
 
-    Of the queries ``query_inds`` the gallery may hold no image; for the other arguments see :func:`evaluate_search`.
-
-    Returns:
-        One list a query, in the order of ``query_inds``.
+    The gallery need not show the queries' persons. For the other arguments see :func:`evaluate_search`.
 
     Raises:
-        InputError: As :func:`evaluate_search`; a query index that the protocol has not.
+        InputError: As :func:`evaluate_search`; a query index that does not exist.
     """
-    bad = [i for i in query_inds if not 0 <= i < len(protocol.queries)]
-    if bad:
+    if bad := [i for i in query_inds if not 0 <= i < len(protocol.queries)]:
         raise InputError(f"query_inds: {bad[0]} is not a query, the protocol has {len(protocol.queries)}")
     index = build_search_index(protocol, detections, query_feats, det_thr)
     searched = build_gallery(protocol, index, gallery)
@@ -54,12 +50,7 @@ def rank_gallery(
 
 
 def worst_queries(result: SearchResult, number: int) -> list[int]:
-    """The queries with the lowest average precision, the lowest first, of equal ones the first.
-
-    Args:
-        result: An evaluation; queries that it skipped are not among the worst.
-        number: How many at most.
-    """
+    """Return at most ``number`` evaluated queries of the lowest average precision, lowest first, then by index."""
     return result.query_inds[np.argsort(result.aps, kind="stable")[:number]].tolist()
 
 

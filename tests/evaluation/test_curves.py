@@ -16,7 +16,7 @@ from mmpersonsearch.evaluation import search as search_module
 from mmpersonsearch.structures import AllImages, CrossCamera, Query, SceneImage, SearchProtocol
 from mmpersonsearch.testing import draw_case, galleries_of, iou, kept, slow_rcp
 
-pytestmark = pytest.mark.filterwarnings("ignore:queries left out")
+pytestmark = pytest.mark.filterwarnings("ignore:queries skipped")
 
 
 def slow_curves(case, size=None, rerank=None):

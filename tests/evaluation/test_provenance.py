@@ -12,7 +12,7 @@ from mmpersonsearch.evaluation.provenance import (
 )
 from mmpersonsearch.testing import draw_case
 
-pytestmark = pytest.mark.filterwarnings("ignore:queries left out")
+pytestmark = pytest.mark.filterwarnings("ignore:queries skipped")
 
 
 @pytest.fixture(scope="module")

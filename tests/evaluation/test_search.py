@@ -11,7 +11,7 @@ from mmpersonsearch.evaluation.index import gallery as galleries_module
 from mmpersonsearch.structures import AllImages, CrossCamera, ImageList, Listed, Query, SceneImage, SearchProtocol
 from mmpersonsearch.testing import draw_case, slow_search
 
-pytestmark = pytest.mark.filterwarnings("ignore:queries left out")
+pytestmark = pytest.mark.filterwarnings("ignore:queries skipped")
 
 
 def assert_equal(result, judge):
@@ -32,7 +32,7 @@ def check(case, size=None, **kwargs):
         return
     result = evaluate_search(protocol, detections, query_feats, gallery=size, **kwargs)
     assert_equal(result, judge)
-    assert result.num_queries + result.num_left_out == len(protocol.queries)
+    assert result.num_queries + result.num_skipped == len(protocol.queries)
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -113,7 +113,7 @@ def test_worked_example():
     result = evaluate_search(*worked_case(), topk=(1, 2, 5))
     assert result.mAP == pytest.approx(0.5 * 2 / 3, abs=1e-12)
     assert result.topk == {1: 0.0, 2: 1.0, 5: 1.0}
-    assert (result.num_queries, result.num_left_out, result.gallery, result.ranking) == (1, 0, "all", None)
+    assert (result.num_queries, result.num_skipped, result.gallery, result.ranking) == (1, 0, "all", None)
 
 
 def test_equal_similarities_count_together():
@@ -250,7 +250,7 @@ def test_queries_nowhere_in_their_gallery_are_left_out_with_one_warning():
     with pytest.warns(UserWarning, match=r"2 in gallery 'all' \(of 3\)") as records:
         result = evaluate_search(protocol, detections, query_feats.expand(3, 1))
     assert len(records) == 1
-    assert (result.num_left_out, result.query_inds.tolist()) == (2, [0])
+    assert (result.num_skipped, result.query_inds.tolist()) == (2, [0])
     assert result.mAP == pytest.approx(1 / 3) and np.isfinite(result.aps).all()
 
 

@@ -1,4 +1,4 @@
-"""COCO's json with identities: annotations and queries, read and written."""
+"""COCO's json with identities: reading and writing of annotations and queries."""
 
 from __future__ import annotations
 
@@ -18,15 +18,14 @@ from tqdm import tqdm
 from mmpersonsearch.structures import Query, SceneImage
 from mmpersonsearch.utils.errors import InputError
 
-from .boxes import has_area
-from .checks import check_file, check_unique
+from .files import check_file, check_unique, has_area
 
 _CATEGORY = dict(id=1, name="person", supercategory="person")
 
 
 @dataclass
 class CocoAnnotations:
-    """What a json of annotations says.
+    """Content of a json of annotations.
 
     Attributes:
         images: The entry of each image, by its ``id``.
@@ -71,16 +70,7 @@ def read_annotations(path: str | Path, class_name: str) -> CocoAnnotations:
 
 
 def read_queries(path: str | Path, scenes: Sequence[SceneImage]) -> list[Query]:
-    """Read the queries, which get their images' cameras.
-
-    Args:
-        path: The json.
-        scenes: The images that queries may be in.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        InputError: It holds no queries, or its content is wrong; names the entry.
-    """
+    """Read the queries in the scenes, with their images' cameras; raises the errors of :func:`read_annotations`."""
     cameras = {scene.img_id: scene.camera_id for scene in scenes}
     queries = []
     for i, query in enumerate(_load_json(path, ("queries",))["queries"]):
@@ -100,9 +90,7 @@ def read_queries(path: str | Path, scenes: Sequence[SceneImage]) -> list[Query]:
 def annotations_json(scenes: Sequence[SceneImage], img_path: Callable[[str | int], str]) -> dict:
     """Make the content of a json of annotations; images are numbered from 1 in the order of the scenes.
 
-    Args:
-        scenes: The images.
-        img_path: Gives the file of an ``img_id``, whose size is read.
+    ``img_path`` gives the file of an ``img_id``, whose size is read.
     """
     images, annotations = [], []
     for i, scene in enumerate(tqdm(scenes, desc="reading image sizes", unit="image"), start=1):
@@ -112,48 +100,26 @@ def annotations_json(scenes: Sequence[SceneImage], img_path: Callable[[str | int
         camera = {} if scene.camera_id is None else dict(camera_id=scene.camera_id)
         images.append(dict(id=i, file_name=path.name, width=width, height=height, **camera))
         for bbox, person_id in zip(_to_xywh(scene.bboxes), scene.person_ids.tolist()):
-            annotations.append(
-                dict(
-                    id=len(annotations) + 1,
-                    image_id=i,
-                    category_id=_CATEGORY["id"],
-                    bbox=bbox,
-                    area=bbox[2] * bbox[3],
-                    iscrowd=0,
-                    person_id=person_id,
-                    **camera,
-                )
-            )
+            own = dict(id=len(annotations) + 1, image_id=i, category_id=_CATEGORY["id"], bbox=bbox)
+            own.update(area=bbox[2] * bbox[3], iscrowd=0, person_id=person_id, **camera)
+            annotations.append(own)
     return dict(images=images, annotations=annotations, categories=[_CATEGORY])
 
 
 def queries_json(scenes: Sequence[SceneImage], queries: Sequence[Query]) -> dict:
     """Make the content of a json of queries; see :func:`annotations_json` for the images' numbers."""
     number = {scene.img_id: i for i, scene in enumerate(scenes, start=1)}
-    return dict(
-        queries=[
-            dict(image_id=number[q.img_id], bbox=_to_xywh(q.bbox[None])[0], person_id=q.person_id) for q in queries
-        ]
-    )
+    bboxes = _to_xywh(np.array([query.bbox for query in queries]).reshape(-1, 4))
+    entries = [dict(image_id=number[q.img_id], bbox=b, person_id=q.person_id) for q, b in zip(queries, bboxes)]
+    return dict(queries=entries)
 
 
 def check_index(path: Path, content: dict) -> None:
-    """Check that pycocotools reads every image and annotation of a file as it was written.
-
-    Args:
-        path: The file of annotations.
-        content: What was written into it.
-
-    Raises:
-        InputError: An image or annotation is missing or differs; the message names the first.
-    """
+    """Raise InputError, which names the entry, if pycocotools reads a file otherwise than the content written to it."""
     with redirect_stdout(io.StringIO()):  # it prints its progress
         index = COCO(str(path))
-    for name, entries, found in (
-        ("images", content["images"], index.imgs),
-        ("annotations", content["annotations"], index.anns),
-    ):
-        for i, entry in enumerate(entries):
+    for name, found in (("images", index.imgs), ("annotations", index.anns)):
+        for i, entry in enumerate(content[name]):
             if found.get(entry["id"]) != entry:
                 raise InputError(
                     f"{path}, {name}[{i}]: pycocotools reads {found.get(entry['id'])} under id {entry['id']}, "

@@ -1,4 +1,4 @@
-"""All detections of the test images in one set of tensors, beside the queries."""
+"""Index of the search: the detections of all test images, and the queries, as flat tensors."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ from torch import Tensor
 from mmpersonsearch.structures import SearchProtocol
 from mmpersonsearch.utils.errors import InputError
 
+from .ragged import offsets_of
+
 
 @dataclass
 class SlotLayout:
-    """The detections sorted so that a maximum over each image is a few element-wise maxima.
+    """Layout of the detections in which the maxima over all images are a few element-wise maxima.
 
-    Images are sorted by their number of detections, descending; slot j holds the j-th detection of every image
-    that has one, in the order of the images. A slot is thus a prefix of the images.
+    Images are sorted by their number of detections, descending; slot j holds the j-th detection of each image that has
+    one, so that it covers the first images.
 
     Attributes:
         feats: (N, D) embeddings, slot after slot.
@@ -35,7 +37,7 @@ class SlotLayout:
 
 @dataclass
 class SearchIndex:
-    """The detections with score >= det_thr of all S images, image after image, and the Q queries.
+    """Detections with score >= det_thr of all S images, image after image, and the Q queries.
 
     Attributes:
         bboxes: (N, 4) float64 boxes, xyxy in pixels.
@@ -68,12 +70,12 @@ class SearchIndex:
         return self.offsets.diff()
 
     def similarities(self, query_inds: Tensor) -> Tensor:
-        """(len(query_inds), N) dot products of queries with all detections."""
+        """Return (R, N) dot products of R queries with all detections."""
         return self.query_feats[query_inds] @ self.feats.T
 
     @cached_property
     def slots(self) -> SlotLayout:
-        """The slot layout of the detections; made when a ranking first asks for it."""
+        """The detections in slots, computed when a ranking first needs them."""
         counts, order = self.counts.sort(descending=True, stable=True)
         depth = int(counts[0]) if len(counts) else 0
         # counts descend, so the number of images with more than j detections is a prefix length.
@@ -86,7 +88,7 @@ class SearchIndex:
         return SlotLayout(feats, sizes, positions)
 
     def image_maxima(self, feats: Tensor) -> Tensor:
-        """Similarity of each given embedding to its best detection in each image.
+        """Compute the similarity of each given embedding to its most similar detection in each image.
 
         Args:
             feats: (R, D) embeddings; the caller bounds R, (R, N) numbers are held.
@@ -110,10 +112,10 @@ def build_search_index(
 
     Args:
         protocol: Test images and queries.
-        detections: One an image, in the protocol's order, with ``bboxes`` (n, 4) xyxy, ``scores`` (n,) and
+        detections: One per image, in the protocol's order, with ``bboxes`` (n, 4) xyxy, ``scores`` (n,) and
             ``reid_feats`` (n, D); n may be 0.
-        query_feats: (Q, D), one row a query. Similarities are computed on its device, in float64 where an embedding
-            is float64, else in float32.
+        query_feats: (Q, D). Similarities are computed on its device, in float64 if an embedding is float64, else in
+            float32.
         det_thr: Detections with a lower score are skipped.
 
     Raises:
@@ -141,24 +143,20 @@ def build_search_index(
         masks = keep.split(counts.tolist())
         feats = [d.reid_feats[m.to(d.reid_feats.device)] for d, m in zip(detections, masks) if len(m)]
     feats = torch.cat(feats) if feats else query_feats[:0]
-    is_double = torch.float64 in (feats.dtype, query_feats.dtype)
-    dtype = torch.float64 if is_double else torch.float32
+    dtype = torch.float64 if torch.float64 in (feats.dtype, query_feats.dtype) else torch.float32
     feats, query_feats = feats.to(device, dtype), query_feats.to(dtype)
     _check_size(feats, query_feats)
     image_inds = image_inds[keep]
-    offsets = torch.zeros(len(images) + 1, dtype=torch.int64, device=device)
-    offsets[1:] = torch.bincount(image_inds, minlength=len(images)).cumsum(0)
+    query_images = [protocol.image_index[query.img_id] for query in protocol.queries]
     return SearchIndex(
         bboxes=bboxes[keep],
         scores=scores[keep],
         feats=feats,
         image_inds=image_inds,
-        offsets=offsets,
+        offsets=offsets_of(image_inds, len(images)),
         query_feats=query_feats,
         query_bboxes=torch.from_numpy(np.array([q.bbox for q in protocol.queries]).reshape(-1, 4)).to(device),
-        query_image_inds=torch.tensor(
-            [protocol.image_index[q.img_id] for q in protocol.queries], dtype=torch.int64, device=device
-        ),
+        query_image_inds=torch.tensor(query_images, dtype=torch.int64, device=device),
     )
 
 

@@ -93,7 +93,7 @@ class PersonSearchMetric(SearchResultsMetric):
                 str(r.gallery),
                 r.ranking or "similarity",
                 str(r.num_queries),
-                str(r.num_left_out),
+                str(r.num_skipped),
                 *(f"{100 * value:.2f}" for value in (r.mAP, *(r.topk[k] for k in self.topk))),
             ]
             for r in searches

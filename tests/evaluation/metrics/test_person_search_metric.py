@@ -13,7 +13,7 @@ from mmpersonsearch.evaluation.metrics import PersonSearchMetric
 from mmpersonsearch.evaluation.metrics import person_search as metric_module
 from mmpersonsearch.testing import draw_case, slow_detections, slow_rcp, slow_search
 
-pytestmark = pytest.mark.filterwarnings("ignore:queries left out")
+pytestmark = pytest.mark.filterwarnings("ignore:queries skipped")
 RCP = dict(type="RankingWithContextPersons")
 
 

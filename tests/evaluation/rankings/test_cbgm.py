@@ -21,7 +21,7 @@ from mmpersonsearch.registry import RANKINGS
 from mmpersonsearch.structures import AllImages, CrossCamera, ImageList, Listed, Query, SceneImage, SearchProtocol
 from mmpersonsearch.testing import draw_case, galleries_of, iou, slow_search
 
-pytestmark = pytest.mark.filterwarnings("ignore:queries left out")
+pytestmark = pytest.mark.filterwarnings("ignore:queries skipped")
 
 
 def heaviest_matching(weights):

@@ -13,7 +13,7 @@ from mmpersonsearch.registry import RANKINGS
 from mmpersonsearch.structures import AllImages, CrossCamera, Query, SceneImage, SearchProtocol
 from mmpersonsearch.testing import draw_case, slow_rcp, slow_search
 
-pytestmark = pytest.mark.filterwarnings("ignore:queries left out")
+pytestmark = pytest.mark.filterwarnings("ignore:queries skipped")
 
 
 def ranked_similarities(case, ranking, det_thr=0.5):
