@@ -12,14 +12,7 @@ from mmpersonsearch.utils.errors import InputError
 from mmpersonsearch.utils.files import digest_files, write_whole
 
 from .person_search_dataset import PersonSearchDataset
-from .readers.coco_json import (
-    CocoAnnotations,
-    annotations_json,
-    check_index,
-    queries_json,
-    read_annotations,
-    read_queries,
-)
+from .readers.coco_json import CocoAnnotations, annotations_json, queries_json, read_annotations, read_queries
 from .readers.files import check_file
 
 
@@ -101,16 +94,11 @@ def convert_to_coco(dataset: PersonSearchDataset, out: Path) -> list[Path]:
 
     Returns:
         The files; that of queries only for a test split.
-
-    Raises:
-        InputError: pycocotools does not read the annotations as they were written.
     """
     protocol = dataset.read_protocol() if dataset.split == "test" else None
     scenes = dataset.read_training() if protocol is None else protocol.images
-    content = annotations_json(scenes, dataset.img_path)
     files = [out / f"{dataset.split}.json"]
-    write_whole(files[0], json.dumps(content).encode())
-    check_index(files[0], content)
+    write_whole(files[0], json.dumps(annotations_json(scenes, dataset.img_path)).encode())
     if protocol is not None:
         files.append(out / f"{dataset.split}_queries.json")
         write_whole(files[1], json.dumps(queries_json(scenes, protocol.queries)).encode())

@@ -92,7 +92,7 @@ def search_curve(
     index = build_search_index(protocol, detections, query_feats, det_thr)
     searched = build_gallery(protocol, index, gallery)
     held = searched.pairs.counts > 0
-    report_skipped([searched], held[None])
+    report_skipped([searched], held[None], stacklevel=3)
     query_inds = torch.nonzero(held).flatten()
     num_holding = searched.pairs.counts[query_inds]
     precisions = torch.zeros(len(held), int(num_holding.max()), dtype=torch.float64, device=held.device)

@@ -9,7 +9,7 @@ import torch
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-from mmpersonsearch.structures import Listed, RankingList, SearchProtocol
+from mmpersonsearch.structures import RankingList, SearchProtocol
 from mmpersonsearch.utils.errors import InputError
 
 from .index.gallery import Gallery, build_gallery
@@ -45,7 +45,7 @@ def rank_gallery(
     for inds, sims in iterate_chunks(index, [searched], wanted.unique()):
         ranked = sims if ranking is None else ranking.rank(QueryChunk(index, inds, sims, searched))
         for query_ind, row in zip(inds, ranked):
-            lists[int(query_ind)] = _best_images(protocol, index, searched, query_ind, row, k)
+            lists[int(query_ind)] = _best_images(index, searched, query_ind, row, k)
     return [lists[int(i)] for i in wanted]
 
 
@@ -54,9 +54,7 @@ def worst_queries(result: SearchResult, number: int) -> list[int]:
     return result.query_inds[np.argsort(result.aps, kind="stable")[:number]].tolist()
 
 
-def _best_images(
-    protocol: SearchProtocol, index: SearchIndex, gallery: Gallery, query_ind: Tensor, sims: Tensor, k: int
-) -> RankingList:
+def _best_images(index: SearchIndex, gallery: Gallery, query_ind: Tensor, sims: Tensor, k: int) -> RankingList:
     images = gallery.image_lists(query_ind[None])[0]
     images = images[(images >= 0) & (index.counts[images] > 0)]
     dets, owners = ragged_ranges(index.offsets[images], index.counts[images])
@@ -69,25 +67,13 @@ def _best_images(
     pairs = gallery.pairs
     inds = torch.arange(pairs.offsets[query_ind], pairs.offsets[query_ind + 1], device=images.device)
     right = pairs.candidates[ragged_ranges(pairs.candidate_offsets[inds], pairs.candidate_offsets.diff()[inds])[0]]
+    true_bboxes = dict(zip(pairs.image_inds[inds].tolist(), pairs.bboxes[inds].cpu().numpy()))
     return RankingList(
         query_ind=int(query_ind),
         image_inds=images.cpu().numpy(),
         bboxes=index.bboxes[best].cpu().numpy(),
         similarities=sims[best].cpu().numpy(),
         right=torch.isin(best, right).cpu().numpy(),
-        true_bboxes=_true_bboxes(protocol, gallery.name, int(query_ind), images.tolist()),
+        true_bboxes=[true_bboxes.get(i) for i in images.tolist()],
         other_bboxes=[bboxes.cpu().numpy() for bboxes in others],
     )
-
-
-def _true_bboxes(
-    protocol: SearchProtocol, size: str | int, query_ind: int, image_inds: list[int]
-) -> list[np.ndarray | None]:
-    """The query person's box in each of the images, the first of several; None where there is none."""
-    if isinstance(protocol.galleries, Listed):
-        listed = protocol.galleries.lists[size][query_ind]
-        bboxes = dict(zip(listed.image_inds[listed.present].tolist(), listed.bboxes))
-        return [bboxes.get(i) for i in image_inds]
-    person_id = protocol.queries[query_ind].person_id
-    scenes = [protocol.images[i] for i in image_inds]
-    return [next(iter(scene.bboxes[scene.person_ids == person_id]), None) for scene in scenes]

@@ -141,7 +141,7 @@ def _evaluate(
     index: SearchIndex, galleries: Sequence[Gallery], rankings: Sequence[BaseRanking | None], topk: Sequence[int]
 ) -> list[SearchResult]:
     held = torch.stack([gallery.pairs.counts > 0 for gallery in galleries])
-    report_skipped(galleries, held)
+    report_skipped(galleries, held, stacklevel=4)  # points at the public caller
     shape = (len(galleries), len(rankings), len(index.query_feats))
     aps = torch.zeros(shape, dtype=torch.float64, device=held.device)
     ranks = torch.zeros(shape, dtype=torch.int64, device=held.device)
@@ -173,12 +173,8 @@ def _evaluate(
     ]
 
 
-def report_skipped(galleries: Sequence[Gallery], held: Tensor) -> None:
-    """Warn of queries whose gallery does not show their person; ``stacklevel=4`` points at the public caller.
-
-    Args:
-        galleries: G galleries.
-        held: (G, Q) bool, whether the gallery shows the query's person.
+def report_skipped(galleries: Sequence[Gallery], held: Tensor, stacklevel: int) -> None:
+    """Warn of queries whose person is in no image of their gallery: (G, Q) ``held`` is False.
 
     Raises:
         InputError: A gallery in which no query can be evaluated.
@@ -194,5 +190,5 @@ def report_skipped(galleries: Sequence[Gallery], held: Tensor) -> None:
         counts = ", ".join(f"{number} in gallery {name!r}" for name, number in skipped.items() if number)
         warnings.warn(
             f"queries skipped because their gallery does not show them: {counts} (of {held.shape[1]})",
-            stacklevel=4,
+            stacklevel=stacklevel,
         )

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import torch
 from mmengine.structures import InstanceData
+from random_cases import draw_case
+from slow_evaluation import slow_rcp
 
 from mmpersonsearch.evaluation import (
     RankingWithContextPersons,
@@ -14,7 +16,7 @@ from mmpersonsearch.evaluation import (
 )
 from mmpersonsearch.evaluation import search as search_module
 from mmpersonsearch.structures import AllImages, CrossCamera, Query, SceneImage, SearchProtocol
-from mmpersonsearch.testing import draw_case, galleries_of, iou, kept, slow_rcp
+from mmpersonsearch.testing import galleries_of, iou, kept
 
 pytestmark = pytest.mark.filterwarnings("ignore:queries skipped")
 

@@ -1,10 +1,12 @@
 import numpy as np
 import pytest
+from random_cases import draw_case
+from slow_evaluation import slow_rcp
 
 from mmpersonsearch.evaluation import RankingWithContextPersons, SearchResult, evaluate_search, rank_gallery
 from mmpersonsearch.evaluation.ranking_list import worst_queries
 from mmpersonsearch.structures import AllImages, CrossCamera
-from mmpersonsearch.testing import draw_case, galleries_of, iou, kept, slow_rcp
+from mmpersonsearch.testing import galleries_of, iou, kept
 
 pytestmark = pytest.mark.filterwarnings("ignore:queries skipped")
 

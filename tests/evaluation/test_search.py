@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 import torch
 from mmengine.structures import InstanceData
+from random_cases import draw_case
 
 from mmpersonsearch.evaluation import evaluate_search, evaluate_searches
 from mmpersonsearch.evaluation import search as search_module
 from mmpersonsearch.evaluation.index import gallery as galleries_module
 from mmpersonsearch.structures import AllImages, CrossCamera, ImageList, Listed, Query, SceneImage, SearchProtocol
-from mmpersonsearch.testing import draw_case, slow_search
+from mmpersonsearch.testing import slow_search
 
 pytestmark = pytest.mark.filterwarnings("ignore:queries skipped")
 

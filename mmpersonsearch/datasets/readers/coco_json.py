@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from pycocotools.coco import COCO
 from tqdm import tqdm
 
 from mmpersonsearch.structures import Query, SceneImage
@@ -112,19 +109,6 @@ def queries_json(scenes: Sequence[SceneImage], queries: Sequence[Query]) -> dict
     bboxes = _to_xywh(np.array([query.bbox for query in queries]).reshape(-1, 4))
     entries = [dict(image_id=number[q.img_id], bbox=b, person_id=q.person_id) for q, b in zip(queries, bboxes)]
     return dict(queries=entries)
-
-
-def check_index(path: Path, content: dict) -> None:
-    """Raise InputError, which names the entry, if pycocotools reads a file otherwise than the content written to it."""
-    with redirect_stdout(io.StringIO()):  # it prints its progress
-        index = COCO(str(path))
-    for name, found in (("images", index.imgs), ("annotations", index.anns)):
-        for i, entry in enumerate(content[name]):
-            if found.get(entry["id"]) != entry:
-                raise InputError(
-                    f"{path}, {name}[{i}]: pycocotools reads {found.get(entry['id'])} under id {entry['id']}, "
-                    f"expected {entry}"
-                )
 
 
 def _to_xywh(bboxes: np.ndarray) -> list[list[float]]:

@@ -27,6 +27,7 @@ class TruePairs:
     Attributes:
         offsets: (Q + 1,) int64; query q has the pairs ``offsets[q] ... offsets[q + 1] - 1``.
         image_inds: (T,) int64 image of each pair.
+        bboxes: (T, 4) float64 the person's box in it, xyxy in pixels.
         columns: (T,) int64 column at which the image's detections begin in the query's list of similarities.
         candidates: (C,) int64 detections that overlap the pair's true box enough, sorted by pair.
         candidate_offsets: (T + 1,) int64; pair t has the candidates ``[offsets[t], offsets[t + 1])``.
@@ -34,6 +35,7 @@ class TruePairs:
 
     offsets: Tensor
     image_inds: Tensor
+    bboxes: Tensor
     columns: Tensor
     candidates: Tensor
     candidate_offsets: Tensor
@@ -271,6 +273,7 @@ def _true_pairs(
     return TruePairs(
         offsets=offsets_of(torch.from_numpy(query_inds).to(device), len(index.query_feats)),
         image_inds=image_inds_t,
+        bboxes=bboxes_t,
         columns=columns,
         candidates=torch.cat(candidates),
         candidate_offsets=offsets_of(torch.cat(owners), len(image_inds)),

@@ -123,10 +123,9 @@ def build_search_index(
             a number that is not finite; the image or query is named.
     """
     images = protocol.images
-    query_feats = _checked_query_feats(protocol, query_feats)
+    query_feats = torch.as_tensor(query_feats)
     device = query_feats.device
-    _check_fields(protocol, detections, width=query_feats.shape[1])
-
+    _check_fields(protocol, detections, query_feats)
     counts = np.array([len(d.scores) for d in detections], dtype=np.int64)
     image_inds = torch.from_numpy(np.repeat(np.arange(len(images)), counts)).to(device)
     bboxes = torch.cat([torch.zeros(0, 4), *(d.bboxes for d in detections)]).to(device, torch.float64)
@@ -135,7 +134,7 @@ def build_search_index(
     # A sum over a row is finite only if the row is, and costs no mask of the embeddings' size.
     sums = [d.reid_feats.sum(1, dtype=torch.float64) for d in detections if len(d.scores)]
     sums = torch.cat(sums).to(device) if sums else scores
-    _check_finite(protocol, image_inds, reid_feats=sums, bboxes=bboxes.sum(1), scores=scores)
+    _check_finite(protocol, query_feats, image_inds, reid_feats=sums, bboxes=bboxes.sum(1), scores=scores)
 
     if keep.all():
         feats = [d.reid_feats for d in detections if len(d.scores)]
@@ -160,32 +159,20 @@ def build_search_index(
     )
 
 
-def _checked_query_feats(protocol: SearchProtocol, query_feats: Tensor) -> Tensor:
-    query_feats = torch.as_tensor(query_feats)
-    num_queries = len(protocol.queries)
+def _check_fields(protocol: SearchProtocol, detections: Sequence[InstanceData], query_feats: Tensor) -> None:
+    num_images, num_queries = len(protocol.images), len(protocol.queries)
     if query_feats.ndim != 2 or len(query_feats) != num_queries:
         raise InputError(
             f"query_feats: expected one row for each of the protocol's {num_queries} queries, (Q, D), "
             f"got shape {tuple(query_feats.shape)}"
         )
-    bad = torch.nonzero(~torch.isfinite(query_feats).all(1)).flatten().tolist()
-    if bad:
-        query = protocol.queries[bad[0]]
+    if len(detections) != num_images:
         raise InputError(
-            f"query_feats: not finite in {len(bad)} row(s); the first is query {bad[0]} "
-            f"(person {query.person_id} in image {query.img_id!r})"
+            f"detections: expected one for each of the protocol's {num_images} images, got {len(detections)}"
         )
-    return query_feats
-
-
-def _check_fields(protocol: SearchProtocol, detections: Sequence[InstanceData], width: int) -> None:
-    if len(detections) != len(protocol.images):
-        raise InputError(
-            f"detections: expected one for each of the protocol's {len(protocol.images)} images, got {len(detections)}"
-        )
+    width = query_feats.shape[1]
     for image, dets in zip(protocol.images, detections):
-        missing = [name for name in ("bboxes", "scores", "reid_feats") if name not in dets]
-        if missing:
+        if missing := [name for name in ("bboxes", "scores", "reid_feats") if name not in dets]:
             raise InputError(f"image {image.img_id!r}: detections lack {', '.join(missing)}")
         num = len(dets.scores)
         shapes = (tuple(dets.bboxes.shape), tuple(dets.scores.shape), tuple(dets.reid_feats.shape))
@@ -196,7 +183,10 @@ def _check_fields(protocol: SearchProtocol, detections: Sequence[InstanceData], 
             )
 
 
-def _check_finite(protocol: SearchProtocol, image_inds: Tensor, **fields: Tensor) -> None:
+def _check_finite(protocol: SearchProtocol, query_feats: Tensor, image_inds: Tensor, **fields: Tensor) -> None:
+    for i in torch.nonzero(~torch.isfinite(query_feats).all(1)).flatten().tolist():
+        query = protocol.queries[i]
+        raise InputError(f"query_feats: not finite for query {i} (person {query.person_id} in image {query.img_id!r})")
     for name, values in fields.items():
         bad = image_inds[~torch.isfinite(values)]
         if len(bad):
@@ -207,11 +197,10 @@ def _check_finite(protocol: SearchProtocol, image_inds: Tensor, **fields: Tensor
 
 
 def _check_size(feats: Tensor, query_feats: Tensor) -> None:
-    if len(feats) and len(query_feats):
-        largest = float(torch.linalg.vector_norm(feats, dim=1).max())
-        largest *= float(torch.linalg.vector_norm(query_feats, dim=1).max())
-        if not largest < torch.finfo(feats.dtype).max:
-            raise InputError(
-                f"embeddings are too large: their products, up to {largest:.3g}, overflow {feats.dtype}; "
-                "they should be L2-normalised"
-            )
+    norms = [torch.linalg.vector_norm(f, dim=1).max() for f in (feats, query_feats) if len(f)]
+    largest = float(norms[0]) * float(norms[-1]) if len(norms) == 2 else 0.0
+    if not largest < torch.finfo(feats.dtype).max:
+        raise InputError(
+            f"embeddings are too large: their products, up to {largest:.3g}, overflow {feats.dtype}; "
+            "they should be L2-normalised"
+        )

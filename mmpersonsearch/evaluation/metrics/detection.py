@@ -1,4 +1,4 @@
-"""How well persons are found, whoever they are."""
+"""Metrics of the detections, whatever the persons' identities."""
 
 from __future__ import annotations
 
@@ -18,13 +18,7 @@ from .search_results import SearchResultsMetric
 def detection_metrics(
     protocol: SearchProtocol, detections: Sequence[InstanceData], iou_thr: float = 0.5, det_thr: float = 0.5
 ) -> dict[str, float]:
-    """Compute AP and recall of all persons and of the labelled ones.
-
-    Args:
-        protocol: Its images hold the truth.
-        detections: One an image of the protocol, in its order; see :func:`evaluate_detections`.
-        iou_thr: Least IoU of a true positive.
-        det_thr: Detections with a lower score are skipped.
+    """Compute AP and recall of all persons and of the labelled ones; see :func:`evaluate_detections`.
 
     Returns:
         ``ap``, ``recall``, ``labelled/ap``, ``labelled/recall``, in [0, 1].
@@ -34,33 +28,21 @@ def detection_metrics(
     # As in the public code images without a labelled person are skipped, with their detections.
     labelled = [(i.bboxes[known], d) for i, d in zip(images, detections) if (known := i.person_ids >= 0).any()]
     known = evaluate_detections(*zip(*labelled), iou_thr, det_thr)
-    return {
-        "ap": everyone.ap,
-        "recall": everyone.recall,
-        "labelled/ap": known.ap,
-        "labelled/recall": known.recall,
-    }
+    metrics = {"ap": everyone.ap, "recall": everyone.recall}
+    return metrics | {"labelled/ap": known.ap, "labelled/recall": known.recall}
 
 
 def describe_detection(metrics: dict[str, float]) -> str:
-    """Put what :func:`detection_metrics` gave into one line."""
-    ap, recall, known_ap, known_recall = (
-        f"{100 * metrics[key]:.2f}" for key in ("ap", "recall", "labelled/ap", "labelled/recall")
-    )
+    """Put the result of :func:`detection_metrics` into one line, in percent."""
+    ap, recall, known_ap, known_recall = (f"{100 * value:.2f}" for value in metrics.values())
     return f"detection of all: AP {ap}, recall {recall}; of the labelled: AP {known_ap}, recall {known_recall}"
 
 
 @METRICS.register_module()
 class DetectionMetric(SearchResultsMetric):
-    """Detection metrics of a test split alone, for a detector that does not embed persons.
+    """The detection metrics of :class:`PersonSearchMetric` alone, for a detector that does not embed persons.
 
-    They are those of :class:`PersonSearchMetric`, under the same keys: ``detection/ap``, ``detection/recall``,
-    ``detection/labelled/ap``, ``detection/labelled/recall``.
-
-    Args:
-        det_thr: Detections with a lower score are skipped.
-        iou_thr: Least IoU of a true positive.
-        kwargs: Arguments of :class:`SearchResultsMetric`.
+    The keys, ``detection/ap`` and so on, and the arguments are the same.
     """
 
     default_prefix = "detection"

@@ -1,4 +1,4 @@
-"""The metric that a runner calls."""
+"""Metric of person search for MMEngine's runner."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from .search_results import SearchResultsMetric
 class PersonSearchMetric(SearchResultsMetric):
     """Search and detection metrics of a test split, by the protocol in ``dataset_meta['search_protocol']``.
 
-    Reported are ``person_search/mAP``, ``person_search/top-1``, ... for plain similarity,
+    The keys are ``person_search/mAP``, ``person_search/top-1``, ... for plain similarity,
     ``person_search/<ranking>/mAP``, ... for each ranking, and ``detection/ap``, ``detection/recall``,
-    ``detection/labelled/ap``, ``detection/labelled/recall``, all in [0, 1]. A protocol with galleries of several
-    sizes gives ``person_search/g<size>/mAP``, ``person_search/g<size>/<ranking>/mAP``, ... for each, and the keys
-    without a size for the first.
+    ``detection/labelled/ap``, ``detection/labelled/recall``; the values are in [0, 1]. Galleries of several sizes have
+    the keys ``person_search/g<size>/mAP``, ``person_search/g<size>/<ranking>/mAP``, ...; keys without a size are the
+    first's.
 
     Attributes:
-        protocol_record: What the metrics depend on (:func:`mmpersonsearch.evaluation.provenance.describe_protocol`);
-            None before :meth:`measure`, which runs in the main process only.
+        protocol_record: Record of :func:`mmpersonsearch.evaluation.provenance.describe_protocol`; None before
+            :meth:`measure`, which runs in the main process only.
 
     Args:
         rankings: Rankings to report, as configs or built; None in the list is plain similarity. Names must differ.
@@ -68,18 +68,15 @@ class PersonSearchMetric(SearchResultsMetric):
     def measure(self, detections: Sequence[InstanceData], query_feats: Tensor) -> dict[str, float]:
         """See :meth:`SearchResultsMetric.measure`."""
         protocol = self.search_protocol()
-        searches = evaluate_searches(
-            protocol, detections, query_feats, det_thr=self.det_thr, topk=self.topk, rankings=self.rankings
-        )
+        searches = evaluate_searches(protocol, detections, query_feats, self.det_thr, self.topk, self.rankings)
         metrics = {}
         for result in searches:
             sizes = [f"g{result.gallery}/"] if protocol.galleries.sizes else []
             sizes += [""] if result.gallery == searches[0].gallery else []
             ranking = "" if result.ranking is None else f"{result.ranking}/"
-            values = {"mAP": result.mAP, **{f"top-{k}": value for k, value in result.topk.items()}}
-            metrics.update(
-                {f"person_search/{size}{ranking}{key}": value for size in sizes for key, value in values.items()}
-            )
+            for prefix in (f"person_search/{size}{ranking}" for size in sizes):
+                metrics[f"{prefix}mAP"] = result.mAP
+                metrics.update({f"{prefix}top-{k}": value for k, value in result.topk.items()})
         detection = detection_metrics(protocol, detections, self.iou_thr, self.det_thr)
         metrics.update({f"detection/{key}": value for key, value in detection.items()})
         self.protocol_record = describe_protocol(protocol, searches, self.rankings, self.det_thr, self.iou_thr)
@@ -88,16 +85,10 @@ class PersonSearchMetric(SearchResultsMetric):
 
     def _log(self, searches: list[SearchResult], detection: dict[str, float]) -> None:
         header = ["gallery", "ranking", "queries", "skipped", "mAP", *(f"top-{k}" for k in self.topk)]
-        rows = [
-            [
-                str(r.gallery),
-                r.ranking or "similarity",
-                str(r.num_queries),
-                str(r.num_skipped),
-                *(f"{100 * value:.2f}" for value in (r.mAP, *(r.topk[k] for k in self.topk))),
-            ]
-            for r in searches
-        ]
+        rows = []
+        for r in searches:
+            percents = [f"{100 * value:.2f}" for value in (r.mAP, *(r.topk[k] for k in self.topk))]
+            rows.append([str(r.gallery), r.ranking or "similarity", str(r.num_queries), str(r.num_skipped), *percents])
         widths = [max(map(len, column)) for column in zip(header, *rows)]
         lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths)) for row in (header, *rows)]
         lines += [describe_detection(detection), *_protocol_lines(self.protocol_record)]
