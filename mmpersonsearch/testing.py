@@ -1,4 +1,4 @@
-"""The evaluation from its definition, in Python loops over queries, images and detections, as public code has it."""
+"""Reference evaluation: the definition in Python loops over queries, images and detections, as in public code."""
 
 from __future__ import annotations
 
@@ -27,24 +27,22 @@ def galleries_of(
     protocol: SearchProtocol, size: int | None = None, query_inds: Sequence[int] | None = None
 ) -> list[list[tuple[int, np.ndarray | None]]]:
     """List the gallery of each query (by default of all): (image, true box or None) of each of its images."""
-    galleries = []
-    for i in range(len(protocol.queries)) if query_inds is None else query_inds:
-        query = protocol.queries[i]
-        if isinstance(protocol.galleries, Listed):
-            listed = protocol.galleries.lists[size][i]
-            boxes = dict(zip(listed.present.tolist(), listed.bboxes))
-            galleries.append([(int(j), boxes.get(place)) for place, j in enumerate(listed.image_inds)])
-            continue
-        entries = []
-        for j, image in enumerate(protocol.images):
-            if image.img_id == query.img_id:
-                continue
-            if isinstance(protocol.galleries, CrossCamera) and image.camera_id == query.camera_id:
-                continue
-            true = image.bboxes[image.person_ids == query.person_id]
-            entries.append((j, true[0] if len(true) else None))
-        galleries.append(entries)
-    return galleries
+    query_inds = range(len(protocol.queries)) if query_inds is None else query_inds
+    return [_gallery_of(protocol, size, i) for i in query_inds]
+
+
+def _gallery_of(protocol: SearchProtocol, size: int | None, query_ind: int) -> list[tuple[int, np.ndarray | None]]:
+    query = protocol.queries[query_ind]
+    if isinstance(protocol.galleries, Listed):
+        listed = protocol.galleries.lists[size][query_ind]
+        boxes = dict(zip(listed.present.tolist(), listed.bboxes))
+        return [(int(j), boxes.get(place)) for place, j in enumerate(listed.image_inds)]
+    entries = []
+    for j, image in enumerate(protocol.images):
+        same_camera = isinstance(protocol.galleries, CrossCamera) and image.camera_id == query.camera_id
+        if image.img_id != query.img_id and not same_camera:
+            entries.append((j, next(iter(image.bboxes[image.person_ids == query.person_id]), None)))
+    return entries
 
 
 def kept(detections: Sequence[InstanceData], det_thr: float = 0.5) -> list[tuple[list[list[float]], np.ndarray]]:

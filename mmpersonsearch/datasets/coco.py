@@ -12,7 +12,7 @@ from mmpersonsearch.utils.errors import InputError
 from mmpersonsearch.utils.files import digest_files, write_whole
 
 from .person_search_dataset import PersonSearchDataset
-from .readers.coco_json import CocoAnnotations, annotations_json, queries_json, read_annotations, read_queries
+from .readers.coco_json import annotations_json, queries_json, read_annotations, read_queries
 from .readers.files import check_file
 
 
@@ -27,7 +27,7 @@ class CocoPersonSearchDataset(PersonSearchDataset):
     ``{"queries": [{"image_id": 1, "bbox": [x, y, w, h], "person_id": 7}]}``.
 
     Args:
-        data_root: Folder that the other paths are relative to.
+        data_root: Folder of the other paths.
         ann_file: Json of annotations.
         query_file: Json of queries. With it the data set is a test split, without it a training split.
         cross_camera: Galleries are the images of other cameras than the query's, else all but its own.
@@ -57,18 +57,18 @@ class CocoPersonSearchDataset(PersonSearchDataset):
         )
 
     @cached_property
-    def annotations(self) -> CocoAnnotations:
-        """Content of the json of annotations."""
+    def annotations(self) -> tuple[dict[str | int, str], list[SceneImage]]:
+        """File names by image ``id``, and the images with their persons, from the json of annotations."""
         return read_annotations(self.ann_file, self.class_name)
 
     def img_path(self, img_id: str | int) -> str:
         """See :meth:`PersonSearchDataset.img_path`."""
-        return str(Path(self.data_prefix["img_path"]) / self.annotations.images[img_id]["file_name"])
+        return str(Path(self.data_prefix["img_path"]) / self.annotations[0][img_id])
 
     def read_training(self) -> list[SceneImage]:
         """Read all images, in the order of the json."""
         check_file(self.data_prefix["img_path"] or ".", "the folder of the images")
-        return self.annotations.scenes
+        return self.annotations[1]
 
     def read_protocol(self) -> SearchProtocol:
         """Read images and queries, in the order of their json."""

@@ -77,14 +77,9 @@ class CUHKSYSUDataset(PersonSearchDataset):
             size: [ImageList(to_test[r.gallery], r.present, read_xywh(r.true_xywh)) for r in of_size]
             for size, of_size in records.items()
         }
-        data = {
-            "boxes": digest_files([self._annotation("Images.mat")]),
-            "images": digest_files([self._annotation("pool.mat")]),
-            **{
-                f"gallery {size}": digest_files([self._annotation(f"test/train_test/TestG{size}.mat")])
-                for size in records
-            },
-        }
+        files = {"boxes": "Images.mat", "images": "pool.mat"}
+        files.update({f"gallery {size}": f"test/train_test/TestG{size}.mat" for size in records})
+        data = {what: digest_files([self._annotation(name)]) for what, name in files.items()}
         return SearchProtocol(scenes, queries, Listed(lists), data)
 
     def _read_boxes_and_pool(self) -> tuple[dict[str, np.ndarray], list[str]]:
@@ -127,9 +122,10 @@ class CUHKSYSUDataset(PersonSearchDataset):
         for size in self.gallery_sizes:
             path = self._annotation(f"test/train_test/TestG{size}.mat")
             records[size] = list(read_galleries(path, f"TestG{size}", names))
-            first = records[self.gallery_sizes[0]]
-            if [_query_of(r) for r in first] != [_query_of(r) for r in records[size]]:
-                raise InputError(f"{path}: its queries are not those of TestG{self.gallery_sizes[0]}.mat")
+            main = self.gallery_sizes[0]
+            first, own = ([(r.idname, r.image, *r.xywh) for r in records[s]] for s in (main, size))
+            if first != own:
+                raise InputError(f"{path}: its queries are not those of TestG{main}.mat")
         return records
 
     def _test_names(self, pool: list[str], known: list[str], records: dict[int, list[GalleryRecord]]) -> list[str]:
@@ -182,10 +178,6 @@ def _number_identities(idnames: Sequence[str]) -> dict[str, int]:
 
 def _place(name: str, xywh: np.ndarray) -> _Place:
     return (name, *(int(number) for number in xywh))
-
-
-def _query_of(record: GalleryRecord) -> tuple:
-    return (record.idname, *_place(record.image, record.xywh))
 
 
 def _box(value: np.ndarray, where: str) -> np.ndarray:

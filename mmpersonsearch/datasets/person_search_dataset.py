@@ -28,12 +28,11 @@ class PersonSearchDataset(BaseDetDataset, metaclass=ABCMeta):
     identity numbers, which may be any integers >= 0.
 
     An entry of the training split holds ``img_id``, ``img_path``, ``camera_id`` and ``instances``, each with ``bbox``
-    (xyxy), ``bbox_label`` 0, ``ignore_flag`` 0 and ``person_id``: contiguous, 0 to ``metainfo['num_ids']`` - 1 in the
-    order of the data set's own numbers (``metainfo['identities']``), -1 for an unlabelled person.
-    The test split keeps the data set's own numbers; its entries also hold ``query_instances``, a dict of ``bboxes``
-    (Q, 4) float32 and ``query_ids`` (Q,) int64, indices into the queries of ``metainfo['search_protocol']``
+    (xyxy, not clipped), ``bbox_label`` 0, ``ignore_flag`` 0 and ``person_id``: contiguous, 0 to
+    ``metainfo['num_ids']`` - 1 in the order of the data set's own numbers (``metainfo['identities']``), -1 for an
+    unlabelled person. The test split keeps its own numbers; its entries also hold ``query_instances``, a dict of
+    ``bboxes`` (Q, 4) float32 and ``query_ids`` (Q,) int64, indices into the queries of ``metainfo['search_protocol']``
     (:class:`mmpersonsearch.structures.SearchProtocol`), whose images are the entries, in the same order.
-    Boxes are clipped to the image by :class:`mmpersonsearch.datasets.transforms.LoadPersonSearchAnnotations`.
 
     Args:
         split: ``'train'`` or ``'test'``.
@@ -61,10 +60,7 @@ class PersonSearchDataset(BaseDetDataset, metaclass=ABCMeta):
         if unknown := set(filter_cfg or ()) - {"filter_empty_gt"}:
             raise InputError(f"{type(self).__name__}: filter_cfg knows only 'filter_empty_gt', got {sorted(unknown)}")
         if split == "test" and kwargs.get("indices") is not None:
-            raise InputError(
-                f"{type(self).__name__}: indices: a part of the test split cannot be evaluated, "
-                "since its galleries would lack images"
-            )
+            raise InputError(f"{type(self).__name__}: indices: a part of the test split would lack gallery images")
         self.split = split
         kwargs.setdefault("test_mode", split == "test")
         # MMEngine would look the names up from its root, which finds ours only where a default scope is set.
@@ -116,7 +112,7 @@ class PersonSearchDataset(BaseDetDataset, metaclass=ABCMeta):
         return entries
 
     def filter_data(self) -> list[dict]:
-        """Skip images without persons in training where ``filter_cfg`` asks for it."""
+        """Skip images without persons in training if ``filter_cfg`` says so."""
         if self.split == "test" or not (self.filter_cfg or {}).get("filter_empty_gt"):
             return self.data_list
         return [entry for entry in self.data_list if entry["instances"]]
@@ -165,9 +161,9 @@ class PersonSearchDataset(BaseDetDataset, metaclass=ABCMeta):
         """The one class that is searched for; InputError where ``metainfo['classes']`` does not name just one."""
         classes = self._metainfo["classes"]
         if isinstance(classes, str) or len(classes) != 1:
+            name = type(self).__name__
             raise InputError(
-                f"{type(self).__name__}: metainfo['classes'] must name the one class that is searched for, as "
-                f"('person',), got {classes!r}"
+                f"{name}: metainfo['classes'] must name the one class that is searched for, got {classes!r}"
             )
         return classes[0]
 

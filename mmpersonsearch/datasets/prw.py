@@ -100,10 +100,27 @@ class PRWDataset(PersonSearchDataset):
 def _read_queries(path: Path, frames: set[str]) -> list[Query]:
     check_file(path, "queries, 'id x y w h frame' per line")
     lines = enumerate(path.read_text().splitlines(), start=1)
-    queries = [_parse_query(line, f"{path}, line {number}", frames) for number, line in lines if line.strip()]
+    queries = [_parse_query(line.strip(), f"{path}, line {number}", frames) for number, line in lines if line.strip()]
     if not queries:
         raise InputError(f"{path} holds no queries, expected 'id x y w h frame' per line")
     return queries
+
+
+def _parse_query(line: str, place: str, frames: set[str]) -> Query:
+    try:
+        person_id, *box, frame = line.split()
+        person_id, box = int(person_id), np.array(box, dtype=np.float64)
+    except ValueError:
+        person_id, box = -1, np.empty(0)
+    if len(box) != 4 or person_id < 0 or not np.isfinite(box).all():
+        raise InputError(f"{place}: {line!r}, expected 'id x y w h frame'")
+    bbox = read_xywh(box)
+    if not has_area(bbox)[0]:
+        raise InputError(f"{place}: {line!r}: the box has no area")
+    frame = frame.removesuffix(".jpg")
+    if frame not in frames:
+        raise InputError(f"{place}: frame {frame!r} is not among the test frames of frame_test.mat")
+    return Query(frame, bbox[0], person_id, _camera_of(frame))
 
 
 def _camera_of(frame: str) -> int:
@@ -111,21 +128,3 @@ def _camera_of(frame: str) -> int:
     if not match:
         raise InputError(f"PRW: frame {frame!r} does not name its camera, expected a name like 'c1s1_000151'")
     return int(match.group(1))
-
-
-def _parse_query(line: str, place: str, frames: set[str]) -> Query:
-    fields = line.split()
-    try:
-        person_id, frame = int(fields[0]), fields[5]
-        box = np.array(fields[1:5], dtype=np.float64)
-    except (ValueError, IndexError):
-        fields = []
-    if len(fields) != 6 or person_id < 0 or not np.isfinite(box).all():
-        raise InputError(f"{place}: {line.strip()!r}, expected 'id x y w h frame'")
-    bbox = read_xywh(box)
-    if not has_area(bbox)[0]:
-        raise InputError(f"{place}: {line.strip()!r}: the box has no area")
-    frame = frame.removesuffix(".jpg")
-    if frame not in frames:
-        raise InputError(f"{place}: frame {frame!r} is not among the test frames of frame_test.mat")
-    return Query(frame, bbox[0], person_id, _camera_of(frame))

@@ -6,6 +6,7 @@ import hashlib
 import importlib
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -63,10 +64,8 @@ def describe_versions() -> dict[str, str]:
     """Return the versions of the packages that metrics may depend on, those that are installed."""
     versions = {}
     for name in _PACKAGES:
-        try:
+        with suppress(ImportError):  # evaluation works without the packages of the models
             versions[name] = str(importlib.import_module(name).__version__)
-        except ImportError:  # evaluation works without the packages of the models
-            continue
     return versions
 
 

@@ -88,14 +88,11 @@ class ImageList:
         self.image_inds = np.asarray(self.image_inds).reshape(-1)
         self.present = np.asarray(self.present, dtype=np.int64).reshape(-1)
         self.bboxes = np.asarray(self.bboxes, dtype=np.float64).reshape(-1, 4)
-        if len(self.present) != len(self.bboxes):
-            raise InputError(f"ImageList: {len(self.present)} images hold the person but bboxes has {len(self.bboxes)}")
-        places = np.unique(self.present)
-        if ((places >= 0) & (places < len(self.image_inds))).sum() < len(self.present):
-            raise InputError(
-                f"ImageList: present {self.present.tolist()}, expected different places in a list of "
-                f"{len(self.image_inds)} images"
-            )
+        number, present = len(self.image_inds), self.present.tolist()
+        if len(present) != len(self.bboxes):
+            raise InputError(f"ImageList: {len(present)} images hold the person but bboxes has {len(self.bboxes)}")
+        if len({i for i in present if 0 <= i < number}) < len(present):
+            raise InputError(f"ImageList: present {present}, expected different places in a list of {number} images")
 
 
 @dataclass(frozen=True)
@@ -142,15 +139,14 @@ class SearchProtocol:
             raise InputError("SearchProtocol: img_id must be unique among the images")
         if unknown := [query.img_id for query in self.queries if query.img_id not in self.image_index]:
             raise InputError(f"SearchProtocol: the query's image {unknown[0]!r} is not among the protocol's images")
-        if not isinstance(self.galleries, AllImages | CrossCamera | Listed):
-            raise InputError(
-                f"SearchProtocol: galleries must be AllImages, CrossCamera or Listed, got {self.galleries!r}"
-            )
-        for size in self.galleries.sizes:
-            if (number := len(self.galleries.lists[size])) != len(self.queries):
+        galleries, number = self.galleries, len(self.queries)
+        if not isinstance(galleries, AllImages | CrossCamera | Listed):
+            raise InputError(f"SearchProtocol: galleries must be AllImages, CrossCamera or Listed, got {galleries!r}")
+        for size, lists in galleries.lists.items() if isinstance(galleries, Listed) else ():
+            if len(lists) != number:
                 raise InputError(
-                    f"SearchProtocol: gallery {size} has {number} lists, "
-                    f"expected one for each of the {len(self.queries)} queries"
+                    f"SearchProtocol: gallery {size} has {len(lists)} lists, "
+                    f"expected one for each of the {number} queries"
                 )
 
     @property

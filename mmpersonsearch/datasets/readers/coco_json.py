@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,50 +19,36 @@ from .files import check_file, check_unique, has_area
 _CATEGORY = dict(id=1, name="person", supercategory="person")
 
 
-@dataclass
-class CocoAnnotations:
-    """Content of a json of annotations.
+def read_annotations(path: str | Path, class_name: str) -> tuple[dict[str | int, str], list[SceneImage]]:
+    """Read file names by image ``id``, and the images with their persons in the order of the json.
 
-    Attributes:
-        images: The entry of each image, by its ``id``.
-        scenes: The images in the order of the json.
-    """
-
-    images: dict[str | int, dict]
-    scenes: list[SceneImage]
-
-
-def read_annotations(path: str | Path, class_name: str) -> CocoAnnotations:
-    """Read the persons of all images.
-
-    Args:
-        path: The json.
-        class_name: Where the json has categories, the name of the one that is read.
+    ``class_name`` is the category that is read, if the json has categories.
 
     Raises:
         FileNotFoundError: There is no such file.
         InputError: Its content is wrong; names the entry.
     """
     content = _load_json(path, ("images", "annotations"))
-    entries = [_entry(path, "images", *item, ("id", "file_name")) for item in enumerate(content["images"])]
-    check_unique([entry["id"] for entry in entries], path)
-    images = {entry["id"]: entry for entry in entries}
+    for i, entry in enumerate(content["images"]):
+        _require_keys(entry, ("id", "file_name"), f"{path}, images[{i}]")
+    names = {entry["id"]: entry["file_name"] for entry in content["images"]}
+    check_unique([entry["id"] for entry in content["images"]], path)
     category_ids = _category_ids(path, content, class_name)
     keys = ("image_id", "bbox") if category_ids is None else ("image_id", "bbox", "category_id")
     persons = defaultdict(list)
     for i, annotation in enumerate(content["annotations"]):
         where = f"{path}, annotations[{i}]"
-        _entry(path, "annotations", i, annotation, keys)
+        _require_keys(annotation, keys, where)
         if category_ids is not None and annotation["category_id"] not in category_ids:
             continue
         if annotation.get("iscrowd"):
             raise InputError(f"{where}: iscrowd is {annotation['iscrowd']!r}, expected a box of one object")
-        if annotation["image_id"] not in images:
+        if annotation["image_id"] not in names:
             raise InputError(f"{where}: image_id {annotation['image_id']!r} is not among the images")
         persons[annotation["image_id"]].append(
             (_bbox(annotation, where), _person_id(annotation, where), annotation.get("camera_id"))
         )
-    return CocoAnnotations(images, [_scene(path, entry, persons[entry["id"]]) for entry in entries])
+    return names, [_scene(path, entry, persons[entry["id"]]) for entry in content["images"]]
 
 
 def read_queries(path: str | Path, scenes: Sequence[SceneImage]) -> list[Query]:
@@ -72,7 +57,7 @@ def read_queries(path: str | Path, scenes: Sequence[SceneImage]) -> list[Query]:
     queries = []
     for i, query in enumerate(_load_json(path, ("queries",))["queries"]):
         where = f"{path}, queries[{i}]"
-        _entry(path, "queries", i, query, ("image_id", "bbox", "person_id"))
+        _require_keys(query, ("image_id", "bbox", "person_id"), where)
         if query["image_id"] not in cameras:
             raise InputError(f"{where}: image_id {query['image_id']!r} is not among the images of the annotations")
         bbox, person_id = _bbox(query, where), _person_id(query, where)
@@ -149,10 +134,9 @@ def _load_json(path: str | Path, keys: tuple[str, ...]) -> dict:
     return content
 
 
-def _entry(path: str | Path, what: str, i: int, entry: dict, keys: tuple[str, ...]) -> dict:
+def _require_keys(entry: dict, keys: tuple[str, ...], where: str) -> None:
     if missing := [key for key in keys if key not in entry]:
-        raise InputError(f"{path}, {what}[{i}] has no {missing[0]!r}: {entry}")
-    return entry
+        raise InputError(f"{where} has no {missing[0]!r}: {entry}")
 
 
 def _bbox(entry: dict, where: str) -> np.ndarray:

@@ -23,6 +23,7 @@ import numpy as np
 from mmpersonsearch.utils.errors import InputError
 
 from .files import check_file
+from .mat_files import require_fields
 
 _MATRIX, _COMPRESSED = 14, 15
 _STRUCT_CLASS = 2
@@ -74,7 +75,7 @@ def read_galleries(path: str | Path, key: str, names: list[str]) -> Iterator[Gal
             stream = _find_variable(file, key)
             # Flags, dimensions and name have been read.
             fields = _field_names(stream.element(), stream.element())
-            _require(fields, ("Query", "Gallery"), key)
+            require_fields(fields, ("Query", "Gallery"), key)
             for i in range(1, stream.count + 1):
                 where = f"{path}, query {i}"
                 entry = {field: stream.element() for field in fields}
@@ -149,12 +150,6 @@ def _find_variable(file: BufferedReader, key: str) -> _Stream:
     raise InputError(f"no variable {key}, only {found}")
 
 
-def _require(fields: list[str], expected: tuple[str, ...], what: str) -> None:
-    missing = [name for name in expected if name not in fields]
-    if missing:
-        raise InputError(f"{what} has no field {missing[0]!r}, only {fields}")
-
-
 def _field_names(length: bytes, data: bytes) -> list[str]:
     length = int(np.frombuffer(length, "<i4")[0])
     return [data[i : i + length].split(b"\0")[0].decode("latin-1") for i in range(0, len(data), length)]
@@ -178,7 +173,7 @@ def _struct_fields(data: bytes, expected: tuple[str, ...]) -> dict[str, np.ndarr
     if flags[0] != _STRUCT_CLASS:
         raise InputError(f"Query and Gallery must be structs, not MATLAB's class {flags[0]}")
     fields = _field_names(length, names)
-    _require(fields, expected, "the struct")
+    require_fields(fields, expected, "the struct")
     count = int(np.prod(np.frombuffer(dims, "<i4")))
     starts = _chain(data, start, count * len(fields)).reshape(-1, len(fields))
     return {name: starts[:, fields.index(name)] for name in expected}

@@ -43,9 +43,9 @@ def load_names(path: str | Path, key: str) -> list[str]:
     return [read_text(cell, f"{path}, {key}, cell {i}") for i, cell in enumerate(load_variable(path, key).ravel())]
 
 
-def require_fields(structs: np.ndarray, expected: tuple[str, ...], where: str) -> None:
-    """Raise InputError, which names ``where``, if a struct array lacks one of the expected fields."""
-    names = getattr(structs, "dtype", np.dtype(object)).names or ()
+def require_fields(structs: np.ndarray | list[str], expected: tuple[str, ...], where: str) -> None:
+    """Raise InputError, which names ``where``, if a struct array or a list of its fields lacks an expected field."""
+    names = structs if isinstance(structs, list) else getattr(structs, "dtype", np.dtype(object)).names or ()
     if missing := [field for field in expected if field not in names]:
         raise InputError(f"{where} has no field {missing[0]!r}, only {list(names)}")
 

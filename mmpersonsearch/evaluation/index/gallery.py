@@ -82,15 +82,12 @@ class WholeGallery(Gallery):
     def __init__(self, protocol: SearchProtocol, index: SearchIndex) -> None:
         self.name = protocol.galleries.name
         self.index = index
-        self._cameras = None
-        if isinstance(protocol.galleries, CrossCamera):
-            self._cameras = tuple(torch.from_numpy(c).to(index.offsets.device) for c in _cameras(protocol))
-        query_inds, image_inds, bboxes = _true_boxes(protocol)
-        kept = [torch.from_numpy(inds).to(index.offsets.device) for inds in (image_inds, query_inds)]
-        kept = ~self._is_outside(*kept).cpu().numpy()
-        query_inds, image_inds, bboxes = query_inds[kept], image_inds[kept], bboxes[kept]
-        columns = index.offsets[torch.from_numpy(image_inds).to(index.offsets.device)]
-        self.pairs = _true_pairs(index, query_inds, image_inds, bboxes, columns)
+        device = index.offsets.device
+        self._cameras = _cameras(protocol, device) if isinstance(protocol.galleries, CrossCamera) else None
+        query_inds, image_inds, bboxes = (torch.from_numpy(a).to(device) for a in _true_boxes(protocol))
+        inside = ~self._is_outside(image_inds, query_inds)
+        query_inds, image_inds, bboxes = query_inds[inside], image_inds[inside], bboxes[inside]
+        self.pairs = _true_pairs(index, query_inds, image_inds, bboxes, columns=index.offsets[image_inds])
 
     def _is_outside(self, image_inds: Tensor, query_inds: Tensor) -> Tensor:
         outside = image_inds == self.index.query_image_inds[query_inds]
@@ -136,16 +133,15 @@ class ListedGallery(Gallery):
         owners = np.repeat(np.arange(len(lists)), lengths)
         self._check(protocol, image_inds, owners, present, bboxes)
 
-        self._offsets = torch.from_numpy(offsets).to(device)
-        self._image_inds = torch.from_numpy(image_inds).to(device)
+        arrays = (torch.from_numpy(a).to(device) for a in (offsets, image_inds, present, owners, bboxes))
+        self._offsets, self._image_inds, present, owners, bboxes = arrays
         counts = index.counts[self._image_inds]
         before = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
         firsts, ends = before[self._offsets[:-1]], before[self._offsets[1:]]
         self._num_columns = ends - firsts
         # Column at which an image's detections begin, counted from the query's first image.
-        columns = before[:-1] - torch.repeat_interleave(firsts, torch.from_numpy(lengths).to(device))
-        columns = columns[torch.from_numpy(present).to(device)]
-        self.pairs = _true_pairs(index, owners[present], image_inds[present], bboxes, columns)
+        columns = before[present] - firsts[owners[present]]
+        self.pairs = _true_pairs(index, owners[present], self._image_inds[present], bboxes, columns)
 
     def _check(
         self, protocol: SearchProtocol, images: np.ndarray, owners: np.ndarray, present: np.ndarray, bboxes: np.ndarray
@@ -223,7 +219,7 @@ def _concatenate(arrays: Iterable[np.ndarray], shape: tuple[int, ...], dtype: ty
     return np.concatenate([np.zeros((0, *shape), dtype), *arrays])
 
 
-def _cameras(protocol: SearchProtocol) -> tuple[np.ndarray, np.ndarray]:
+def _cameras(protocol: SearchProtocol, device: torch.device) -> tuple[Tensor, Tensor]:
     """Camera of each image and of each query, as integers from 0."""
     of_images = [image.camera_id for image in protocol.images]
     if None in of_images:
@@ -234,7 +230,7 @@ def _cameras(protocol: SearchProtocol) -> tuple[np.ndarray, np.ndarray]:
         for query in protocol.queries
     ]
     _, numbers = np.unique(np.array([*of_images, *of_queries]), return_inverse=True)
-    return numbers[: len(of_images)], numbers[len(of_images) :]
+    return torch.from_numpy(numbers).to(device).tensor_split([len(of_images)])
 
 
 def _true_boxes(protocol: SearchProtocol) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -254,26 +250,23 @@ def _true_boxes(protocol: SearchProtocol) -> tuple[np.ndarray, np.ndarray, np.nd
 
 
 def _true_pairs(
-    index: SearchIndex, query_inds: np.ndarray, image_inds: np.ndarray, bboxes: np.ndarray, columns: Tensor
+    index: SearchIndex, query_inds: Tensor, image_inds: Tensor, bboxes: Tensor, columns: Tensor
 ) -> TruePairs:
     """Find the candidates of each pair: the detections that reach the IoU threshold of the true box's size."""
-    device = index.offsets.device
     sides = bboxes[:, 2:] - bboxes[:, :2]
-    thresholds = np.minimum(0.5, sides.prod(1) / (sides + 10).prod(1))
-    image_inds_t, bboxes_t, thresholds_t = (torch.from_numpy(a).to(device) for a in (image_inds, bboxes, thresholds))
-    lengths = index.counts[image_inds_t]
-    empty = torch.zeros(0, dtype=torch.int64, device=device)
-    candidates, owners = [empty], [empty]
+    thresholds = (sides.prod(1) / (sides + 10).prod(1)).clamp_max(0.5)
+    lengths = index.counts[image_inds]
+    candidates, owners = [image_inds[:0]], [image_inds[:0]]
     for block in blocks_by_total(lengths.cpu().numpy(), _MAX_COMPARISONS):
-        dets, pairs = ragged_ranges(index.offsets[image_inds_t[block]], lengths[block])
+        dets, pairs = ragged_ranges(index.offsets[image_inds[block]], lengths[block])
         pairs += block.start
-        found = paired_iou(index.bboxes[dets], bboxes_t[pairs]) >= thresholds_t[pairs]
+        found = paired_iou(index.bboxes[dets], bboxes[pairs]) >= thresholds[pairs]
         candidates.append(dets[found])
         owners.append(pairs[found])
     return TruePairs(
-        offsets=offsets_of(torch.from_numpy(query_inds).to(device), len(index.query_feats)),
-        image_inds=image_inds_t,
-        bboxes=bboxes_t,
+        offsets=offsets_of(query_inds, len(index.query_feats)),
+        image_inds=image_inds,
+        bboxes=bboxes,
         columns=columns,
         candidates=torch.cat(candidates),
         candidate_offsets=offsets_of(torch.cat(owners), len(image_inds)),

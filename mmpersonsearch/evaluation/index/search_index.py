@@ -108,15 +108,9 @@ class SearchIndex:
 def build_search_index(
     protocol: SearchProtocol, detections: Sequence[InstanceData], query_feats: Tensor, det_thr: float
 ) -> SearchIndex:
-    """Check detections and query embeddings and lay them out for the search.
+    """Check detections and query embeddings and index them; see :func:`evaluate_search` for the arguments.
 
-    Args:
-        protocol: Test images and queries.
-        detections: One per image, in the protocol's order, with ``bboxes`` (n, 4) xyxy, ``scores`` (n,) and
-            ``reid_feats`` (n, D); n may be 0.
-        query_feats: (Q, D). Similarities are computed on its device, in float64 if an embedding is float64, else in
-            float32.
-        det_thr: Detections with a lower score are skipped.
+    Similarities are computed on the device of ``query_feats``, in float64 if an embedding is float64, else in float32.
 
     Raises:
         InputError: Wrong number of detections or query embeddings, a field that is missing or has the wrong shape,

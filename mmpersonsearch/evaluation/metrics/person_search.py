@@ -1,4 +1,4 @@
-"""Metric of person search for MMEngine's runner."""
+"""Metrics of person search and of its detections for MMEngine's runner."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from mmengine.logging import print_log
 from mmengine.structures import InstanceData
 from torch import Tensor
 
+from mmpersonsearch.evaluation.detection import evaluate_detections
 from mmpersonsearch.evaluation.search import SearchResult, evaluate_searches
 from mmpersonsearch.registry import METRICS, RANKINGS
+from mmpersonsearch.structures import SearchProtocol
 from mmpersonsearch.utils.errors import InputError
 
 from ..provenance import describe_protocol
 from ..rankings import BaseRanking
-from .detection import describe_detection, detection_metrics
 from .search_results import SearchResultsMetric
 
 
@@ -94,6 +95,51 @@ class PersonSearchMetric(SearchResultsMetric):
         lines += [describe_detection(detection), *_protocol_lines(self.protocol_record)]
         title = f"{self.search_protocol().class_name.capitalize()} search"
         print_log(f"{title} (%, detections with score >= {self.det_thr})\n" + "\n".join(lines), "current")
+
+
+@METRICS.register_module()
+class DetectionMetric(SearchResultsMetric):
+    """The detection metrics of :class:`PersonSearchMetric` alone, for a detector that does not embed persons.
+
+    The keys, ``detection/ap`` and so on, and the arguments are the same.
+    """
+
+    default_prefix = "detection"
+    fields = ("bboxes", "scores")
+
+    def __init__(self, det_thr: float = 0.5, iou_thr: float = 0.5, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.det_thr = det_thr
+        self.iou_thr = iou_thr
+
+    def measure(self, detections: Sequence[InstanceData], query_feats: Tensor | None) -> dict[str, float]:
+        """See :meth:`SearchResultsMetric.measure`; keys come without the prefix."""
+        metrics = detection_metrics(self.search_protocol(), detections, self.iou_thr, self.det_thr)
+        print_log(f"In %, with score >= {self.det_thr}: {describe_detection(metrics)}", "current")
+        return metrics
+
+
+def detection_metrics(
+    protocol: SearchProtocol, detections: Sequence[InstanceData], iou_thr: float = 0.5, det_thr: float = 0.5
+) -> dict[str, float]:
+    """Compute AP and recall of all persons and of the labelled ones; see :func:`evaluate_detections`.
+
+    Returns:
+        ``ap``, ``recall``, ``labelled/ap``, ``labelled/recall``, in [0, 1].
+    """
+    images = protocol.images
+    everyone = evaluate_detections([i.bboxes for i in images], detections, iou_thr, det_thr)
+    # As in the public code images without a labelled person are skipped, with their detections.
+    labelled = [(i.bboxes[known], d) for i, d in zip(images, detections) if (known := i.person_ids >= 0).any()]
+    known = evaluate_detections(*zip(*labelled), iou_thr, det_thr)
+    metrics = {"ap": everyone.ap, "recall": everyone.recall}
+    return metrics | {"labelled/ap": known.ap, "labelled/recall": known.recall}
+
+
+def describe_detection(metrics: dict[str, float]) -> str:
+    """Put the result of :func:`detection_metrics` into one line, in percent."""
+    ap, recall, known_ap, known_recall = (f"{100 * value:.2f}" for value in metrics.values())
+    return f"detection of all: AP {ap}, recall {recall}; of the labelled: AP {known_ap}, recall {known_recall}"
 
 
 def _protocol_lines(record: dict[str, Any]) -> list[str]:

@@ -12,7 +12,7 @@ from mmpersonsearch.utils.errors import InputError
 
 from .base import BaseRanking, QueryChunk
 
-# Similarities of context persons to detections held at a time: 4 or 8 bytes each.
+# Similarities of context persons held at a time: 4 or 8 bytes each.
 _MAX_SIMILARITIES = 8_000_000
 
 
