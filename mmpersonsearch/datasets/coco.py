@@ -88,12 +88,8 @@ def convert_to_coco(dataset: PersonSearchDataset, out: Path) -> list[Path]:
     Boxes and identities are those of the data set's reader, -1 for unlabelled persons. Galleries are not written:
     lists of each query's own, such as CUHK-SYSU's, are lost.
 
-    Args:
-        dataset: The data set.
-        out: Folder of the files.
-
     Returns:
-        The files; that of queries only for a test split.
+        The files in the folder ``out``; that of queries only for a test split.
     """
     protocol = dataset.read_protocol() if dataset.split == "test" else None
     scenes = dataset.read_training() if protocol is None else protocol.images

@@ -26,8 +26,7 @@ def crop_persons(dataset: PersonSearchDataset, out: Path, split: str, size: tupl
 
     Args:
         dataset: The scenes.
-        out: Folder of the crops' data set.
-        split: Name of the crops' folder and list.
+        out, split: Folder of the crops' data set, and name of its folder and list.
         size: Height and width of a crop in pixels.
 
     Returns:

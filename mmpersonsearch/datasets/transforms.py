@@ -44,10 +44,8 @@ class LoadSceneImage(LoadImageFromFile):
 class LoadPersonSearchAnnotations(LoadAnnotations):
     """MMDetection's ``LoadAnnotations`` with identities.
 
-    Args:
-        clip: Clip boxes to the image and skip persons that have no area there, as for training. Boxes of the test
-            split that the evaluation compares with are not clipped.
-        kwargs: Arguments of :class:`mmdet.datasets.transforms.LoadAnnotations`.
+    With ``clip``, for training, boxes are clipped to the image and persons without area there are skipped. The boxes
+    that the evaluation compares with are not clipped. ``kwargs`` are those of MMDetection.
     """
 
     def __init__(self, clip: bool = True, **kwargs) -> None:

@@ -101,9 +101,12 @@ def search_curve(
         rows = _best_first(match_precisions(searched, ranked, inds))
         precisions[inds, : rows.shape[1]] = rows
     precisions = precisions[query_inds]
+    # The step at each recall is ceil(recall * T), in integers: 0.07 * 100 is more than 7 in floating point.
+    levels = torch.arange(_NUM_STEPS + 1, device=held.device)
+    steps = (levels * num_holding[:, None] + _NUM_STEPS - 1) // _NUM_STEPS
     return SearchCurve(
         recalls=np.arange(_NUM_STEPS + 1) / _NUM_STEPS,
-        precisions=_at_recall_levels(precisions, num_holding).mean(0).cpu().numpy(),
+        precisions=precisions.gather(1, steps.clamp_min(1) - 1).mean(0).cpu().numpy(),
         match_precisions=precisions.cpu().numpy(),
         num_holding=num_holding.cpu().numpy(),
         query_inds=query_inds.cpu().numpy(),
@@ -140,11 +143,3 @@ def _best_first(precisions: Tensor) -> Tensor:
     num_matches = (precisions > 0).sum(1, keepdim=True)  # at a true positive the precision is not 0
     places = num_matches - 1 - torch.arange(precisions.shape[1], device=precisions.device)
     return precisions.gather(1, places.clamp_min(0)).masked_fill_(places < 0, 0)
-
-
-def _at_recall_levels(precisions: Tensor, num_holding: Tensor) -> Tensor:
-    """(n, 101) the step functions at the recalls 0, 0.01, ..., 1."""
-    steps = torch.arange(_NUM_STEPS + 1, device=precisions.device)
-    # ceil(recall * T) in integers: 0.07 * 100 is more than 7 in floating point.
-    matches = (steps * num_holding[:, None] + _NUM_STEPS - 1) // _NUM_STEPS
-    return precisions.gather(1, matches.clamp_min(1) - 1)

@@ -40,17 +40,13 @@ def match_precisions(gallery: Gallery, ranked: Tensor, query_inds: Tensor) -> Te
 
 @dataclass
 class _Matches:
-    """The one true positive of each image that shows the query's person and has a detection on it.
+    """The M true positives, at most one per image that shows the query's person.
 
-    Attributes:
-        rows: (M,) row of the query among the similarities, ascending.
-        values: (M,) similarities.
-        columns: (M,) columns in the query's list of similarities.
-        firsts: (M,) column of the image's first detection.
-        ends: (M,) column after the image's last detection.
+    ``columns`` are those of :meth:`Gallery.arrange`, ``firsts`` and ``ends`` those of the image's first detection and
+    after its last.
     """
 
-    rows: Tensor
+    rows: Tensor  # of the query, ascending
     values: Tensor
     columns: Tensor
     firsts: Tensor

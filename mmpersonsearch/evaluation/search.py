@@ -19,7 +19,7 @@ from .index.search_index import SearchIndex, build_search_index
 from .match import aps_and_ranks
 from .rankings.base import BaseRanking, QueryChunk
 
-# Similarities held at a time; with the copies that are made of them about 40 bytes each.
+# Similarities held at a time: about 40 bytes each with their copies.
 _MAX_SIMILARITIES = 4_000_000
 
 
@@ -118,9 +118,9 @@ def iterate_chunks(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield chunks of the given queries, (R,) int64, and their similarities to all detections, (R, N).
 
-    Queries of one image are in one chunk, since rankings compute what depends on the query's scene once per chunk.
+    Queries of one image are in one chunk where they fit: rankings compute what depends on the scene once per chunk.
     """
-    width = max(len(index.image_inds), 1, *(gallery.max_columns() for gallery in galleries))
+    width = max(len(index.image_inds), 1, *(gallery.max_columns for gallery in galleries))
     size = max(1, _MAX_SIMILARITIES // width)
     images, order = index.query_image_inds[query_inds].sort(stable=True)
     query_inds = query_inds[order]

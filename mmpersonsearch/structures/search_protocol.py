@@ -119,8 +119,8 @@ class SearchProtocol:
         images: All test images: the galleries', and the queries' own where these are in no gallery.
         queries: The persons to search for.
         galleries: The images that each query is searched in.
-        data: Origin of the annotations, so that metrics of different data are not compared: the data set's name under
-            ``'data_set'``, and a fingerprint of each kind of annotation file. Empty where it is not known.
+        data: The data set's name under ``'data_set'``, and a fingerprint of each kind of annotation file, so that
+            metrics of different data are not compared. Empty where it is not known.
         class_name: The class that is searched for, as in the data set's ``metainfo``; for texts only.
 
     Raises:

@@ -54,12 +54,7 @@ class GalleryRecord:
 
 
 def read_galleries(path: str | Path, key: str, names: list[str]) -> Iterator[GalleryRecord]:
-    """Read one query with its gallery after the other.
-
-    Args:
-        path: The file.
-        key: Its variable, ``TestG<size>``.
-        names: Names of all images, which the galleries refer to.
+    """Yield the queries of the variable ``key``, ``TestG<size>``; galleries refer to the ``names`` of all images.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -102,7 +97,7 @@ def _read_record(query: bytes, gallery: bytes, index: dict[bytes, int]) -> Galle
 
 
 class _Stream:
-    """Bytes of one variable, decompressed as they are asked for."""
+    """Stream of one variable's bytes, decompressed when they are read."""
 
     def __init__(self, file: BufferedReader, compressed: bool) -> None:
         self.count = 0
@@ -155,21 +150,23 @@ def _field_names(length: bytes, data: bytes) -> list[str]:
     return [data[i : i + length].split(b"\0")[0].decode("latin-1") for i in range(0, len(data), length)]
 
 
-def _data_at(data: bytes, start: int) -> tuple[int, int, int, int]:
-    """Type, first byte and last byte + 1 of the element's data at ``start``, and the start of the next element."""
-    kind, size = np.frombuffer(data, "<u4", 2, start).tolist()
-    if kind >> 16:
-        return kind & 0xFFFF, start + 4, start + 4 + (kind >> 16), start + 8
-    return kind, start + 8, start + 8 + size, start + 8 + size + (-size % 8)
+def _elements(data: bytes, start: int, count: int) -> tuple[list[tuple[int, bytes]], int]:
+    """Types and data of consecutive elements, and the start of the next one."""
+    found = []
+    for _ in range(count):
+        kind, size = np.frombuffer(data, "<u4", 2, start).tolist()
+        first, end = start + 8, start + 8 + size + (-size % 8)
+        if kind >> 16:
+            kind, size, first, end = kind & 0xFFFF, kind >> 16, start + 4, start + 8
+        found.append((kind, data[first : first + size]))
+        start = end
+    return found, start
 
 
 def _struct_fields(data: bytes, expected: tuple[str, ...]) -> dict[str, np.ndarray]:
     """Where each entry's matrix starts, for each of the expected fields of a struct array's data."""
-    start, parts = 0, []
-    for _ in ("flags", "dims", "name", "length", "names"):
-        _, first, last, start = _data_at(data, start)
-        parts.append(data[first:last])
-    flags, dims, _, length, names = parts
+    elements, start = _elements(data, 0, 5)
+    flags, dims, _, length, names = (content for _, content in elements)
     if flags[0] != _STRUCT_CLASS:
         raise InputError(f"Query and Gallery must be structs, not MATLAB's class {flags[0]}")
     fields = _field_names(length, names)
@@ -187,7 +184,7 @@ def _chain(data: bytes, start: int, count: int) -> np.ndarray:
         starts[i] = word
         word += 2 + words[word + 1] // 4
     if word > len(words):
-        raise InputError("the last matrix is cut off")
+        raise InputError("the last matrix is truncated")
     starts = np.array(starts, dtype=np.int64)
     if (np.frombuffer(data, "<u4")[starts] != _MATRIX).any():
         raise InputError("expected matrices in a struct's fields")
@@ -195,12 +192,8 @@ def _chain(data: bytes, start: int, count: int) -> np.ndarray:
 
 
 def _content(data: bytes, start: int) -> tuple[int, bytes]:
-    """Type and bytes of a matrix' numbers or text."""
-    start += 8
-    for _ in ("flags", "dims", "name"):
-        *_, start = _data_at(data, start)
-    kind, first, last, _ = _data_at(data, start)
-    return kind, data[first:last]
+    """Type and bytes of a matrix' numbers or text, which follow its flags, dimensions and name."""
+    return _elements(data, start + 8, 4)[0][-1]
 
 
 def _sizes(data: bytes, starts: np.ndarray) -> np.ndarray:

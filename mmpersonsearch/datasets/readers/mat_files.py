@@ -14,11 +14,7 @@ from .files import check_file
 
 
 def load_variable(path: str | Path, keys: str | Sequence[str]) -> np.ndarray:
-    """Load the first of some variables that the file has.
-
-    Args:
-        path: A .mat file of version 5 to 7.
-        keys: Names of variables, the preferred one first.
+    """Load the first variable named in ``keys`` that a MATLAB file of version 5 to 7 has.
 
     Raises:
         FileNotFoundError: There is no such file.

@@ -25,8 +25,7 @@ class IdentityPairBatchSampler(BatchSampler):
     process. The last ones are filled up with the epoch's first pairs.
 
     Args:
-        sampler: Gives data set, seed, epoch and ranks; its order is not used. Its data set's
-            ``get_data_info(i)['instances']`` have ``person_id``, as :class:`PersonSearchDataset` has them.
+        sampler: Gives data set (as :class:`PersonSearchDataset`), seed, epoch and ranks; its order is not used.
         batch_size: Images in a batch, even.
 
     Raises:

@@ -26,8 +26,7 @@ class PKSampler(Sampler[int]):
     groups, and the surplus of identities that have more groups than there are batches.
 
     Args:
-        dataset: Its ``get_data_info(i)['gt_label']`` is the identity of image i, as
-            :class:`mmdet.datasets.ReIDDataset` has it.
+        dataset: ``get_data_info(i)['gt_label']`` is the identity of image i (:class:`mmdet.datasets.ReIDDataset`).
         num_ids: Identities in a batch, P.
         num_instances: Images of each identity in a batch, K.
         seed: The same for all ranks; by default drawn and shared.

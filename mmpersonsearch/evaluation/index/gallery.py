@@ -53,11 +53,13 @@ class Gallery(ABC):
         name: ``'all'``, ``'cross_camera'`` or the size.
         index: The detections.
         pairs: The gallery images that show the queries' persons.
+        max_columns: The largest L of :meth:`arrange`.
     """
 
     name: str | int
     index: SearchIndex
     pairs: TruePairs
+    max_columns: int
 
     @abstractmethod
     def arrange(self, similarities: Tensor, query_inds: Tensor) -> Tensor:
@@ -71,17 +73,12 @@ class Gallery(ABC):
     def image_lists(self, query_inds: Tensor) -> Tensor:
         """Return (R, G) int64 images of each query's gallery, in its order, padded with -1."""
 
-    @abstractmethod
-    def max_columns(self) -> int:
-        """Return the largest L of :meth:`arrange`."""
-
 
 class WholeGallery(Gallery):
     """Galleries of all images but the query's own, or of those of other cameras."""
 
     def __init__(self, protocol: SearchProtocol, index: SearchIndex) -> None:
-        self.name = protocol.galleries.name
-        self.index = index
+        self.name, self.index, self.max_columns = protocol.galleries.name, index, len(index.image_inds)
         device = index.offsets.device
         self._cameras = _cameras(protocol, device) if isinstance(protocol.galleries, CrossCamera) else None
         query_inds, image_inds, bboxes = (torch.from_numpy(a).to(device) for a in _true_boxes(protocol))
@@ -112,17 +109,12 @@ class WholeGallery(Gallery):
         images = torch.arange(self.index.num_images, device=query_inds.device)
         return images.expand(len(query_inds), -1).masked_fill(self._is_outside(images, query_inds[:, None]), -1)
 
-    def max_columns(self) -> int:
-        """See :meth:`Gallery.max_columns`."""
-        return len(self.index.image_inds)
-
 
 class ListedGallery(Gallery):
     """Galleries that are lists of images of each query's own, as in CUHK-SYSU."""
 
     def __init__(self, protocol: SearchProtocol, index: SearchIndex, size: int) -> None:
-        self.name = size
-        self.index = index
+        self.name, self.index = size, index
         device = index.offsets.device
         lists = protocol.galleries.lists[size]
         lengths = np.array([len(one.image_inds) for one in lists], dtype=np.int64)
@@ -139,6 +131,7 @@ class ListedGallery(Gallery):
         before = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
         firsts, ends = before[self._offsets[:-1]], before[self._offsets[1:]]
         self._num_columns = ends - firsts
+        self.max_columns = int(self._num_columns.max()) if lists else 0
         # Column at which an image's detections begin, counted from the query's first image.
         columns = before[present] - firsts[owners[present]]
         self.pairs = _true_pairs(index, owners[present], self._image_inds[present], bboxes, columns)
@@ -186,10 +179,6 @@ class ListedGallery(Gallery):
         result = entries.new_full((len(query_inds), width), -1)
         result[rows, columns] = self._image_inds[entries]
         return result
-
-    def max_columns(self) -> int:
-        """See :meth:`Gallery.max_columns`."""
-        return int(self._num_columns.max())
 
 
 def build_gallery(protocol: SearchProtocol, index: SearchIndex, size: int | None = None) -> Gallery:

@@ -44,12 +44,7 @@ def blocks_by_total(lengths: np.ndarray, limit: int) -> Iterator[slice]:
 
 
 def segment_last_argmax(values: Tensor, owners: Tensor, num_segments: int) -> Tensor:
-    """Find each segment's largest value, the last of equal ones.
-
-    Args:
-        values: (n,) values without NaN.
-        owners: (n,) int64 segment of each value.
-        num_segments: Number of segments.
+    """Find the largest of each segment's (n,) values, which are not NaN, the last of equal ones.
 
     Returns:
         (num_segments,) int64 position in ``values``; -1 for a segment without values.

@@ -42,7 +42,7 @@ class PersonSearchMetric(SearchResultsMetric):
         kwargs: Arguments of :class:`SearchResultsMetric`.
 
     Raises:
-        InputError: Two rankings of one name, or none at all; a ranking that does not exist, or its bad parameters.
+        InputError: Two rankings of one name, no ranking, an unknown one, or wrong parameters of one.
     """
 
     def __init__(

@@ -88,11 +88,9 @@ def _get_field(instances: dict | InstanceData, name: str, where: str, img_id: st
 
 
 class DumpPredictions(SearchResultsMetric):
-    """Metric that writes detections and embeddings of all test images to a file instead of measuring.
+    """Metric that writes the detections and embeddings of all test images to a file instead of measuring.
 
-    Args:
-        path: The file, in the form of :func:`mmpersonsearch.evaluation.predictions.write_predictions`.
-        provenance: ``model`` and ``versions`` of :mod:`mmpersonsearch.evaluation.provenance`.
+    ``provenance`` has ``model`` and ``versions`` of :func:`mmpersonsearch.evaluation.predictions.write_predictions`.
     """
 
     def __init__(self, path: str, provenance: dict[str, Any]) -> None:

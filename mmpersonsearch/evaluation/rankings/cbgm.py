@@ -16,7 +16,7 @@ from mmpersonsearch.utils.errors import InputError
 from .base import BaseRanking, QueryChunk
 from .rcp import context_persons
 
-# Numbers gathered at a time, embeddings above all: 4 or 8 bytes each, and about as many again in the product.
+# Numbers gathered at a time, mostly embeddings: 4 or 8 bytes each, and about as many again in the product.
 _MAX_NUMBERS = 8_000_000
 
 

@@ -47,28 +47,20 @@ class RankingWithContextPersons(BaseRanking):
     def rank(self, chunk: QueryChunk) -> Tensor:
         """See :meth:`BaseRanking.rank`."""
         index = chunk.index
-        factors = self.co_occurrence(index, chunk.query_inds).mul_(self.weight).add_(1)
-        return factors[:, index.slots.positions[index.image_inds]].mul_(chunk.similarities)
-
-    def co_occurrence(self, index: SearchIndex, query_inds: Tensor) -> Tensor:
-        """Sum the context persons' highest similarities in each image that reach the threshold.
-
-        Returns:
-            (R, S) for R queries, in the order of ``index.slots.positions``.
-        """
-        persons, rows = context_persons(index, query_inds)
+        persons, rows = context_persons(index, chunk.query_inds)
         # Queries of one scene share their context: each person is compared once.
         unique, persons = persons.unique(return_inverse=True)
-        result = index.feats.new_zeros(len(query_inds), index.num_images)
+        sums = index.feats.new_zeros(len(chunk.query_inds), index.num_images)
         size = max(1, _MAX_SIMILARITIES // max(1, len(index.image_inds)))
         for start in range(0, len(unique), size):
             best = index.image_maxima(index.feats[unique[start : start + size]])
             best.masked_fill_(best < self.threshold, 0)
             inside = (persons >= start) & (persons < start + size)
-            membership = result.new_zeros(len(query_inds), len(best))
+            membership = sums.new_zeros(len(sums), len(best))
             membership[rows[inside], persons[inside] - start] = 1
-            result.addmm_(membership, best)
-        return result
+            sums.addmm_(membership, best)
+        factors = sums.mul_(self.weight).add_(1)
+        return factors[:, index.slots.positions[index.image_inds]].mul_(chunk.similarities)
 
 
 def context_persons(index: SearchIndex, query_inds: Tensor) -> tuple[Tensor, Tensor]:
