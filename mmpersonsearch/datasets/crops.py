@@ -22,12 +22,8 @@ def crop_persons(dataset: PersonSearchDataset, out: Path, split: str, size: tupl
     """Write ``<out>/<split>/*.jpg`` and ``<out>/<split>.txt``, lines ``filename label`` for ``mmdet.ReIDDataset``.
 
     Labels are contiguous from 0 in the order of the data set's own identity numbers: those of a training split are its
-    ``person_ids``. The same input gives the same files; an interrupted run leaves no incomplete ones.
-
-    Args:
-        dataset: The scenes.
-        out, split: Folder of the crops' data set, and name of its folder and list.
-        size: Height and width of a crop in pixels.
+    ``person_ids``. Crops have the height and width ``size`` in pixels. The same input gives the same files; an
+    interrupted run leaves no incomplete ones.
 
     Returns:
         Number of crops.

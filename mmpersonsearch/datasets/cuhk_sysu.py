@@ -167,13 +167,9 @@ def _labelled_persons(
 
 
 def _number_identities(idnames: Sequence[str]) -> dict[str, int]:
-    """0, 1, 2... for the names in the order of the numbers in them, then of the names."""
-
-    def order(idname: str) -> tuple[int, str]:
-        digits = re.search(r"\d+", idname)
-        return (int(digits.group()) if digits else -1, idname)
-
-    return {idname: i for i, idname in enumerate(sorted(set(idnames), key=order))}
+    """0, 1, 2... for the names in the order of the first number in them, then of the names."""
+    first_number = {idname: int(next(iter(re.findall(r"\d+", idname)), -1)) for idname in idnames}
+    return {idname: i for i, idname in enumerate(sorted(first_number, key=lambda name: (first_number[name], name)))}
 
 
 def _place(name: str, xywh: np.ndarray) -> _Place:

@@ -128,8 +128,7 @@ class PersonSearchDataset(BaseDetDataset, metaclass=ABCMeta):
     def _checked(self, scenes: list[SceneImage]) -> list[SceneImage]:
         """Skip boxes without area; warn of these and of images that show an identity more than once."""
         kept = [has_area(scene.bboxes) for scene in scenes]
-        empty = [scene.img_id for scene, keep in zip(scenes, kept) for _ in range((~keep).sum())]
-        if empty:
+        if empty := [scene.img_id for scene, keep in zip(scenes, kept) for _ in range((~keep).sum())]:
             warnings.warn(
                 f"{self._name()}: {len(empty)} boxes without area skipped, the first in image {empty[0]!r}",
                 stacklevel=2,
@@ -161,10 +160,7 @@ class PersonSearchDataset(BaseDetDataset, metaclass=ABCMeta):
         """The one class that is searched for; InputError where ``metainfo['classes']`` does not name just one."""
         classes = self._metainfo["classes"]
         if isinstance(classes, str) or len(classes) != 1:
-            name = type(self).__name__
-            raise InputError(
-                f"{name}: metainfo['classes'] must name the one class that is searched for, got {classes!r}"
-            )
+            raise InputError(f"{type(self).__name__}: metainfo['classes'] must name the one class, got {classes!r}")
         return classes[0]
 
     def _name(self) -> str:

@@ -128,8 +128,8 @@ class PackPersonSearchInputs(PackDetInputs):
 class PackReIDCrop(PackReIDInputs):
     """``PackReIDInputs`` of one person crop as (C, H, W), so that a batch of any size is (N, C, H, W).
 
-    MMDetection packs a group of crops as (G, C, H, W): its model rejects a batch of several groups, and its
-    preprocessor then leaves the channels in the wrong order, since it looks for them in the first dimension.
+    MMDetection packs a group of crops as (G, C, H, W): its model rejects several groups, and its preprocessor leaves
+    their channels, which it expects in the first dimension, in the wrong order.
     """
 
     def transform(self, results: dict) -> dict:

@@ -91,8 +91,6 @@ def _labels_of(dataset: BaseDataset) -> np.ndarray:
         raise InputError(
             f"PKSampler: {type(dataset).__name__} does not tell an image's identity by get_data_info(i)['gt_label']"
         ) from error
-    if not labels:
-        raise InputError(f"PKSampler: {type(dataset).__name__} holds no images")
     return np.array(labels, dtype=np.int64)
 
 

@@ -36,9 +36,8 @@ class PersonSearchMetric(SearchResultsMetric):
 
     Args:
         rankings: Rankings to report, as configs or built; None in the list is plain similarity. Names must differ.
-        det_thr: Detections with a lower score are skipped, in search and detection alike.
-        topk: The k's of top-k.
-        iou_thr: Least IoU of a true positive of the detection.
+        det_thr, topk: See :func:`evaluate_search`; ``det_thr`` holds for the detection metrics too.
+        iou_thr: Least IoU of a match of the detection metrics.
         kwargs: Arguments of :class:`SearchResultsMetric`.
 
     Raises:
