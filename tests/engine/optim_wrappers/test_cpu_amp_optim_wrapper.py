@@ -10,6 +10,7 @@ import mmpersonsearch.registry  # noqa: F401
 
 def test_computes_in_bfloat16_and_keeps_float32():
     model = nn.Linear(4, 2, bias=False)
+    nn.init.constant_(model.weight, 0.5)  # a number minus 1 that float32 holds
     with DefaultScope.overwrite_default_scope("mmpersonsearch"):
         wrapper = build_optim_wrapper(
             model, dict(type="CPUAmpOptimWrapper", optimizer=dict(type="SGD", lr=1.0), clip_grad=dict(max_norm=1e9))
