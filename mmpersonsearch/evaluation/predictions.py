@@ -53,8 +53,10 @@ def write_predictions(
     write_whole(path, pickle.dumps(content, protocol=4))
 
 
-def read_predictions(path: str | Path, protocol: SearchProtocol) -> Predictions:
+def read_predictions(path: str | Path, protocol: SearchProtocol, allow_differences: bool = False) -> Predictions:
     """Read a file of :func:`write_predictions` for a test split; only plain data and arrays are unpickled.
+
+    With ``allow_differences`` predictions for other annotation files than the protocol's are accepted.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -66,7 +68,7 @@ def read_predictions(path: str | Path, protocol: SearchProtocol) -> Predictions:
     # A gallery of another size is another file, which predictions do not depend on.
     own = provenance.get("data", {})
     differing = [what for what in own if what in protocol.data and own[what] != protocol.data[what]]
-    if differing:
+    if differing and not allow_differences:
         what = differing[0]
         raise InputError(
             f"{path} was written for other data: {what} is {own[what]}, "

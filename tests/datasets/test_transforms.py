@@ -48,7 +48,7 @@ def test_identities_are_loaded_beside_boxes():
     assert results["gt_bboxes_labels"].tolist() == [0, 0]
 
 
-def test_training_boxes_are_clipped_and_those_outside_left_out():
+def test_training_boxes_are_clipped_and_those_outside_skipped():
     instances = [instance([150, 50, 230, 130], 3), instance([200, 5, 220, 50], 4), instance([1, 2, 30, 40], 5)]
     with pytest.warns(UserWarning, match="frame: 1 boxes lie outside"):
         results = LoadPersonSearchAnnotations()(dict(ori_shape=(100, 200), instances=instances, img_path="frame"))

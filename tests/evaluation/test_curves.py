@@ -201,7 +201,7 @@ def test_bad_input_is_named():
         detection_curve([image.bboxes for image in case[0].images], case[1][1:])
 
 
-def test_queries_that_are_nowhere_are_left_out_with_a_warning():
+def test_queries_that_are_nowhere_are_skipped_with_a_warning():
     protocol, detections, _ = one_person([[(0.9, True)]])
     protocol.queries.append(Query("1", [0.0, 0, 40, 80], 7))
     with pytest.warns(UserWarning, match=r"1 in gallery 'all' \(of 2\)") as warned:

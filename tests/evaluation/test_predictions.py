@@ -53,6 +53,7 @@ def test_other_annotations_are_refused(case, path):
     protocol.data["boxes"] = "sha256:9999"
     with pytest.raises(ValueError, match="other data: boxes is sha256:0123, the config's test split has sha256:9999"):
         read_predictions(path, protocol)
+    assert len(read_predictions(path, protocol, allow_differences=True).detections) == len(protocol.images)
 
 
 def test_other_gallery_sizes_are_no_other_data(case, path):

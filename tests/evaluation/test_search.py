@@ -245,7 +245,7 @@ def test_chunks_keep_a_scene_together_and_hold_every_query_once(monkeypatch):
     assert sum(map(len, scenes)) == len(set().union(*scenes))
 
 
-def test_queries_nowhere_in_their_gallery_are_left_out_with_one_warning():
+def test_queries_nowhere_in_their_gallery_are_skipped_with_one_warning():
     protocol, detections, query_feats = worked_case()
     protocol.queries += [Query(4, BOX, 1), Query(0, BOX, 7)]
     with pytest.warns(UserWarning, match=r"2 in gallery 'all' \(of 3\)") as records:
@@ -264,7 +264,7 @@ def test_no_query_can_be_evaluated():
         evaluate_search(SearchProtocol(images, []), [instances((*BOX, 1, 1.0))] * 2, torch.ones(0, 1))
 
 
-def test_a_query_in_its_own_image_only_twice_is_left_out():
+def test_a_query_in_its_own_image_only_twice_is_skipped():
     images = [SceneImage("a", [BOX, FAR], [0, 0]), SceneImage("b", [BOX], [1])]
     protocol = SearchProtocol(images, [Query("a", BOX, 0)])
     with pytest.raises(ValueError, match="none of the 1 queries"):

@@ -84,7 +84,7 @@ def _get_field(instances: dict | InstanceData, name: str, where: str, img_id: st
     """A field of an image's instances, as a tensor on the CPU."""
     if name not in instances:
         raise InputError(f"results of image {img_id!r}: {where} lacks {name}")
-    return torch.as_tensor(instances[name] if isinstance(instances, dict) else instances.get(name)).detach().cpu()
+    return torch.as_tensor(instances.get(name)).detach().cpu()
 
 
 class DumpPredictions(SearchResultsMetric):
