@@ -14,8 +14,7 @@ from typing import Any
 from mmengine.config import Config
 
 from mmpersonsearch.evaluation.predictions import read_predictions
-from mmpersonsearch.evaluation.provenance import describe_versions
-from mmpersonsearch.evaluation.results import check_protocols, read_result
+from mmpersonsearch.evaluation.provenance import check_protocols, describe_versions, read_result
 from mmpersonsearch.utils.errors import InputError
 
 from .command_line import add_config, exit_on_bad_input, make_parser, print_table, write_json

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from statistics import mean, stdev
 from typing import Any
 
-from mmpersonsearch.evaluation.results import check_protocols, read_figures, read_result
+from mmpersonsearch.evaluation.provenance import check_protocols, read_result
 from mmpersonsearch.utils.errors import InputError
 from mmpersonsearch.visualization import plot_loss_weights
 
@@ -128,7 +128,7 @@ def main(argv: list[str] | None = None) -> None:
         curves = read_curves(parse_curves(args.curve), args.allow_different_protocols)
         detectors, key = group_results(args.detector, "--detector", "NAME=RESULT.json", str), KEYS["detection AP"]
         levels = {
-            name: mean(read_metric(read_figures(path), key, path) for path in paths)
+            name: mean(read_metric(read_result(path, needs_protocol=False), key, path) for path in paths)
             for name, paths in detectors.items()
         }
         figure = plot_loss_weights(curves, levels)

@@ -2,8 +2,7 @@
 
 from argparse import ArgumentParser, Namespace
 
-from mmpersonsearch.datasets import PersonSearchDataset
-from mmpersonsearch.datasets.build import build_dataset
+from mmpersonsearch.datasets import CocoPersonSearchDataset, CUHKSYSUDataset, PersonSearchDataset, PRWDataset
 
 
 def add_dataset_arguments(parser: ArgumentParser, names: tuple[str, ...]) -> None:
@@ -19,7 +18,10 @@ def add_dataset_arguments(parser: ArgumentParser, names: tuple[str, ...]) -> Non
 
 
 def dataset_of(args: Namespace) -> PersonSearchDataset:
-    """Build the data set that the arguments name."""
-    names = ("query_file", "ann_file", "img_prefix", "class_name")
-    options = {name: getattr(args, name) for name in names if hasattr(args, name)}
-    return build_dataset(args.dataset, args.data_root, args.split, **options)
+    """Build the data set of the command line without a pipeline; COCO's identities are contiguous in any split."""
+    if args.dataset == "PRW":
+        return PRWDataset(args.data_root, args.split, args.query_file or "query_info.txt")
+    if args.dataset == "CUHK-SYSU":
+        return CUHKSYSUDataset(args.data_root, args.split)
+    prefix, metainfo = dict(img_path=args.img_prefix), dict(classes=(args.class_name,))
+    return CocoPersonSearchDataset(args.data_root, args.ann_file or "", data_prefix=prefix, metainfo=metainfo)

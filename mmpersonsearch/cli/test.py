@@ -9,9 +9,9 @@ from mmengine.runner import Runner
 
 import mmpersonsearch.registry  # noqa: F401
 from mmpersonsearch.engine.launch import join_processes
-from mmpersonsearch.evaluation.metrics.dump_predictions import DumpPredictions
 from mmpersonsearch.evaluation.metrics.person_search import PersonSearchMetric
 from mmpersonsearch.evaluation.metrics.ranking_pictures import RankingPictures
+from mmpersonsearch.evaluation.metrics.search_results import DumpPredictions
 from mmpersonsearch.evaluation.provenance import describe_model, describe_versions
 from mmpersonsearch.utils.checkpoint import load_checkpoint_file, load_strictly, use_safe_checkpoint_loader
 from mmpersonsearch.utils.errors import InputError

@@ -1,4 +1,4 @@
-"""Person search data sets: how PRW, CUHK-SYSU and COCO-style annotations are read."""
+"""Person search data sets PRW, CUHK-SYSU and COCO, their transforms and samplers."""
 
 from .coco import CocoPersonSearchDataset
 from .cuhk_sysu import CUHKSYSUDataset

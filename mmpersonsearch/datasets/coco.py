@@ -1,4 +1,4 @@
-"""Person search on one's own data, in COCO's form."""
+"""Data set of COCO's format with identities, for one's own data."""
 
 from __future__ import annotations
 
@@ -12,35 +12,25 @@ from mmpersonsearch.utils.errors import InputError
 from mmpersonsearch.utils.files import digest_files, write_whole
 
 from .person_search_dataset import PersonSearchDataset
-from .readers.checks import check_file
-from .readers.coco_json import (
-    CocoAnnotations,
-    annotations_json,
-    check_index,
-    queries_json,
-    read_annotations,
-    read_queries,
-)
+from .readers.coco_json import annotations_json, queries_json, read_annotations, read_queries
+from .readers.files import check_file
 
 
 @DATASETS.register_module()
 class CocoPersonSearchDataset(PersonSearchDataset):
     """Annotations in a COCO json, with identities.
 
-    The annotations' json is COCO's: ``images`` with ``id`` and ``file_name``, ``annotations`` with ``image_id`` and
-    ``bbox`` (x, y, w, h in pixels, fractions are kept), and in addition ``person_id`` >= 0 (-1, null or none:
-    unlabelled). ``camera_id``, a number, may stand in the image or in its annotations. Of a json with ``categories``
-    the annotations are read whose ``category_id`` is that of the one class that ``metainfo`` names, by default
-    ``person``; without ``categories`` all are of that class. The queries' json is
+    The annotations' json is COCO's: ``images`` with ``id``, the ``img_id``, and ``file_name``; ``annotations`` with
+    ``image_id``, ``bbox`` (x, y, w, h in pixels, fractions are kept) and ``person_id`` >= 0 (-1, null or none:
+    unlabelled). The image or its annotations may have a ``camera_id``, a number. If the json has ``categories``, only
+    annotations of the class that ``metainfo`` names, by default ``person``, are read. The queries' json is
     ``{"queries": [{"image_id": 1, "bbox": [x, y, w, h], "person_id": 7}]}``.
 
-    An image's ``img_id`` is its ``id``. Every query's gallery is all images but its own.
-
     Args:
-        data_root: Folder that the other paths are relative to.
+        data_root: Folder of the other paths.
         ann_file: Json of annotations.
-        query_file: Json of queries. With it the dataset is a test split, without it a training split.
-        cross_camera: Galleries hold only images of other cameras than the query's.
+        query_file: Json of queries. With it the data set is a test split, without it a training split.
+        cross_camera: Galleries are the images of other cameras than the query's, else all but its own.
         data_prefix: ``dict(img_path=...)``, folder of the images.
         kwargs: Arguments of :class:`PersonSearchDataset`.
     """
@@ -67,18 +57,18 @@ class CocoPersonSearchDataset(PersonSearchDataset):
         )
 
     @cached_property
-    def annotations(self) -> CocoAnnotations:
-        """What the json of annotations says."""
+    def annotations(self) -> tuple[dict[str | int, str], list[SceneImage]]:
+        """File names by image ``id``, and the images with their persons, from the json of annotations."""
         return read_annotations(self.ann_file, self.class_name)
 
     def img_path(self, img_id: str | int) -> str:
         """See :meth:`PersonSearchDataset.img_path`."""
-        return str(Path(self.data_prefix["img_path"]) / self.annotations.images[img_id]["file_name"])
+        return str(Path(self.data_prefix["img_path"]) / self.annotations[0][img_id])
 
     def read_training(self) -> list[SceneImage]:
         """Read all images, in the order of the json."""
         check_file(self.data_prefix["img_path"] or ".", "the folder of the images")
-        return self.annotations.scenes
+        return self.annotations[1]
 
     def read_protocol(self) -> SearchProtocol:
         """Read images and queries, in the order of their json."""
@@ -93,27 +83,18 @@ class CocoPersonSearchDataset(PersonSearchDataset):
 
 
 def convert_to_coco(dataset: PersonSearchDataset, out: Path) -> list[Path]:
-    """Write a data set's split in the form that :class:`CocoPersonSearchDataset` reads.
+    """Write a data set's split as ``<split>.json`` and ``<split>_queries.json`` of :class:`CocoPersonSearchDataset`.
 
-    Boxes are those that the data set's own reader gives, identities the data set's own numbers, -1 for unlabelled
-    persons. Galleries are not written: those of each query alone, as CUHK-SYSU's, are lost.
-
-    Args:
-        dataset: The data set.
-        out: Folder for ``<split>.json`` and, of a test split, ``<split>_queries.json``.
+    Boxes and identities are those of the data set's reader, -1 for unlabelled persons. Galleries are not written:
+    lists of each query's own, such as CUHK-SYSU's, are lost.
 
     Returns:
-        The files.
-
-    Raises:
-        InputError: pycocotools does not read the annotations as they were written.
+        The files in the folder ``out``; that of queries only for a test split.
     """
     protocol = dataset.read_protocol() if dataset.split == "test" else None
     scenes = dataset.read_training() if protocol is None else protocol.images
-    content = annotations_json(scenes, dataset.img_path)
     files = [out / f"{dataset.split}.json"]
-    write_whole(files[0], json.dumps(content).encode())
-    check_index(files[0], content)
+    write_whole(files[0], json.dumps(annotations_json(scenes, dataset.img_path)).encode())
     if protocol is not None:
         files.append(out / f"{dataset.split}_queries.json")
         write_whole(files[1], json.dumps(queries_json(scenes, protocol.queries)).encode())

@@ -1,18 +1,19 @@
-"""Crops of the labelled persons of scene images, as a training set for Re-ID teachers."""
+"""Crops of the labelled persons of scene images, a data set for Re-ID teachers."""
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from tqdm import tqdm
 
 from mmpersonsearch.utils.errors import InputError
+from mmpersonsearch.utils.files import write_whole
 
 from .person_search_dataset import PersonSearchDataset
+from .readers.files import has_area
 
 JPEG_QUALITY = 95
 
@@ -20,15 +21,9 @@ JPEG_QUALITY = 95
 def crop_persons(dataset: PersonSearchDataset, out: Path, split: str, size: tuple[int, int]) -> int:
     """Write ``<out>/<split>/*.jpg`` and ``<out>/<split>.txt``, lines ``filename label`` for ``mmdet.ReIDDataset``.
 
-    Labels are contiguous from 0 in the order of the data set's own identity numbers: those of a training split are the
-    data set's ``person_ids``. The same input gives the same files. Everything is written under other names first, so
-    that an interrupted run leaves no half set behind.
-
-    Args:
-        dataset: The scenes.
-        out: Folder of the crops' data set.
-        split: Name of the crops' folder and list.
-        size: Height and width of a crop in pixels.
+    Labels are contiguous from 0 in the order of the data set's own identity numbers: those of a training split are its
+    ``person_ids``. Crops have the height and width ``size`` in pixels. The same input gives the same files; an
+    interrupted run leaves no incomplete ones.
 
     Returns:
         Number of crops.
@@ -37,8 +32,11 @@ def crop_persons(dataset: PersonSearchDataset, out: Path, split: str, size: tupl
         InputError: An image cannot be decoded, or no person is labelled.
     """
     scenes = [dataset.get_data_info(i) for i in range(len(dataset))]
-    labels = _contiguous_labels(scenes)
-    folder, unfinished = out / split, out / f"{split}.unfinished"
+    own = sorted({person["person_id"] for scene in scenes for person in scene["instances"]} - {-1})
+    if not own:
+        raise InputError("the split has no labelled persons")
+    labels = {person_id: label for label, person_id in enumerate(own)}
+    unfinished = out / f"{split}.unfinished"
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
     lines = []
@@ -51,21 +49,12 @@ def crop_persons(dataset: PersonSearchDataset, out: Path, split: str, size: tupl
             name = f"{label:05d}_{i:06d}_{j:03d}.jpg"
             crop.save(unfinished / name, quality=JPEG_QUALITY)
             lines.append(f"{name} {label}\n")
-    unfinished_list = out / f"{split}.txt.unfinished"
-    unfinished_list.write_text("".join(lines))
     # The list last: where it is, the crops are complete.
     (out / f"{split}.txt").unlink(missing_ok=True)
-    shutil.rmtree(folder, ignore_errors=True)
-    os.replace(unfinished, folder)
-    os.replace(unfinished_list, out / f"{split}.txt")
+    shutil.rmtree(out / split, ignore_errors=True)
+    unfinished.rename(out / split)
+    write_whole(out / f"{split}.txt", "".join(lines).encode())
     return len(lines)
-
-
-def _contiguous_labels(scenes: list[dict]) -> dict[int, int]:
-    own = sorted({person["person_id"] for scene in scenes for person in scene["instances"]} - {-1})
-    if not own:
-        raise InputError("the split has no labelled persons")
-    return {person_id: label for label, person_id in enumerate(own)}
 
 
 def _crops(path: str, persons: list[dict], size: tuple[int, int]) -> list[Image.Image | None]:
@@ -77,16 +66,10 @@ def _crops(path: str, persons: list[dict], size: tuple[int, int]) -> list[Image.
             image = file.convert("RGB")
     except FileNotFoundError:
         raise
-    except (UnidentifiedImageError, OSError) as error:
+    except OSError as error:
         raise InputError(f"{path} cannot be decoded as an image: {error}") from error
-    height, width = size
-    crops = []
-    for person in persons:
-        box = np.clip(person["bbox"], 0, [image.width, image.height] * 2)
-        inside = box[2] > box[0] and box[3] > box[1]
-        crops.append(
-            image.resize((width, height), Image.Resampling.BILINEAR, box=tuple(box), reducing_gap=None)
-            if inside
-            else None
-        )
-    return crops
+    boxes = np.clip([person["bbox"] for person in persons], 0, [image.width, image.height] * 2)
+    return [
+        image.resize(size[::-1], Image.Resampling.BILINEAR, box=tuple(box)) if inside else None
+        for box, inside in zip(boxes, has_area(boxes))
+    ]

@@ -16,12 +16,11 @@ from mmpersonsearch.utils.errors import InputError
 from mmpersonsearch.utils.files import digest_files
 
 from .person_search_dataset import PersonSearchDataset
-from .readers.boxes import read_xywh
-from .readers.checks import check_file, check_unique
 from .readers.cuhk_galleries import GalleryRecord, read_galleries
+from .readers.files import check_file, check_unique, read_xywh
 from .readers.mat_files import load_names, load_variable, read_text, require_fields
 
-# One person box as it is in the files, by which identities are found again: image name, x, y, w, h.
+# A person's box as in the files, by which identities are assigned: image name, x, y, w, h.
 _Place = tuple[str, int, int, int, int]
 
 
@@ -29,16 +28,16 @@ _Place = tuple[str, int, int, int, int]
 class CUHKSYSUDataset(PersonSearchDataset):
     """CUHK-SYSU: 18,184 photos and film stills.
 
-    ``Image/SSM/*.jpg``, ``annotation/Images.mat``, ``annotation/pool.mat`` and, in ``annotation/test/train_test/``,
-    ``Train.mat`` and ``TestG50.mat`` to ``TestG4000.mat`` lie in ``data_root``. 11,206 training images with 5,532
-    identities, 6,978 test images, 2,900 queries. An image's ``img_id`` is its file name.
+    ``data_root`` holds ``Image/SSM/*.jpg``, ``annotation/Images.mat``, ``annotation/pool.mat`` and, in
+    ``annotation/test/train_test/``, ``Train.mat`` and ``TestG50.mat`` to ``TestG4000.mat``. 11,206 training images with
+    5,532 identities, 6,978 test images, 2,900 queries. An image's ``img_id`` is its file name.
 
-    The training split is all images that are not in the pool, sorted by name. The test split is the pool, and behind
-    it those images of queries and galleries that the pool lacks. Identities are numbered in the order of their
-    names' numbers (``p12`` before ``p101``).
+    The training split is all images that are not in the pool, sorted by name. The test split is the pool, followed by
+    those images of queries and galleries that the pool lacks. Identities are numbered in the order of the numbers in
+    their names (``p12`` before ``p101``).
 
-    Each query has a gallery of its own, of each size that is asked for. Persons count as labelled in the test split
-    if a query or one of these galleries points to them.
+    Each query has a gallery of its own in each size. A person is labelled in the test split if a query or one of these
+    galleries points to it.
 
     Args:
         data_root: Folder of the data set.
@@ -78,17 +77,15 @@ class CUHKSYSUDataset(PersonSearchDataset):
             size: [ImageList(to_test[r.gallery], r.present, read_xywh(r.true_xywh)) for r in of_size]
             for size, of_size in records.items()
         }
-        data = {
-            "boxes": digest_files([self._annotation("Images.mat")]),
-            "images": digest_files([self._annotation("pool.mat")]),
-            **{f"gallery {size}": digest_files([self._gallery_file(size)]) for size in records},
-        }
+        files = {"boxes": "Images.mat", "images": "pool.mat"}
+        files.update({f"gallery {size}": f"test/train_test/TestG{size}.mat" for size in records})
+        data = {what: digest_files([self._annotation(name)]) for what, name in files.items()}
         return SearchProtocol(scenes, queries, Listed(lists), data)
 
     def _read_boxes_and_pool(self) -> tuple[dict[str, np.ndarray], list[str]]:
         """(N, 4) integer x, y, w, h of all persons of each image, and the names of the pool's images."""
-        check_file(self.data_root, "the folder of CUHK-SYSU")
-        check_file(Path(self.data_root) / "Image" / "SSM", "the folder of CUHK-SYSU's images")
+        for folder in ("", "Image/SSM"):
+            check_file(Path(self.data_root) / folder, f"CUHK-SYSU's folder {folder}".rstrip())
         path = self._annotation("Images.mat")
         images = load_variable(path, "Img").ravel()
         require_fields(images, ("imname", "box"), f"{path}, Img")
@@ -105,9 +102,6 @@ class CUHKSYSUDataset(PersonSearchDataset):
     def _annotation(self, name: str) -> Path:
         return Path(self.data_root) / "annotation" / name
 
-    def _gallery_file(self, size: int) -> Path:
-        return self._annotation(f"test/train_test/TestG{size}.mat")
-
     def _read_train_persons(self) -> dict[_Place, int]:
         path = self._annotation("test/train_test/Train.mat")
         persons = []
@@ -123,18 +117,19 @@ class CUHKSYSUDataset(PersonSearchDataset):
         return {place: numbers[idname] for place, idname in persons}
 
     def _read_records(self, names: list[str]) -> dict[int, list[GalleryRecord]]:
-        """The queries with their galleries, of each size."""
+        """The queries with their galleries of each size."""
         records = {}
         for size in self.gallery_sizes:
-            path = self._gallery_file(size)
+            path = self._annotation(f"test/train_test/TestG{size}.mat")
             records[size] = list(read_galleries(path, f"TestG{size}", names))
-            first = records[self.gallery_sizes[0]]
-            if [_query_of(r) for r in first] != [_query_of(r) for r in records[size]]:
-                raise InputError(f"{path}: its queries are not those of TestG{self.gallery_sizes[0]}.mat")
+            main = self.gallery_sizes[0]
+            first, own = ([(r.idname, r.image, *r.xywh) for r in records[s]] for s in (main, size))
+            if first != own:
+                raise InputError(f"{path}: its queries are not those of TestG{main}.mat")
         return records
 
     def _test_names(self, pool: list[str], known: list[str], records: dict[int, list[GalleryRecord]]) -> list[str]:
-        """The pool, behind it the queries' images and those of galleries that it lacks."""
+        """The pool, followed by the queries' images and those of galleries that it lacks."""
         used = dict.fromkeys([*pool, *(record.image for record in records[self.gallery_sizes[0]])])
         if unknown := set(used) - set(known):
             raise InputError(f"TestG{self.gallery_sizes[0]}.mat: query image {min(unknown)!r} is not in Images.mat")
@@ -152,8 +147,8 @@ class CUHKSYSUDataset(PersonSearchDataset):
             scenes.append(SceneImage(name, read_xywh(boxes[name]), person_ids))
         if lost := [place for place in persons if place not in found]:
             warnings.warn(
-                f"{self._name()}: {len(lost)} labelled persons have no box in Images.mat and are left out "
-                f"of the truth, the first at x, y, w, h {lost[0][1:]} in image {lost[0][0]!r}",
+                f"{self._name()}: {len(lost)} labelled persons have no box in Images.mat and are skipped, "
+                f"the first at x, y, w, h {lost[0][1:]} in image {lost[0][0]!r}",
                 stacklevel=2,
             )
         return scenes
@@ -172,21 +167,13 @@ def _labelled_persons(
 
 
 def _number_identities(idnames: Sequence[str]) -> dict[str, int]:
-    """0, 1, 2... for the names in the order of the numbers in them, then of the names."""
-
-    def order(idname: str) -> tuple[int, str]:
-        digits = re.search(r"\d+", idname)
-        return (int(digits.group()) if digits else -1, idname)
-
-    return {idname: i for i, idname in enumerate(sorted(set(idnames), key=order))}
+    """0, 1, 2... for the names in the order of the first number in them, then of the names."""
+    first_number = {idname: int(next(iter(re.findall(r"\d+", idname)), -1)) for idname in idnames}
+    return {idname: i for i, idname in enumerate(sorted(first_number, key=lambda name: (first_number[name], name)))}
 
 
 def _place(name: str, xywh: np.ndarray) -> _Place:
     return (name, *(int(number) for number in xywh))
-
-
-def _query_of(record: GalleryRecord) -> tuple:
-    return (record.idname, *_place(record.image, record.xywh))
 
 
 def _box(value: np.ndarray, where: str) -> np.ndarray:

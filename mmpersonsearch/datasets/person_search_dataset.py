@@ -1,11 +1,11 @@
-"""What all person search data sets have in common."""
+"""Base of the person search data sets."""
 
 from __future__ import annotations
 
 import copy
 import warnings
 from abc import ABCMeta, abstractmethod
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -13,36 +13,31 @@ import numpy as np
 from mmdet.datasets import BaseDetDataset
 
 from mmpersonsearch.registry import TRANSFORMS
-from mmpersonsearch.structures import Query, SceneImage, SearchProtocol
+from mmpersonsearch.structures import SceneImage, SearchProtocol
 from mmpersonsearch.utils.errors import InputError
 
-from .readers.boxes import has_area
+from .readers.files import has_area
 
 
 class PersonSearchDataset(BaseDetDataset, metaclass=ABCMeta):
     """Scene images with persons, some of whom have an identity; the test split also has queries.
 
-    Instead of persons, the objects may be others of one class, which ``metainfo=dict(classes=('tattoo',))`` names.
-    All that is said of persons here and elsewhere then holds for them; the keys, as ``person_id``, stay.
+    ``metainfo=dict(classes=('tattoo',))`` names another class than persons; keys such as ``person_id`` stay.
 
-    A subclass says how its files are read: :meth:`read_training`, :meth:`read_protocol` and :meth:`img_path`, with the
-    data set's own identity numbers, which may be any numbers >= 0.
+    A subclass defines :meth:`read_training`, :meth:`read_protocol` and :meth:`img_path`, with the data set's own
+    identity numbers, which may be any integers >= 0.
 
     An entry of the training split holds ``img_id``, ``img_path``, ``camera_id`` and ``instances``, each with ``bbox``
-    (xyxy), ``bbox_label`` 0, ``ignore_flag`` 0 and ``person_id``: contiguous, 0 to ``metainfo['num_ids']`` - 1 in the
-    order of the data set's own numbers (``metainfo['identities']``), -1 for an unlabelled person.
-    The test split keeps the data set's own numbers; its entries hold ``query_instances`` besides, a dict of ``bboxes``
-    (Q, 4) float32 and ``query_ids`` (Q,) int64, indices into the queries of ``metainfo['search_protocol']``
+    (xyxy, not clipped), ``bbox_label`` 0, ``ignore_flag`` 0 and ``person_id``: contiguous, 0 to
+    ``metainfo['num_ids']`` - 1 in the order of the data set's own numbers (``metainfo['identities']``), -1 for an
+    unlabelled person. The test split keeps its own numbers; its entries also hold ``query_instances``, a dict of
+    ``bboxes`` (Q, 4) float32 and ``query_ids`` (Q,) int64, indices into the queries of ``metainfo['search_protocol']``
     (:class:`mmpersonsearch.structures.SearchProtocol`), whose images are the entries, in the same order.
-
-    Boxes are not clipped to the image here, since only the pipeline knows its size: see
-    :class:`mmpersonsearch.datasets.transforms.LoadPersonSearchAnnotations`.
 
     Args:
         split: ``'train'`` or ``'test'``.
-        filter_cfg: ``dict(filter_empty_gt=True)`` skips images without persons in training. They are kept
-            by default; the test split always keeps them.
-        pipeline: Transforms or their configs, as ``mmdet.Resize`` where they are not ours.
+        filter_cfg: ``dict(filter_empty_gt=True)`` skips images without persons in training; by default they are kept.
+        pipeline: Transforms or their configs.
         kwargs: Arguments of :class:`mmdet.datasets.BaseDetDataset`.
 
     Raises:
@@ -65,10 +60,7 @@ class PersonSearchDataset(BaseDetDataset, metaclass=ABCMeta):
         if unknown := set(filter_cfg or ()) - {"filter_empty_gt"}:
             raise InputError(f"{type(self).__name__}: filter_cfg knows only 'filter_empty_gt', got {sorted(unknown)}")
         if split == "test" and kwargs.get("indices") is not None:
-            raise InputError(
-                f"{type(self).__name__}: indices: a part of the test split cannot be evaluated, "
-                "since its galleries would lack images"
-            )
+            raise InputError(f"{type(self).__name__}: indices: a part of the test split would lack gallery images")
         self.split = split
         kwargs.setdefault("test_mode", split == "test")
         # MMEngine would look the names up from its root, which finds ours only where a default scope is set.
@@ -83,8 +75,8 @@ class PersonSearchDataset(BaseDetDataset, metaclass=ABCMeta):
     def read_protocol(self) -> SearchProtocol:
         """Read the test split: images, queries and galleries.
 
-        ``data`` names the fingerprint of each annotation file (:func:`mmpersonsearch.utils.files.digest_files`) by what
-        the file says, such as ``{'queries': 'sha256:...'}``; the data set's name and class are filled in.
+        ``data`` names the fingerprint of each kind of annotation file by its content, such as
+        ``{'queries': 'sha256:...'}``; the data set's name and class are filled in later.
         """
 
     @abstractmethod
@@ -107,16 +99,20 @@ class PersonSearchDataset(BaseDetDataset, metaclass=ABCMeta):
         data = {"data_set": type(self).__name__, **protocol.data}
         protocol = replace(protocol, images=self._checked(protocol.images), data=data, class_name=class_name)
         self._metainfo["search_protocol"] = protocol
-        queries_of = defaultdict(list)
+        query_ids, bboxes = defaultdict(list), defaultdict(list)
         for i, query in enumerate(protocol.queries):
-            queries_of[query.img_id].append(i)
-        return [
-            {**self._entry(scene), "query_instances": _query_instances(protocol.queries, queries_of[scene.img_id])}
-            for scene in protocol.images
-        ]
+            query_ids[query.img_id].append(i)
+            bboxes[query.img_id].append(query.bbox)
+        entries = [self._entry(scene) for scene in protocol.images]
+        for entry in entries:
+            entry["query_instances"] = dict(
+                bboxes=np.array(bboxes[entry["img_id"]], dtype=np.float32).reshape(-1, 4),
+                query_ids=np.array(query_ids[entry["img_id"]], dtype=np.int64),
+            )
+        return entries
 
     def filter_data(self) -> list[dict]:
-        """Skip images without persons in training where ``filter_cfg`` asks for it."""
+        """Skip images without persons in training if ``filter_cfg`` says so."""
         if self.split == "test" or not (self.filter_cfg or {}).get("filter_empty_gt"):
             return self.data_list
         return [entry for entry in self.data_list if entry["instances"]]
@@ -126,32 +122,23 @@ class PersonSearchDataset(BaseDetDataset, metaclass=ABCMeta):
             dict(bbox=bbox, bbox_label=0, ignore_flag=0, person_id=person_id)
             for bbox, person_id in zip(scene.bboxes.tolist(), scene.person_ids.tolist())
         ]
-        return dict(
-            img_id=scene.img_id,
-            img_path=self.img_path(scene.img_id),
-            camera_id=scene.camera_id,
-            instances=instances,
-        )
+        img_path = self.img_path(scene.img_id)
+        return dict(img_id=scene.img_id, img_path=img_path, camera_id=scene.camera_id, instances=instances)
 
     def _checked(self, scenes: list[SceneImage]) -> list[SceneImage]:
-        """The scenes without empty boxes, of which a warning tells as of repeated persons."""
+        """Skip boxes without area; warn of these and of images that show an identity more than once."""
         kept = [has_area(scene.bboxes) for scene in scenes]
-        empty = [scene.img_id for scene, keep in zip(scenes, kept) for _ in range((~keep).sum())]
-        if empty:
+        if empty := [scene.img_id for scene, keep in zip(scenes, kept) for _ in range((~keep).sum())]:
             warnings.warn(
-                f"{self._name()}: {len(empty)} boxes without area left out, the first in image {empty[0]!r}",
+                f"{self._name()}: {len(empty)} boxes without area skipped, the first in image {empty[0]!r}",
                 stacklevel=2,
             )
         scenes = [
             replace(scene, bboxes=scene.bboxes[keep], person_ids=scene.person_ids[keep])
             for scene, keep in zip(scenes, kept)
         ]
-        repeated = [
-            scene.img_id
-            for scene in scenes
-            if max(Counter(scene.person_ids[scene.person_ids >= 0].tolist()).values(), default=0) > 1
-        ]
-        if repeated:
+        labelled = [(scene.img_id, scene.person_ids[scene.person_ids >= 0]) for scene in scenes]
+        if repeated := [img_id for img_id, person_ids in labelled if len(set(person_ids.tolist())) < len(person_ids)]:
             warnings.warn(
                 f"{self._name()}: {len(repeated)} images show an identity more than once, "
                 f"the first is {repeated[0]!r}; all its boxes are kept",
@@ -170,23 +157,11 @@ class PersonSearchDataset(BaseDetDataset, metaclass=ABCMeta):
 
     @property
     def class_name(self) -> str:
-        """The one class that is searched for.
-
-        Raises:
-            InputError: ``metainfo['classes']`` does not name just one.
-        """
+        """The one class that is searched for; InputError where ``metainfo['classes']`` does not name just one."""
         classes = self._metainfo["classes"]
         if isinstance(classes, str) or len(classes) != 1:
-            raise InputError(
-                f"{type(self).__name__}: metainfo['classes'] must name the one class that is searched for, as "
-                f"('person',), got {classes!r}"
-            )
+            raise InputError(f"{type(self).__name__}: metainfo['classes'] must name the one class, got {classes!r}")
         return classes[0]
 
     def _name(self) -> str:
         return f"{type(self).__name__} {self.split} split in {self.data_root!r}"
-
-
-def _query_instances(queries: Sequence[Query], query_ids: list[int]) -> dict:
-    bboxes = np.array([queries[i].bbox for i in query_ids], dtype=np.float32).reshape(-1, 4)
-    return dict(bboxes=bboxes, query_ids=np.array(query_ids, dtype=np.int64))

@@ -13,8 +13,7 @@ from mmpersonsearch.utils.errors import InputError
 from mmpersonsearch.utils.files import digest_files
 
 from .person_search_dataset import PersonSearchDataset
-from .readers.boxes import has_area, read_xywh
-from .readers.checks import check_file, check_unique
+from .readers.files import check_file, check_unique, has_area, read_xywh
 from .readers.mat_files import load_names, load_variable
 
 # Older versions of the data set use the other names.
@@ -26,18 +25,17 @@ _UNLABELLED = -2
 class PRWDataset(PersonSearchDataset):
     """PRW: 11,816 frames of six cameras.
 
-    ``frames/<frame>.jpg``, ``annotations/<frame>.jpg.mat``, ``frame_train.mat``, ``frame_test.mat`` and the file of
-    queries lie in ``data_root``. 5,704 training frames with 483 identities (the numbers 1 to 478, 480 to 483 and 932;
-    papers say 482), 6,112 test frames, 2,057 queries. An image's ``img_id`` is its frame's name without ``.jpg``.
-
-    Every query's gallery is all test frames but its own.
+    ``data_root`` holds ``frames/<frame>.jpg``, ``annotations/<frame>.jpg.mat``, ``frame_train.mat``,
+    ``frame_test.mat`` and the file of queries. 5,704 training frames with 483 identities (the numbers 1 to 478, 480 to
+    483 and 932; papers say 482), 6,112 test frames, 2,057 queries. An image's ``img_id`` is its frame's name without
+    ``.jpg``.
 
     Args:
         data_root: Folder of the data set.
         split: ``'train'`` or ``'test'``.
-        query_file: File of queries, ``id x y w h frame`` a line, in ``data_root`` or with a path of its own.
+        query_file: File of queries, ``id x y w h frame`` per line, in ``data_root`` or with a path of its own.
             PRW-mini is PRW with such a file of 30 lines.
-        cross_camera: Galleries hold only frames of other cameras than the query's.
+        cross_camera: Galleries are the test frames of other cameras than the query's, else all but its own.
         kwargs: Arguments of :class:`PersonSearchDataset`.
     """
 
@@ -74,9 +72,8 @@ class PRWDataset(PersonSearchDataset):
         return SearchProtocol(scenes, queries, CrossCamera() if self.cross_camera else AllImages(), data)
 
     def _read_frames(self, split: str) -> list[str]:
-        check_file(self.data_root, "the folder of PRW")
-        check_file(Path(self.data_root) / "frames", "the folder of PRW's frames")
-        check_file(Path(self.data_root) / "annotations", "the folder of PRW's annotations")
+        for folder in ("", "frames", "annotations"):
+            check_file(Path(self.data_root) / folder, f"PRW's folder {folder}".rstrip())
         frames = load_names(self._index_file(split), f"img_index_{split}")
         check_unique(frames, self._index_file(split))
         return frames
@@ -96,19 +93,34 @@ class PRWDataset(PersonSearchDataset):
             raise InputError(f"{path}: expected rows of five finite numbers id, x, y, w, h; shape {rows.shape}")
         person_ids = rows[:, 0].astype(np.int64)
         if (person_ids < _UNLABELLED).any():
-            raise InputError(
-                f"{path}: identity {person_ids.min()}, expected a number >= 0 or {_UNLABELLED} for unlabelled"
-            )
+            raise InputError(f"{path}: identity {person_ids.min()}, expected >= 0 or {_UNLABELLED} for unlabelled")
         return SceneImage(frame, read_xywh(rows[:, 1:]), np.maximum(person_ids, -1), _camera_of(frame))
 
 
 def _read_queries(path: Path, frames: set[str]) -> list[Query]:
-    check_file(path, "queries, 'id x y w h frame' a line")
+    check_file(path, "queries, 'id x y w h frame' per line")
     lines = enumerate(path.read_text().splitlines(), start=1)
-    queries = [_parse_query(line, f"{path}, line {number}", frames) for number, line in lines if line.strip()]
+    queries = [_parse_query(line.strip(), f"{path}, line {number}", frames) for number, line in lines if line.strip()]
     if not queries:
-        raise InputError(f"{path} holds no queries, expected 'id x y w h frame' a line")
+        raise InputError(f"{path} holds no queries, expected 'id x y w h frame' per line")
     return queries
+
+
+def _parse_query(line: str, place: str, frames: set[str]) -> Query:
+    try:
+        person_id, *box, frame = line.split()
+        person_id, box = int(person_id), np.array(box, dtype=np.float64)
+    except ValueError:
+        person_id, box = -1, np.empty(0)
+    if len(box) != 4 or person_id < 0 or not np.isfinite(box).all():
+        raise InputError(f"{place}: {line!r}, expected 'id x y w h frame'")
+    bbox = read_xywh(box)
+    if not has_area(bbox)[0]:
+        raise InputError(f"{place}: {line!r}: the box has no area")
+    frame = frame.removesuffix(".jpg")
+    if frame not in frames:
+        raise InputError(f"{place}: frame {frame!r} is not among the test frames of frame_test.mat")
+    return Query(frame, bbox[0], person_id, _camera_of(frame))
 
 
 def _camera_of(frame: str) -> int:
@@ -116,21 +128,3 @@ def _camera_of(frame: str) -> int:
     if not match:
         raise InputError(f"PRW: frame {frame!r} does not name its camera, expected a name like 'c1s1_000151'")
     return int(match.group(1))
-
-
-def _parse_query(line: str, place: str, frames: set[str]) -> Query:
-    fields = line.split()
-    try:
-        person_id, frame = int(fields[0]), fields[5]
-        box = np.array(fields[1:5], dtype=np.float64)
-    except (ValueError, IndexError):
-        fields = []
-    if len(fields) != 6 or person_id < 0 or not np.isfinite(box).all():
-        raise InputError(f"{place}: {line.strip()!r}, expected 'id x y w h frame'")
-    bbox = read_xywh(box)
-    if not has_area(bbox)[0]:
-        raise InputError(f"{place}: {line.strip()!r}: the box has no area")
-    frame = frame.removesuffix(".jpg")
-    if frame not in frames:
-        raise InputError(f"{place}: frame {frame!r} is not among the test frames of frame_test.mat")
-    return Query(frame, bbox[0], person_id, _camera_of(frame))

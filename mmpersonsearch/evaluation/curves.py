@@ -13,11 +13,11 @@ from torch import Tensor
 from mmpersonsearch.structures import SearchProtocol
 
 from .detection import match_detections
-from .index.gallery import Gallery, build_gallery
-from .index.search_index import SearchIndex, build_search_index
+from .index.gallery import build_gallery
+from .index.search_index import build_search_index
 from .match import match_precisions
 from .rankings.base import BaseRanking, QueryChunk
-from .search import iterate_chunks, report_left_out
+from .search import iterate_chunks, report_skipped
 
 _NUM_STEPS = 100
 
@@ -26,18 +26,16 @@ _NUM_STEPS = 100
 class SearchCurve:
     """Precision against recall of the search.
 
-    A query's curve is a step function: if T gallery images hold its person, the precision at its m-th best match holds
-    on the recalls ((m - 1) / T, m / T], and is 0 where fewer were matched. Its area is the query's average precision
-    as :func:`evaluate_search` gives it. Nothing is interpolated, so it may rise and fall.
+    A query's curve is a step function: if T gallery images show its person, the precision at its m-th best true
+    positive holds on the recalls ((m - 1) / T, m / T]; it is 0 where there are fewer. Its area is the average precision
+    of :func:`evaluate_search`. Nothing is interpolated, so it may rise and fall.
 
     Attributes:
         recalls: (101,) float64 0, 0.01, ..., 1.
         precisions: (101,) float64 mean over the queries of their curves at these recalls; at 0 the first step's.
-        match_precisions: (num_queries, M) float64 precision at each match, best match first; zeros behind the last.
+        match_precisions: (num_queries, M) float64 precision at each true positive, best first, padded with zeros.
         num_holding: (num_queries,) int64 T of each query.
-        query_inds: (num_queries,) int64 the queries; those that no image of their gallery holds are skipped.
-        gallery: ``'all'``, ``'cross_camera'`` or the size.
-        ranking: Name of the ranking; None for plain similarity.
+        query_inds, gallery, ranking: As in :class:`SearchResult`.
     """
 
     recalls: np.ndarray = field(repr=False)
@@ -50,7 +48,7 @@ class SearchCurve:
 
     @property
     def aps(self) -> np.ndarray:
-        """(num_queries,) area under each query's curve: its average precision."""
+        """(num_queries,) average precision of each query: the area under its curve."""
         return self.match_precisions.sum(1) / self.num_holding
 
     @property
@@ -61,14 +59,14 @@ class SearchCurve:
 
 @dataclass
 class DetectionCurve:
-    """Precision against recall of the detections, one step for each score that occurs, the highest first.
+    """Precision against recall of the detections, one step per distinct score, the highest first.
 
-    Detections of equal score are one step. ``precisions[i]`` holds on the recalls (recalls[i - 1], recalls[i]]; the
-    area of these steps is the average precision of :func:`evaluate_detections`.
+    ``precisions[i]`` holds on the recalls (recalls[i - 1], recalls[i]]; the area of these steps is the average
+    precision of :func:`evaluate_detections`.
 
     Attributes:
-        recalls: (K,) float64 fraction of the true boxes that detections of at least this score match.
-        precisions: (K,) float64 fraction of these detections that match one.
+        recalls: (K,) float64 fraction of the true boxes that are matched by detections of at least this score.
+        precisions: (K,) float64 fraction of these detections that are matched.
         scores: (K,) the scores.
     """
 
@@ -93,11 +91,22 @@ def search_curve(
     """Compute the precision-recall curve behind the mAP of :func:`evaluate_search`; see there for the arguments."""
     index = build_search_index(protocol, detections, query_feats, det_thr)
     searched = build_gallery(protocol, index, gallery)
-    query_inds, precisions = _precisions_of_queries(index, searched, ranking)
+    held = searched.pairs.counts > 0
+    report_skipped([searched], held[None], stacklevel=3)
+    query_inds = torch.nonzero(held).flatten()
     num_holding = searched.pairs.counts[query_inds]
+    precisions = torch.zeros(len(held), int(num_holding.max()), dtype=torch.float64, device=held.device)
+    for inds, sims in iterate_chunks(index, [searched], query_inds):
+        ranked = sims if ranking is None else ranking.rank(QueryChunk(index, inds, sims, searched))
+        rows = _best_first(match_precisions(searched, ranked, inds))
+        precisions[inds, : rows.shape[1]] = rows
+    precisions = precisions[query_inds]
+    # The step at each recall is ceil(recall * T), in integers: 0.07 * 100 is more than 7 in floating point.
+    levels = torch.arange(_NUM_STEPS + 1, device=held.device)
+    steps = (levels * num_holding[:, None] + _NUM_STEPS - 1) // _NUM_STEPS
     return SearchCurve(
         recalls=np.arange(_NUM_STEPS + 1) / _NUM_STEPS,
-        precisions=_at_recall_levels(precisions, num_holding).mean(0).cpu().numpy(),
+        precisions=precisions.gather(1, steps.clamp_min(1) - 1).mean(0).cpu().numpy(),
         match_precisions=precisions.cpu().numpy(),
         num_holding=num_holding.cpu().numpy(),
         query_inds=query_inds.cpu().numpy(),
@@ -114,7 +123,7 @@ def detection_curve(
 ) -> DetectionCurve:
     """Compute the precision-recall curve behind the AP of :func:`evaluate_detections`; see there for the arguments.
 
-    A curve down to all detections needs ``det_thr`` 0; where there is no detection it has no steps.
+    A curve of all detections needs ``det_thr`` 0; without detections it has no steps.
     """
     scores, matched, num_persons = match_detections(gt_bboxes, detections, iou_thr, det_thr)
     scores, order = scores.sort(descending=True)
@@ -129,30 +138,8 @@ def detection_curve(
     )
 
 
-def _precisions_of_queries(index: SearchIndex, gallery: Gallery, ranking: BaseRanking | None) -> tuple[Tensor, Tensor]:
-    """(n,) queries whose gallery holds what they show, and (n, M) their precisions, best match first."""
-    held = gallery.pairs.counts > 0
-    report_left_out([gallery], held[None])
-    query_inds = torch.nonzero(held).flatten()
-    width = int(gallery.pairs.counts.max())
-    precisions = torch.zeros(len(held), width, dtype=torch.float64, device=held.device)
-    for inds, sims in iterate_chunks(index, [gallery], query_inds):
-        ranked = sims if ranking is None else ranking.rank(QueryChunk(index, inds, sims, gallery))
-        rows = _best_first(match_precisions(gallery, ranked, inds))
-        precisions[inds, : rows.shape[1]] = rows
-    return query_inds, precisions[query_inds]
-
-
 def _best_first(precisions: Tensor) -> Tensor:
-    """Reverse the matches of each row; the zeros stay behind them."""
-    num_matches = (precisions > 0).sum(1, keepdim=True)  # at a match the precision is not 0
+    """Reverse the true positives of each row; the zeros stay behind them."""
+    num_matches = (precisions > 0).sum(1, keepdim=True)  # at a true positive the precision is not 0
     places = num_matches - 1 - torch.arange(precisions.shape[1], device=precisions.device)
     return precisions.gather(1, places.clamp_min(0)).masked_fill_(places < 0, 0)
-
-
-def _at_recall_levels(precisions: Tensor, num_holding: Tensor) -> Tensor:
-    """(n, 101) the step functions at the recalls 0, 0.01, ..., 1."""
-    steps = torch.arange(_NUM_STEPS + 1, device=precisions.device)
-    # ceil(recall * T) in integers: 0.07 * 100 is more than 7 in floating point.
-    matches = (steps * num_holding[:, None] + _NUM_STEPS - 1) // _NUM_STEPS
-    return precisions.gather(1, matches.clamp_min(1) - 1)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mmpersonsearch.utils.errors import InputError
 
-from .index.ragged import blocks_by_total, paired_iou, ragged_ranges, segment_first_argmax
+from .index.ragged import blocks_by_total, paired_iou, precisions_at, ragged_ranges, segment_first_argmax
 
 # Pairs of a true box and a detection compared at a time: about 200 bytes each.
 _MAX_COMPARISONS = 2_000_000
@@ -20,7 +20,7 @@ _MAX_COMPARISONS = 2_000_000
 
 @dataclass
 class DetectionResult:
-    """How well persons were detected.
+    """Metrics of the detections.
 
     Attributes:
         ap: Average precision times recall, in [0, 1].
@@ -47,34 +47,33 @@ def evaluate_detections(
     ``iou_thr``. AP is scikit-learn's average precision of (matched, score) over all detections, times the recall.
 
     Args:
-        gt_bboxes: One an image: (m, 4) true boxes, xyxy; m may be 0.
-        detections: One an image, with ``bboxes`` (n, 4) xyxy and ``scores`` (n,); n may be 0.
+        gt_bboxes: One per image: (m, 4) true boxes, xyxy; m may be 0.
+        detections: One per image, with ``bboxes`` (n, 4) xyxy and ``scores`` (n,); n may be 0.
         iou_thr: Least IoU of a match.
         det_thr: Detections with a lower score are skipped.
 
     Returns:
-        The metrics; zeros where there is no detection.
+        The metrics; zeros without detections.
 
     Raises:
         InputError: Different numbers of images, no true box at all, malformed or non-finite boxes or scores.
     """
     scores, matched, num_persons = match_detections(gt_bboxes, detections, iou_thr, det_thr)
     recall = int(matched.sum()) / num_persons
-    return DetectionResult(
-        ap=_average_precision(scores, matched) * recall,
-        recall=recall,
-        num_persons=num_persons,
-        num_detections=len(matched),
-    )
+    ap = 0.0
+    if matched.any():
+        ordered, positives = scores.sort()[0], scores[matched].sort()[0]
+        ap = float(precisions_at(ordered[None], positives[None]).mean()) * recall
+    return DetectionResult(ap, recall, num_persons, num_detections=len(matched))
 
 
 def match_detections(
     gt_bboxes: Sequence[Tensor | np.ndarray], detections: Sequence[InstanceData], iou_thr: float, det_thr: float
 ) -> tuple[Tensor, Tensor, int]:
-    """Find the true positives with score >= det_thr; see :func:`evaluate_detections` for arguments and errors.
+    """Match detections of score >= det_thr to true boxes; see :func:`evaluate_detections` for arguments and errors.
 
     Returns:
-        (N,) scores, (N,) bool, whether each is matched, and the number of true boxes.
+        (N,) scores, (N,) bool, whether each detection is matched, and the number of true boxes.
     """
     if len(gt_bboxes) != len(detections):
         raise InputError(f"gt_bboxes has {len(gt_bboxes)} images but detections has {len(detections)}")
@@ -126,14 +125,3 @@ def _match(truths: Tensor, num_truths: Tensor, boxes: Tensor, num_boxes: Tensor,
         mutual = (best_of_truth[rows] == places) & (best_of_box[columns] == places)
         matched[box_inds[mutual & (overlaps >= iou_thr)]] = True
     return matched
-
-
-def _average_precision(scores: Tensor, matched: Tensor) -> float:
-    """scikit-learn's ``average_precision_score``; 0 where nothing is matched."""
-    if not matched.any():
-        return 0.0
-    ordered = scores.sort()[0]
-    positives = scores[matched].sort()[0]
-    retrieved = len(ordered) - torch.searchsorted(ordered, positives)
-    found = len(positives) - torch.searchsorted(positives, positives)
-    return float((found.double() / retrieved).mean())

@@ -1,4 +1,4 @@
-"""Matching of ranked detections to the truth."""
+"""True positives among ranked detections, and the average precision and rank that they give."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ import torch
 from torch import Tensor
 
 from .index.gallery import Gallery
-from .index.ragged import ragged_ranges, segment_last_argmax
+from .index.ragged import places_in_segments, precisions_at, ragged_ranges, segment_last_argmax
 
 
 def aps_and_ranks(gallery: Gallery, ranked: Tensor, query_inds: Tensor) -> tuple[Tensor, Tensor]:
-    """Average precision x recall, and how many detections come before the best true positive.
+    """Compute average precision x recall, and the rank of the best true positive.
 
     Args:
-        gallery: The galleries of the queries, each of which holds its query's person at least once.
+        gallery: The galleries of the queries, each of which shows its query's person at least once.
         ranked: (R, N) similarities to all detections.
         query_inds: (R,) the queries.
 
     Returns:
-        (R,) float64 average precisions, (R,) int64 ranks from 0; the largest integer where nothing was matched.
+        (R,) float64 average precisions, (R,) int64 ranks from 0; the largest integer without a true positive.
     """
     matches = _true_positives(gallery, ranked, query_inds)
     ordered = _sort_rows_(gallery.arrange(ranked, query_inds))
@@ -29,10 +29,10 @@ def aps_and_ranks(gallery: Gallery, ranked: Tensor, query_inds: Tensor) -> tuple
 
 
 def match_precisions(gallery: Gallery, ranked: Tensor, query_inds: Tensor) -> Tensor:
-    """Precision at each true positive, the least similar one first; see :func:`aps_and_ranks` for the arguments.
+    """Compute the precision at each true positive, the least similar first; arguments as :func:`aps_and_ranks`.
 
     Returns:
-        (R, M) float64, M the most true positives of a query; zeros behind a query's.
+        (R, M) float64, M the most true positives of a query, padded with zeros.
     """
     matches = _true_positives(gallery, ranked, query_inds)
     return _precisions(_sort_rows_(gallery.arrange(ranked, query_inds)), matches)
@@ -40,17 +40,13 @@ def match_precisions(gallery: Gallery, ranked: Tensor, query_inds: Tensor) -> Te
 
 @dataclass
 class _Matches:
-    """The one true positive of each image that holds the query's person and has a detection on it.
+    """The M true positives, at most one per image that shows the query's person.
 
-    Attributes:
-        rows: (M,) row of the query among the similarities, ascending.
-        values: (M,) similarities.
-        columns: (M,) columns in the query's list of similarities.
-        firsts: (M,) column of the image's first detection.
-        ends: (M,) column after the image's last detection.
+    ``columns`` are those of :meth:`Gallery.arrange`, ``firsts`` and ``ends`` those of the image's first detection and
+    after its last.
     """
 
-    rows: Tensor
+    rows: Tensor  # of the query, ascending
     values: Tensor
     columns: Tensor
     firsts: Tensor
@@ -65,7 +61,7 @@ def _true_positives(gallery: Gallery, ranked: Tensor, query_inds: Tensor) -> _Ma
     inds, owners = ragged_ranges(starts, pairs.candidate_offsets[pair_inds + 1] - starts)
     detections = pairs.candidates[inds]
     values = ranked[pair_rows[owners], detections]
-    # Going down by similarity, the first candidate is the most similar one; of equal ones the later is seen first.
+    # In order of decreasing similarity the first candidate is the most similar one, of equal ones the later.
     best = segment_last_argmax(values, owners, len(pair_inds))
     matched = best >= 0
     best = best[matched]
@@ -81,19 +77,17 @@ def _true_positives(gallery: Gallery, ranked: Tensor, query_inds: Tensor) -> _Ma
 
 
 def _precisions(ordered: Tensor, matches: _Matches) -> Tensor:
-    positives = _padded_rows(matches.rows, matches.values, len(ordered))
-    # Equal similarities count as one step of the precision-recall curve: all at or above it are retrieved.
-    retrieved = ordered.shape[1] - torch.searchsorted(ordered, positives)
-    num_true = torch.isfinite(positives).sum(1, keepdim=True)
-    found = num_true - torch.searchsorted(positives, positives)
-    return (found.double() / retrieved).masked_fill_(torch.isinf(positives), 0)
+    places, counts = places_in_segments(matches.rows, len(ordered))
+    positives = matches.values.new_full((len(ordered), int(counts.max()) if len(counts) else 0), torch.inf)
+    positives[matches.rows, places] = matches.values
+    return precisions_at(ordered, positives.sort(1)[0].contiguous())
 
 
 def _best_ranks(gallery: Gallery, ranked: Tensor, query_inds: Tensor, ordered: Tensor, matches: _Matches) -> Tensor:
-    """How many detections come before the best true positive of each query.
+    """Number of detections before the best true positive of each query.
 
     The public code sorts a list by ``np.argsort(similarities)[::-1]``, stable here: of equal ones the later comes
-    first. In the list an image that holds the person has its detections in that very order, other images as detected.
+    first. In the list an image that shows the person has its detections in that order, other images as detected.
     """
     num, width = len(query_inds), ordered.shape[1]
     thresholds = matches.values.new_full((num,), -torch.inf)
@@ -115,22 +109,6 @@ def _best_ranks(gallery: Gallery, ranked: Tensor, query_inds: Tensor, ordered: T
         before |= columns >= matches.ends[best]
         ranks[tied] += (before & same).sum(1)
     return ranks
-
-
-def _padded_rows(rows: Tensor, values: Tensor, num_rows: int) -> Tensor:
-    """Values of each row in ascending order, +inf behind them.
-
-    Args:
-        rows: (M,) row of each value, ascending.
-        values: (M,) finite values.
-        num_rows: Number of rows.
-    """
-    counts = torch.bincount(rows, minlength=num_rows)
-    places = torch.arange(len(rows), device=rows.device) - (counts.cumsum(0) - counts)[rows]
-    width = int(counts.max()) if len(counts) else 0
-    result = values.new_full((num_rows, width), torch.inf)
-    result[rows, places] = values
-    return result.sort(1)[0].contiguous()
 
 
 def _sort_rows_(values: Tensor) -> Tensor:

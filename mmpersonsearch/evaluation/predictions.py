@@ -1,10 +1,10 @@
-"""The file that holds what a model found in a test split."""
+"""Prediction files: detections and embeddings of a test split."""
 
 from __future__ import annotations
 
 import io
 import pickle
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,19 +18,19 @@ from mmpersonsearch.structures import SearchProtocol
 from mmpersonsearch.utils.errors import InputError
 from mmpersonsearch.utils.files import write_whole
 
-_FIELDS = ("bboxes", "scores", "reid_feats")
+FIELDS = ("bboxes", "scores", "reid_feats")
 
 
 @dataclass
 class Predictions:
-    """What a model found.
+    """Detections and embeddings of a test split.
 
     Attributes:
-        detections: One an image of the protocol, in its order, with ``bboxes`` (n, 4) xyxy in pixels of the original
+        detections: One per image of the protocol, in its order, with ``bboxes`` (n, 4) xyxy in pixels of the original
             image, ``scores`` (n,) and ``reid_feats`` (n, D).
         query_feats: (Q, D) embeddings of the protocol's queries.
-        provenance: ``data``, ``model`` and ``versions``, as :mod:`mmpersonsearch.evaluation.provenance` describes
-            them; empty where the writer did not know.
+        provenance: Records of :mod:`mmpersonsearch.evaluation.provenance`, ``data``, ``model`` and ``versions``, those
+            that are known.
     """
 
     detections: list[InstanceData]
@@ -45,7 +45,7 @@ def write_predictions(
 
     Args:
         path: The file.
-        images: From ``img_id`` to ``bboxes`` (n, 4), ``scores`` (n,), ``reid_feats`` (n, D), and for an image with
+        images: Maps ``img_id`` to ``bboxes`` (n, 4), ``scores`` (n,), ``reid_feats`` (n, D), and for an image with
             queries ``query_ids`` (q,), indices into the protocol's queries, and ``query_feats`` (q, D).
         provenance: See :class:`Predictions`.
     """
@@ -54,44 +54,68 @@ def write_predictions(
 
 
 def read_predictions(path: str | Path, protocol: SearchProtocol, allow_differences: bool = False) -> Predictions:
-    """Read what :func:`write_predictions` has written. Nothing but plain data and arrays is unpickled.
+    """Read a file of :func:`write_predictions` for a test split; only plain data and arrays are unpickled.
 
-    Args:
-        path: The file.
-        protocol: Of the test split that was predicted.
-        allow_differences: Accept predictions for other annotation files than the protocol's.
+    With ``allow_differences`` predictions for other annotation files than the protocol's are accepted.
 
     Raises:
         FileNotFoundError: There is no such file.
-        InputError: It is no file of predictions, lacks images or queries of the protocol, or was written for other
+        InputError: It is no prediction file, lacks images or queries of the protocol, or was written for other
             annotation files.
     """
     content = _load(Path(path))
     images, provenance = content["images"], content["provenance"]
-    if not allow_differences:
-        _check_data(path, provenance.get("data", {}), protocol.data)
-    missing = [scene.img_id for scene in protocol.images if scene.img_id not in images]
-    if missing:
-        raise InputError(
-            f"{path}: {len(missing)} of the test split's {len(protocol.images)} images are not in it, the first is "
-            f"{missing[0]!r}; was it written for this data set?"
-        )
-    found = [images[scene.img_id] for scene in protocol.images]
-    feats = {int(i): f for image in found for i, f in zip(image.get("query_ids", ()), image.get("query_feats", ()))}
-    if set(feats) != set(range(len(protocol.queries))):
-        raise InputError(f"{path}: {len(feats)} query embeddings, the test split has {len(protocol.queries)} queries")
-    detections = [InstanceData(**{name: torch.from_numpy(image[name]) for name in _FIELDS}) for image in found]
-    return Predictions(detections, torch.from_numpy(np.stack([feats[i] for i in range(len(feats))])), provenance)
-
-
-def _check_data(path: str | Path, own: Mapping[str, str], expected: Mapping[str, str]) -> None:
     # A gallery of another size is another file, which predictions do not depend on.
-    differing = [what for what in own if what in expected and own[what] != expected[what]]
-    if differing:
+    own = provenance.get("data", {})
+    differing = [what for what in own if what in protocol.data and own[what] != protocol.data[what]]
+    if differing and not allow_differences:
         what = differing[0]
         raise InputError(
-            f"{path} was written for other data: {what} is {own[what]}, the config's test split has {expected[what]}"
+            f"{path} was written for other data: {what} is {own[what]}, "
+            f"the config's test split has {protocol.data[what]}"
         )
+    try:
+        return Predictions(*in_protocol_order(protocol, images, FIELDS), provenance)
+    except InputError as error:
+        raise InputError(f"{path}: {error}; was it written for this data set?") from None
+
+
+def in_protocol_order(
+    protocol: SearchProtocol, images: Mapping[str | int, Mapping[str, Any]], fields: Sequence[str] = FIELDS
+) -> tuple[list[InstanceData], Tensor | None]:
+    """Arrange results of images, in the form of :func:`write_predictions`, as the protocol does.
+
+    Returns:
+        Per image the ``fields`` of its detections, and (Q, D) embeddings of the queries, None if ``fields`` has no
+        embeddings.
+
+    Raises:
+        InputError: Images or queries without a result, queries of other images.
+    """
+    if missing := [scene.img_id for scene in protocol.images if scene.img_id not in images]:
+        raise InputError(f"{len(missing)} of {len(protocol.images)} images have no result: {_name_some(missing)}")
+    found = [images[scene.img_id] for scene in protocol.images]
+    detections = [InstanceData(**{name: torch.as_tensor(image[name]) for name in fields}) for image in found]
+    if "reid_feats" not in fields:
+        return detections, None
+    feats, queries = {}, protocol.queries
+    for scene, image in zip(protocol.images, found):
+        own = [int(query_id) for query_id in image.get("query_ids", ())]
+        valid = range(len(queries))
+        if wrong := [q for q in own if q not in valid or queries[q].img_id != scene.img_id]:
+            raise InputError(f"image {scene.img_id!r}: query_ids {_name_some(wrong)} are not this image's queries")
+        feats.update(zip(own, torch.as_tensor(image.get("query_feats", ()))))
+    if missing := [f"{i} (image {query.img_id!r})" for i, query in enumerate(queries) if i not in feats]:
+        raise InputError(f"{len(missing)} queries have no embedding: {_name_some(missing)}")
+    if not feats:
+        raise InputError("the protocol has no queries")
+    return detections, torch.stack([feats[i] for i in range(len(queries))])
+
+
+def _name_some(names: list) -> str:
+    """The first five of some names and their number, for a message."""
+    shown = ", ".join(map(str, names[:5]))
+    return shown if len(names) <= 5 else f"{shown}, ... ({len(names)} in all)"
 
 
 def _load(path: Path) -> dict[str, Any]:
@@ -107,7 +131,7 @@ def _load(path: Path) -> dict[str, Any]:
 
 
 class _PlainUnpickler(pickle.Unpickler):
-    """Restores arrays of numbers; whatever else a file asks for might run its writer's code."""
+    """Unpickler of plain data and arrays of numbers; anything else might run the code of the file's writer."""
 
     _ARRAY_PARTS = ("_reconstruct", "scalar", "ndarray", "dtype")
     _MODULES = ("numpy", "numpy.core.multiarray", "numpy._core.multiarray")  # the names of NumPy 1 and NumPy 2

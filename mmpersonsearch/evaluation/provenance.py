@@ -1,14 +1,18 @@
-"""Records of what metrics depend on, so that only like is compared with like."""
+"""Records of what metrics depend on (protocol, model, versions), and ``result.json`` files that hold them."""
 
 from __future__ import annotations
 
 import hashlib
 import importlib
+import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from mmpersonsearch.evaluation.search import SearchResult
 from mmpersonsearch.structures import Listed, SearchProtocol
+from mmpersonsearch.utils.errors import InputError
 from mmpersonsearch.utils.files import digest_files
 
 from .rankings import BaseRanking
@@ -25,7 +29,7 @@ def describe_protocol(
     det_thr: float,
     iou_thr: float,
 ) -> dict[str, Any]:
-    """Describe all that search and detection metrics depend on beside the model, as plain data.
+    """Describe what search and detection metrics depend on besides the model, as plain data.
 
     ``searches`` are the results of all galleries and rankings; for the other arguments see
     :class:`mmpersonsearch.evaluation.metrics.PersonSearchMetric`.
@@ -36,24 +40,18 @@ def describe_protocol(
         "num_images": len(protocol.images),
         "num_queries": len(protocol.queries),
         "galleries": list(galleries.sizes) if isinstance(galleries, Listed) else galleries.name,
-        "queries_left_out": {str(result.gallery): result.num_left_out for result in searches},
+        "queries_left_out": {str(result.gallery): result.num_skipped for result in searches},
         "det_thr": det_thr,
         "search_iou": SEARCH_IOU_RULE,
         "detection_iou": f"IoU >= {iou_thr}",
-        "rankings": {ranking.name: ranking.describe() for ranking in rankings if ranking is not None},
+        "rankings": {r.name: {"type": type(r).__name__, **vars(r)} for r in rankings if r is not None},
     }
 
 
 def describe_model(config_text: str, config_name: str, checkpoint: str | None) -> dict[str, str]:
-    """Describe which model was tested.
+    """Describe the tested model by names and fingerprints.
 
-    Args:
-        config_text: The whole config, as ``Config.pretty_text``.
-        config_name: Its file.
-        checkpoint: File of the weights; an address or None has no fingerprint.
-
-    Returns:
-        Names and fingerprints.
+    ``config_text`` is the whole config, ``Config.pretty_text``; a checkpoint that is a URL or None has no fingerprint.
     """
     digest = hashlib.sha256(config_text.encode()).hexdigest()[:16]
     facts = {"config": config_name, "config_digest": f"sha256:{digest}", "checkpoint": str(checkpoint)}
@@ -66,24 +64,15 @@ def describe_versions() -> dict[str, str]:
     """Return the versions of the packages that metrics may depend on, those that are installed."""
     versions = {}
     for name in _PACKAGES:
-        try:
+        with suppress(ImportError):  # evaluation works without the packages of the models
             versions[name] = str(importlib.import_module(name).__version__)
-        except ImportError:  # evaluation works without the packages of the models
-            continue
     return versions
 
 
 def protocol_differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
-    """Say where two records of :func:`describe_protocol` differ.
+    """List the differences of two records of :func:`describe_protocol`, such as ``'det_thr: 0.5 and 0.3'``.
 
-    Rankings of one name must have equal parameters; one that only one of them has is no difference.
-
-    Args:
-        first: A protocol.
-        second: Another.
-
-    Returns:
-        One line a difference, such as ``'det_thr: 0.5 and 0.3'``; empty where the metrics can be compared.
+    Rankings of one name must have equal parameters; a ranking in only one record is no difference.
     """
     lines = [
         f"{name}: {first.get(name)!r} and {second.get(name)!r}"
@@ -97,3 +86,38 @@ def protocol_differences(first: Mapping[str, Any], second: Mapping[str, Any]) ->
             f"{part}, {name}: {a.get(name)!r} and {b.get(name)!r}" for name in names if a.get(name) != b.get(name)
         ]
     return lines
+
+
+def check_protocols(results: dict[str, dict[str, Any]]) -> None:
+    """Check that all results, given by name, have the protocol of the first.
+
+    Raises:
+        InputError: One does not; names both and lists the differences.
+    """
+    (first_name, first), *others = results.items()
+    for name, result in others:
+        if differences := protocol_differences(first["protocol"], result["protocol"]):
+            raise InputError(
+                f"{first_name} and {name} were evaluated by different protocols "
+                "(--allow-different-protocols compares anyway):\n  " + "\n  ".join(differences)
+            )
+
+
+def read_result(path: str | Path, needs_protocol: bool = True) -> dict[str, Any]:
+    """Read a ``result.json`` of ``mmpersonsearch test`` or ``mmpersonsearch eval``.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        InputError: It holds no metrics, or, where it is needed, no record of its protocol.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"result {path} does not exist")
+    try:
+        result = json.loads(Path(path).read_text())
+    except ValueError as error:
+        raise InputError(f"{path} is no json: {error}") from error
+    if not isinstance(result, dict):
+        raise InputError(f"{path} holds no metrics, expected a result.json of mmpersonsearch test")
+    if needs_protocol and "protocol" not in result:
+        raise InputError(f"{path} has no record of its protocol, expected a result.json of mmpersonsearch test")
+    return result

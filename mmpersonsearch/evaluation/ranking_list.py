@@ -1,4 +1,4 @@
-"""The best matches of single queries, and which queries are worst, for pictures."""
+"""Ranking lists of single queries, and the queries with the lowest average precision."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-from mmpersonsearch.structures import Listed, RankingList, SearchProtocol
+from mmpersonsearch.structures import RankingList, SearchProtocol
 from mmpersonsearch.utils.errors import InputError
 
 from .index.gallery import Gallery, build_gallery
@@ -29,18 +29,14 @@ def rank_gallery(
     ranking: BaseRanking | None = None,
     gallery: int | None = None,
 ) -> list[RankingList]:
-    """Find the k best gallery images of some queries.
+    """Find the k best gallery images of each query in ``query_inds``, in the order of these.
 
-    Of the queries ``query_inds`` the gallery may hold no image; for the other arguments see :func:`evaluate_search`.
-
-    Returns:
-        One list a query, in the order of ``query_inds``.
+    The gallery need not show the queries' persons. For the other arguments see :func:`evaluate_search`.
 
     Raises:
-        InputError: As :func:`evaluate_search`; a query index that the protocol has not.
+        InputError: As :func:`evaluate_search`; a query index that does not exist.
     """
-    bad = [i for i in query_inds if not 0 <= i < len(protocol.queries)]
-    if bad:
+    if bad := [i for i in query_inds if not 0 <= i < len(protocol.queries)]:
         raise InputError(f"query_inds: {bad[0]} is not a query, the protocol has {len(protocol.queries)}")
     index = build_search_index(protocol, detections, query_feats, det_thr)
     searched = build_gallery(protocol, index, gallery)
@@ -49,23 +45,16 @@ def rank_gallery(
     for inds, sims in iterate_chunks(index, [searched], wanted.unique()):
         ranked = sims if ranking is None else ranking.rank(QueryChunk(index, inds, sims, searched))
         for query_ind, row in zip(inds, ranked):
-            lists[int(query_ind)] = _best_images(protocol, index, searched, query_ind, row, k)
+            lists[int(query_ind)] = _best_images(index, searched, query_ind, row, k)
     return [lists[int(i)] for i in wanted]
 
 
 def worst_queries(result: SearchResult, number: int) -> list[int]:
-    """The queries with the lowest average precision, the lowest first, of equal ones the first.
-
-    Args:
-        result: An evaluation; queries that it skipped are not among the worst.
-        number: How many at most.
-    """
+    """Return at most ``number`` evaluated queries of the lowest average precision, lowest first, then by index."""
     return result.query_inds[np.argsort(result.aps, kind="stable")[:number]].tolist()
 
 
-def _best_images(
-    protocol: SearchProtocol, index: SearchIndex, gallery: Gallery, query_ind: Tensor, sims: Tensor, k: int
-) -> RankingList:
+def _best_images(index: SearchIndex, gallery: Gallery, query_ind: Tensor, sims: Tensor, k: int) -> RankingList:
     images = gallery.image_lists(query_ind[None])[0]
     images = images[(images >= 0) & (index.counts[images] > 0)]
     dets, owners = ragged_ranges(index.offsets[images], index.counts[images])
@@ -78,25 +67,13 @@ def _best_images(
     pairs = gallery.pairs
     inds = torch.arange(pairs.offsets[query_ind], pairs.offsets[query_ind + 1], device=images.device)
     right = pairs.candidates[ragged_ranges(pairs.candidate_offsets[inds], pairs.candidate_offsets.diff()[inds])[0]]
+    true_bboxes = dict(zip(pairs.image_inds[inds].tolist(), pairs.bboxes[inds].cpu().numpy()))
     return RankingList(
         query_ind=int(query_ind),
         image_inds=images.cpu().numpy(),
         bboxes=index.bboxes[best].cpu().numpy(),
         similarities=sims[best].cpu().numpy(),
         right=torch.isin(best, right).cpu().numpy(),
-        true_bboxes=_true_bboxes(protocol, gallery.name, int(query_ind), images.tolist()),
+        true_bboxes=[true_bboxes.get(i) for i in images.tolist()],
         other_bboxes=[bboxes.cpu().numpy() for bboxes in others],
     )
-
-
-def _true_bboxes(
-    protocol: SearchProtocol, size: str | int, query_ind: int, image_inds: list[int]
-) -> list[np.ndarray | None]:
-    """The query person's box in each of the images, the first of several; None where there is none."""
-    if isinstance(protocol.galleries, Listed):
-        listed = protocol.galleries.lists[size][query_ind]
-        bboxes = dict(zip(listed.image_inds[listed.present].tolist(), listed.bboxes))
-        return [bboxes.get(i) for i in image_inds]
-    person_id = protocol.queries[query_ind].person_id
-    scenes = [protocol.images[i] for i in image_inds]
-    return [next(iter(scene.bboxes[scene.person_ids == person_id]), None) for scene in scenes]

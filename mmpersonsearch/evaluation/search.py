@@ -19,20 +19,20 @@ from .index.search_index import SearchIndex, build_search_index
 from .match import aps_and_ranks
 from .rankings.base import BaseRanking, QueryChunk
 
-# Similarities held at a time; with the copies that are made of them about 40 bytes each.
+# Similarities held at a time: about 40 bytes each with their copies.
 _MAX_SIMILARITIES = 4_000_000
 
 
 @dataclass
 class SearchResult:
-    """How well persons were found.
+    """Metrics of the search in one gallery by one ranking.
 
     Attributes:
         mAP: Mean of the average precisions, in [0, 1].
         topk: ``{k: fraction of queries with a true positive among the k most similar}``, in [0, 1].
         aps: (num_queries,) float64 average precision of each evaluated query.
         query_inds: (num_queries,) int64 the evaluated queries.
-        num_left_out: Number of skipped queries, whose person is in no image of their gallery.
+        num_skipped: Number of skipped queries, whose gallery does not show their person.
         gallery: ``'all'``, ``'cross_camera'`` or the size.
         ranking: Name of the ranking; None for plain similarity.
     """
@@ -41,7 +41,7 @@ class SearchResult:
     topk: dict[int, float]
     aps: np.ndarray = field(repr=False)
     query_inds: np.ndarray = field(repr=False)
-    num_left_out: int
+    num_skipped: int
     gallery: str | int
     ranking: str | None = None
 
@@ -69,25 +69,22 @@ def evaluate_search(
     In each image of a query's gallery detections are visited in order of decreasing similarity; the first with
     IoU >= min(0.5, w * h / ((w + 10) * (h + 10))) with the true box (w x h) is the image's one true positive. A
     query's average precision (scikit-learn's, equal similarities included) is multiplied by its recall, the fraction
-    of the images that hold the person in which it was found. Among equal similarities top-k takes the one that the
+    of the images that show the person with a true positive. Among equal similarities top-k takes the one that the
     public code's sorting puts first: the later one of its list.
 
     Args:
         protocol: Test images, queries and galleries.
-        detections: One an image, in the protocol's order, with ``bboxes`` (n, 4) xyxy in pixels of the original image,
+        detections: One per image, in the protocol's order, with ``bboxes`` (n, 4) xyxy in pixels of the original image,
             ``scores`` (n,) and ``reid_feats`` (n, D); n may be 0.
         query_feats: (Q, D) embeddings of the queries. The search runs on their device.
         det_thr: Detections with a lower score are skipped.
         topk: The k's to report.
-        ranking: Changes the similarities before they are ranked; None leaves them.
-        gallery: Which size of a protocol with several.
-
-    Returns:
-        The metrics.
+        ranking: Ranking of the detections; None ranks by similarity.
+        gallery: Size of the gallery, for a protocol with several.
 
     Raises:
         InputError: Detections or embeddings that do not fit the protocol or are not finite, an unknown gallery, or no
-            query at all whose gallery holds the person.
+            query whose gallery shows the person.
     """
     index = build_search_index(protocol, detections, query_feats, det_thr)
     galleries = [build_gallery(protocol, index, gallery)]
@@ -103,12 +100,12 @@ def evaluate_searches(
     rankings: Sequence[BaseRanking | None] = (None,),
     galleries: Sequence[int] | None = None,
 ) -> list[SearchResult]:
-    """:func:`evaluate_search` for several galleries and rankings, which share the similarities.
+    """Evaluate several galleries and rankings, which share the similarities, as :func:`evaluate_search` does one.
 
-    Among ``rankings`` None is plain similarity; ``galleries`` are sizes, None takes all that the protocol has.
+    ``galleries`` are sizes, by default all of the protocol.
 
     Returns:
-        One result for each gallery and ranking, the rankings of the first gallery first.
+        One result per gallery and ranking, the rankings of the first gallery first.
     """
     if galleries is None:
         galleries = protocol.galleries.sizes or [None]
@@ -119,14 +116,11 @@ def evaluate_searches(
 def iterate_chunks(
     index: SearchIndex, galleries: Sequence[Gallery], query_inds: Tensor
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Similarities of the given queries to all detections, some queries at a time.
+    """Yield chunks of the given queries, (R,) int64, and their similarities to all detections, (R, N).
 
-    Queries of one image come together, since rankings compute what depends on the query's scene once a chunk.
-
-    Yields:
-        (R,) int64 the queries of the chunk, and (R, N) their similarities.
+    Queries of one image are in one chunk where they fit: rankings compute what depends on the scene once per chunk.
     """
-    width = max(len(index.image_inds), 1, *(gallery.max_columns() for gallery in galleries))
+    width = max(len(index.image_inds), 1, *(gallery.max_columns for gallery in galleries))
     size = max(1, _MAX_SIMILARITIES // width)
     images, order = index.query_image_inds[query_inds].sort(stable=True)
     query_inds = query_inds[order]
@@ -144,13 +138,10 @@ def iterate_chunks(
 
 
 def _evaluate(
-    index: SearchIndex,
-    galleries: Sequence[Gallery],
-    rankings: Sequence[BaseRanking | None],
-    topk: Sequence[int],
+    index: SearchIndex, galleries: Sequence[Gallery], rankings: Sequence[BaseRanking | None], topk: Sequence[int]
 ) -> list[SearchResult]:
     held = torch.stack([gallery.pairs.counts > 0 for gallery in galleries])
-    report_left_out(galleries, held)
+    report_skipped(galleries, held, stacklevel=4)  # points at the public caller
     shape = (len(galleries), len(rankings), len(index.query_feats))
     aps = torch.zeros(shape, dtype=torch.float64, device=held.device)
     ranks = torch.zeros(shape, dtype=torch.int64, device=held.device)
@@ -162,58 +153,42 @@ def _evaluate(
                     ranked = sims
                 elif ranked is None or ranking.depends_on_gallery:
                     ranked = ranking.rank(QueryChunk(index, query_inds, sims, gallery))
-                rows = torch.nonzero(held[g, query_inds]).flatten()
-                if len(rows) == 0:
-                    continue
-                inds = query_inds[rows]
-                part = ranked if len(rows) == len(query_inds) else ranked[rows]
-                aps[g, r, inds], ranks[g, r, inds] = aps_and_ranks(gallery, part, inds)
+                rows = held[g, query_inds]
+                if rows.any():
+                    inds = query_inds[rows]
+                    part = ranked if rows.all() else ranked[rows]
+                    aps[g, r, inds], ranks[g, r, inds] = aps_and_ranks(gallery, part, inds)
     return [
-        _result(aps[g, r][held[g]], ranks[g, r][held[g]], held[g], topk, gallery.name, ranking)
+        SearchResult(
+            mAP=float(aps[g, r, held[g]].mean()),
+            topk={int(k): float((ranks[g, r, held[g]] < k).double().mean()) for k in topk},
+            aps=aps[g, r, held[g]].cpu().numpy(),
+            query_inds=torch.nonzero(held[g]).flatten().cpu().numpy(),
+            num_skipped=int((~held[g]).sum()),
+            gallery=gallery.name,
+            ranking=None if ranking is None else ranking.name,
+        )
         for g, gallery in enumerate(galleries)
         for r, ranking in enumerate(rankings)
     ]
 
 
-def _result(
-    aps: Tensor,
-    ranks: Tensor,
-    held: Tensor,
-    topk: Sequence[int],
-    gallery: str | int,
-    ranking: BaseRanking | None,
-) -> SearchResult:
-    return SearchResult(
-        mAP=float(aps.mean()),
-        topk={int(k): float((ranks < k).double().mean()) for k in topk},
-        aps=aps.cpu().numpy(),
-        query_inds=torch.nonzero(held).flatten().cpu().numpy(),
-        num_left_out=int((~held).sum()),
-        gallery=gallery,
-        ranking=None if ranking is None else ranking.name,
-    )
-
-
-def report_left_out(galleries: Sequence[Gallery], held: Tensor) -> None:
-    """Warn of queries that no image of their gallery holds; ``stacklevel=4`` points at the public caller.
-
-    Args:
-        galleries: G galleries.
-        held: (G, Q) bool, whether an image of the gallery holds the query's person.
+def report_skipped(galleries: Sequence[Gallery], held: Tensor, stacklevel: int) -> None:
+    """Warn of queries whose person is in no image of their gallery: (G, Q) ``held`` is False.
 
     Raises:
         InputError: A gallery in which no query can be evaluated.
     """
-    left_out = (~held).sum(1).tolist()
-    for gallery, number in zip(galleries, left_out):
+    skipped = {gallery.name: number for gallery, number in zip(galleries, (~held).sum(1).tolist())}
+    for name, number in skipped.items():
         if number == held.shape[1]:
             raise InputError(
-                f"gallery {gallery.name!r}: none of the {number} queries can be evaluated, "
+                f"gallery {name!r}: none of the {number} queries can be evaluated, "
                 "no image of their galleries holds what they show"
             )
-    if any(left_out):
-        counts = ", ".join(f"{number} in gallery {g.name!r}" for g, number in zip(galleries, left_out) if number)
+    if any(skipped.values()):
+        counts = ", ".join(f"{number} in gallery {name!r}" for name, number in skipped.items() if number)
         warnings.warn(
-            f"queries left out because no image of their gallery holds what they show: {counts} (of {held.shape[1]})",
-            stacklevel=4,
+            f"queries skipped because their gallery does not show them: {counts} (of {held.shape[1]})",
+            stacklevel=stacklevel,
         )

@@ -1,7 +1,6 @@
 """Plain dataclasses that data sets, models, evaluation and visualization share."""
 
-from .ranking_list import RankingList
-from .search_protocol import AllImages, CrossCamera, ImageList, Listed, Query, SceneImage, SearchProtocol
+from .search_protocol import AllImages, CrossCamera, ImageList, Listed, Query, RankingList, SceneImage, SearchProtocol
 
 __all__ = [
     "AllImages",

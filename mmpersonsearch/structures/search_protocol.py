@@ -1,4 +1,4 @@
-"""What a person search is judged by: test images with their truth, queries, and each query's gallery."""
+"""Search protocols (annotated test images, queries, the gallery of each query) and ranking lists."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from mmpersonsearch.utils.errors import InputError
 
 @dataclass
 class SceneImage:
-    """Truth of one test image.
+    """Annotations of one test image.
 
     Attributes:
         img_id: Name or number of the image, unique in the protocol.
-        bboxes: (N, 4) boxes of all annotated persons, xyxy in pixels of the original image.
+        bboxes: (N, 4) float64 boxes of all annotated persons, xyxy in pixels of the original image.
         person_ids: (N,) int64 identity of each box; ``-1`` marks an unlabelled person.
         camera_id: Camera of the image; None where the data set has no cameras.
     """
@@ -39,8 +39,8 @@ class Query:
     """One person to search for.
 
     Attributes:
-        img_id: Image that shows the query person; must be among the protocol's images.
-        bbox: (4,) box of the query person, xyxy in pixels of the original image.
+        img_id: Image that shows the person; must be among the protocol's images.
+        bbox: (4,) float64 box of the person, xyxy in pixels of the original image.
         person_id: Identity, >= 0.
         camera_id: Camera of the image; None where the data set has no cameras.
     """
@@ -56,7 +56,7 @@ class Query:
 
 @dataclass(frozen=True)
 class AllImages:
-    """Each query's gallery is every image but its own."""
+    """Galleries of all images but the query's own."""
 
     name: ClassVar[str] = "all"
     sizes: ClassVar[tuple[int, ...]] = ()
@@ -64,7 +64,7 @@ class AllImages:
 
 @dataclass(frozen=True)
 class CrossCamera:
-    """Each query's gallery is the images of other cameras than its own image's."""
+    """Galleries of the images of other cameras than the query's."""
 
     name: ClassVar[str] = "cross_camera"
     sizes: ClassVar[tuple[int, ...]] = ()
@@ -72,12 +72,12 @@ class CrossCamera:
 
 @dataclass
 class ImageList:
-    """The gallery of one query: a list of images, and where its person is in them.
+    """Gallery of one query: a list of images, and the person's boxes in them.
 
     Attributes:
         image_inds: (G,) indices of the images among the protocol's.
-        present: (P,) places in this list, in [0, G), of the images that hold the person.
-        bboxes: (P, 4) the person's box in each of these, xyxy in pixels of the original image.
+        present: (P,) int64 places in this list, in [0, G), of the images that show the person.
+        bboxes: (P, 4) float64 the person's box in each of these, xyxy in pixels of the original image.
     """
 
     image_inds: np.ndarray
@@ -88,20 +88,16 @@ class ImageList:
         self.image_inds = np.asarray(self.image_inds).reshape(-1)
         self.present = np.asarray(self.present, dtype=np.int64).reshape(-1)
         self.bboxes = np.asarray(self.bboxes, dtype=np.float64).reshape(-1, 4)
-        if len(self.present) != len(self.bboxes):
-            raise InputError(f"ImageList: {len(self.present)} images hold the person but bboxes has {len(self.bboxes)}")
-        places = np.unique(self.present)
-        inside = places[(places >= 0) & (places < len(self.image_inds))]
-        if len(inside) < len(self.present):
-            raise InputError(
-                f"ImageList: present {self.present.tolist()}, expected different places in a list of "
-                f"{len(self.image_inds)} images"
-            )
+        number, present = len(self.image_inds), self.present.tolist()
+        if len(present) != len(self.bboxes):
+            raise InputError(f"ImageList: {len(present)} images hold the person but bboxes has {len(self.bboxes)}")
+        if len({i for i in present if 0 <= i < number}) < len(present):
+            raise InputError(f"ImageList: present {present}, expected different places in a list of {number} images")
 
 
 @dataclass(frozen=True)
 class Listed:
-    """Each query has a list of images of its own, in galleries of one or several sizes.
+    """Galleries of one or several sizes, each a list of images of the query's own.
 
     Attributes:
         lists: For each size, the main one first, the lists of all queries in their order.
@@ -120,13 +116,12 @@ class SearchProtocol:
     """Test images, queries and the gallery of each query.
 
     Attributes:
-        images: All test images: the galleries', and the queries' own where these are not in a gallery.
+        images: All test images: the galleries', and the queries' own where these are in no gallery.
         queries: The persons to search for.
-        galleries: Which images each query is searched in.
-        data: Where all this comes from, so that metrics of different data are not compared unawares: the data set
-            under ``'data_set'``, and for each of its annotation files what it says and a fingerprint. Empty where
-            it is not known.
-        class_name: What is searched for, the class of the data set's ``metainfo``; for texts only.
+        galleries: The images that each query is searched in.
+        data: The data set's name under ``'data_set'``, and a fingerprint of each kind of annotation file, so that
+            metrics of different data are not compared. Empty where it is not known.
+        class_name: The class that is searched for, as in the data set's ``metainfo``; for texts only.
 
     Raises:
         InputError: Two images of one ``img_id``, a query in an unknown image, a wrong number of lists.
@@ -139,27 +134,45 @@ class SearchProtocol:
     class_name: str = "person"
 
     def __post_init__(self) -> None:
-        index = {image.img_id: i for i, image in enumerate(self.images)}
-        if len(index) != len(self.images):
+        self.image_index = {image.img_id: i for i, image in enumerate(self.images)}
+        if len(self.image_index) != len(self.images):
             raise InputError("SearchProtocol: img_id must be unique among the images")
-        for query in self.queries:
-            if query.img_id not in index:
+        if unknown := [query.img_id for query in self.queries if query.img_id not in self.image_index]:
+            raise InputError(f"SearchProtocol: the query's image {unknown[0]!r} is not among the protocol's images")
+        galleries, number = self.galleries, len(self.queries)
+        if not isinstance(galleries, AllImages | CrossCamera | Listed):
+            raise InputError(f"SearchProtocol: galleries must be AllImages, CrossCamera or Listed, got {galleries!r}")
+        for size, lists in galleries.lists.items() if isinstance(galleries, Listed) else ():
+            if len(lists) != number:
                 raise InputError(
-                    f"SearchProtocol: the query's image {query.img_id!r} is not among the protocol's images"
+                    f"SearchProtocol: gallery {size} has {len(lists)} lists, "
+                    f"expected one for each of the {number} queries"
                 )
-        if not isinstance(self.galleries, AllImages | CrossCamera | Listed):
-            raise InputError(
-                f"SearchProtocol: galleries must be AllImages, CrossCamera or Listed, got {self.galleries!r}"
-            )
-        for size in self.galleries.sizes:
-            if (number := len(self.galleries.lists[size])) != len(self.queries):
-                raise InputError(
-                    f"SearchProtocol: gallery {size} has {number} lists, "
-                    f"expected one for each of the {len(self.queries)} queries"
-                )
-        self.image_index = index
 
     @property
     def main_gallery(self) -> int | None:
-        """The size that a metric is for which names none: the first; None where galleries have no sizes."""
+        """The first gallery size, which metrics without a size in their name refer to; None where there are none."""
         return next(iter(self.galleries.sizes), None)
+
+
+@dataclass
+class RankingList:
+    """The k gallery images that are most similar to a query, each with its most similar detection.
+
+    Attributes:
+        query_ind: Index of the query.
+        image_inds: (k,) int64 images of the protocol, best first; fewer where the gallery has fewer with detections.
+        bboxes: (k, 4) float64 the detections, xyxy in pixels.
+        similarities: (k,) of the ranking.
+        right: (k,) bool, whether the detection is on the query's person.
+        true_bboxes: k boxes (4,) float64 of the query's person in these images, None where it is absent.
+        other_bboxes: k arrays (n, 4) float64, the images' other detections.
+    """
+
+    query_ind: int
+    image_inds: np.ndarray
+    bboxes: np.ndarray
+    similarities: np.ndarray
+    right: np.ndarray
+    true_bboxes: list[np.ndarray | None]
+    other_bboxes: list[np.ndarray]

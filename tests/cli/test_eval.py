@@ -44,7 +44,7 @@ def prw(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.mark.filterwarnings("ignore:queries left out")
+@pytest.mark.filterwarnings("ignore:queries skipped")
 def test_truth_is_perfect_and_tells_its_protocol(prw):
     tool.main(["p.pkl", PRW, "--out", "new/result.json"])
     result = json.loads((prw / "new/result.json").read_text())
@@ -75,7 +75,7 @@ def test_what_a_model_found_gives_its_figures_again(prw, monkeypatch):
     assert {"ranking_crops.png", "ranking_scenes.png", "c1s2_000010.jpg"} <= shown
 
 
-@pytest.mark.filterwarnings("ignore:queries left out")
+@pytest.mark.filterwarnings("ignore:queries skipped")
 def test_other_rankings_and_thresholds(prw):
     ranking = ["--ranking", "RankingWithContextPersons", "threshold=0.5", "name=mine"]
     tool.main(["p.pkl", PRW, *ranking, "--det-thr", "0.99", "--out", "r.json"])
@@ -85,7 +85,7 @@ def test_other_rankings_and_thresholds(prw):
     assert result["protocol"]["rankings"]["mine"]["threshold"] == 0.5
 
 
-@pytest.mark.filterwarnings("ignore:queries left out")
+@pytest.mark.filterwarnings("ignore:queries skipped")
 def test_only_like_is_put_beside_like(prw, capsys):
     tool.main(["p.pkl", PRW, "--out", "first.json"])
     tool.main(["p.pkl", PRW, "--compare", "first.json"])
@@ -102,7 +102,7 @@ def test_changed_annotations_are_noticed(prw):
         tool.main(["p.pkl", PRW])
 
 
-@pytest.mark.filterwarnings("ignore:queries left out", "ignore:CUHKSYSUDataset")
+@pytest.mark.filterwarnings("ignore:queries skipped", "ignore:CUHKSYSUDataset")
 def test_other_gallery_sizes(tmp_path, monkeypatch):
     monkeypatch.setenv("CUHK_ROOT", str(write_cuhk(tmp_path / "cuhk")))
     sizes = [int(path.stem.removeprefix("TestG")) for path in tmp_path.rglob("TestG*.mat")]

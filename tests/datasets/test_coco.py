@@ -76,7 +76,7 @@ def test_the_class_is_the_metainfos(build):
             build(metainfo=dict(classes=classes))
 
 
-def test_annotations_of_other_categories_are_left_out(build):
+def test_annotations_of_other_categories_are_skipped(build):
     categories = [dict(id=3, name="person"), dict(id=7, name="tattoo"), dict(id=9, name="car")]
     annotations = [
         one | dict(category_id=7 if one["person_id"] == 8 else 9) for one in ANNOTATIONS if "person_id" in one

@@ -113,7 +113,7 @@ def test_boxes_without_area_are_dropped_in_one_warning(tmp_path):
     with pytest.warns(UserWarning) as warned:
         dataset = PRWDataset(data_root=str(root))
     assert [str(w.message) for w in warned if "without area" in str(w.message)] == [
-        f"PRWDataset train split in '{root}': 2 boxes without area left out, the first in image 'c1s1_000001'"
+        f"PRWDataset train split in '{root}': 2 boxes without area skipped, the first in image 'c1s1_000001'"
     ]
     assert [len(entry["instances"]) for entry in entries(dataset)] == [1, 1, 1]
     # Identities are counted after that.

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import torch
 from mmengine.structures import InstanceData
+from random_cases import draw_case
+from slow_evaluation import slow_rcp
 
 from mmpersonsearch.evaluation import (
     RankingWithContextPersons,
@@ -14,9 +16,9 @@ from mmpersonsearch.evaluation import (
 )
 from mmpersonsearch.evaluation import search as search_module
 from mmpersonsearch.structures import AllImages, CrossCamera, Query, SceneImage, SearchProtocol
-from mmpersonsearch.testing import draw_case, galleries_of, iou, kept, slow_rcp
+from mmpersonsearch.testing import galleries_of, iou, kept
 
-pytestmark = pytest.mark.filterwarnings("ignore:queries left out")
+pytestmark = pytest.mark.filterwarnings("ignore:queries skipped")
 
 
 def slow_curves(case, size=None, rerank=None):
@@ -199,7 +201,7 @@ def test_bad_input_is_named():
         detection_curve([image.bboxes for image in case[0].images], case[1][1:])
 
 
-def test_queries_that_are_nowhere_are_left_out_with_a_warning():
+def test_queries_that_are_nowhere_are_skipped_with_a_warning():
     protocol, detections, _ = one_person([[(0.9, True)]])
     protocol.queries.append(Query("1", [0.0, 0, 40, 80], 7))
     with pytest.warns(UserWarning, match=r"1 in gallery 'all' \(of 2\)") as warned:

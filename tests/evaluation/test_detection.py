@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 import torch
 from mmengine.structures import InstanceData
+from random_cases import draw_case
+from slow_evaluation import slow_detections
 
 from mmpersonsearch.evaluation import detection as detection_module
 from mmpersonsearch.evaluation import evaluate_detections
-from mmpersonsearch.testing import draw_case, slow_detections
 
 
 def instances(boxes, scores):

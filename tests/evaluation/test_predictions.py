@@ -5,9 +5,9 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from random_cases import draw_case
 
 from mmpersonsearch.evaluation.predictions import read_predictions, write_predictions
-from mmpersonsearch.testing import draw_case
 
 DATA = {"data_set": "PRWDataset", "boxes": "sha256:0123", "gallery 50": "sha256:4567"}
 
@@ -68,11 +68,11 @@ def test_missing_images_and_queries(case, tmp_path):
     protocol = case[0]
     with_queries = next(name for name, image in images.items() if "query_ids" in image)
     write_predictions(tmp_path / "p.pkl", {k: v for k, v in images.items() if k != protocol.images[3].img_id}, {})
-    with pytest.raises(ValueError, match=rf"1 of the test split's 12 images.*{protocol.images[3].img_id!r}"):
+    with pytest.raises(ValueError, match=rf"p.pkl: 1 of 12 images have no result: {protocol.images[3].img_id}; was"):
         read_predictions(tmp_path / "p.pkl", protocol)
     del images[with_queries]["query_ids"]
     write_predictions(tmp_path / "p.pkl", images, {})
-    with pytest.raises(ValueError, match=f"the test split has {len(protocol.queries)} queries"):
+    with pytest.raises(ValueError, match=rf"p.pkl: \d queries have no embedding: .*image {with_queries!r}"):
         read_predictions(tmp_path / "p.pkl", protocol)
 
 

@@ -2,6 +2,7 @@ import copy
 import json
 
 import pytest
+from random_cases import draw_case
 
 from mmpersonsearch.evaluation import RankingWithContextPersons, evaluate_searches
 from mmpersonsearch.evaluation.provenance import (
@@ -10,9 +11,8 @@ from mmpersonsearch.evaluation.provenance import (
     describe_versions,
     protocol_differences,
 )
-from mmpersonsearch.testing import draw_case
 
-pytestmark = pytest.mark.filterwarnings("ignore:queries left out")
+pytestmark = pytest.mark.filterwarnings("ignore:queries skipped")
 
 
 @pytest.fixture(scope="module")

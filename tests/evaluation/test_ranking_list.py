@@ -1,12 +1,14 @@
 import numpy as np
 import pytest
+from random_cases import draw_case
+from slow_evaluation import slow_rcp
 
 from mmpersonsearch.evaluation import RankingWithContextPersons, SearchResult, evaluate_search, rank_gallery
 from mmpersonsearch.evaluation.ranking_list import worst_queries
 from mmpersonsearch.structures import AllImages, CrossCamera
-from mmpersonsearch.testing import draw_case, galleries_of, iou, kept, slow_rcp
+from mmpersonsearch.testing import galleries_of, iou, kept
 
-pytestmark = pytest.mark.filterwarnings("ignore:queries left out")
+pytestmark = pytest.mark.filterwarnings("ignore:queries skipped")
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -66,7 +68,7 @@ def test_worst_queries_come_first_by_average_precision():
         topk={},
         aps=np.array([0.9, 0.2, 0.2, 0.0, 1.0]),
         query_inds=np.array([1, 2, 5, 6, 9]),
-        num_left_out=3,
+        num_skipped=3,
         gallery="all",
     )
     assert worst_queries(result, 3) == [6, 2, 5]

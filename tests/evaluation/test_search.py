@@ -4,14 +4,15 @@ import numpy as np
 import pytest
 import torch
 from mmengine.structures import InstanceData
+from random_cases import draw_case
 
 from mmpersonsearch.evaluation import evaluate_search, evaluate_searches
 from mmpersonsearch.evaluation import search as search_module
 from mmpersonsearch.evaluation.index import gallery as galleries_module
 from mmpersonsearch.structures import AllImages, CrossCamera, ImageList, Listed, Query, SceneImage, SearchProtocol
-from mmpersonsearch.testing import draw_case, slow_search
+from mmpersonsearch.testing import slow_search
 
-pytestmark = pytest.mark.filterwarnings("ignore:queries left out")
+pytestmark = pytest.mark.filterwarnings("ignore:queries skipped")
 
 
 def assert_equal(result, judge):
@@ -32,7 +33,7 @@ def check(case, size=None, **kwargs):
         return
     result = evaluate_search(protocol, detections, query_feats, gallery=size, **kwargs)
     assert_equal(result, judge)
-    assert result.num_queries + result.num_left_out == len(protocol.queries)
+    assert result.num_queries + result.num_skipped == len(protocol.queries)
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -113,7 +114,7 @@ def test_worked_example():
     result = evaluate_search(*worked_case(), topk=(1, 2, 5))
     assert result.mAP == pytest.approx(0.5 * 2 / 3, abs=1e-12)
     assert result.topk == {1: 0.0, 2: 1.0, 5: 1.0}
-    assert (result.num_queries, result.num_left_out, result.gallery, result.ranking) == (1, 0, "all", None)
+    assert (result.num_queries, result.num_skipped, result.gallery, result.ranking) == (1, 0, "all", None)
 
 
 def test_equal_similarities_count_together():
@@ -244,13 +245,13 @@ def test_chunks_keep_a_scene_together_and_hold_every_query_once(monkeypatch):
     assert sum(map(len, scenes)) == len(set().union(*scenes))
 
 
-def test_queries_nowhere_in_their_gallery_are_left_out_with_one_warning():
+def test_queries_nowhere_in_their_gallery_are_skipped_with_one_warning():
     protocol, detections, query_feats = worked_case()
     protocol.queries += [Query(4, BOX, 1), Query(0, BOX, 7)]
     with pytest.warns(UserWarning, match=r"2 in gallery 'all' \(of 3\)") as records:
         result = evaluate_search(protocol, detections, query_feats.expand(3, 1))
     assert len(records) == 1
-    assert (result.num_left_out, result.query_inds.tolist()) == (2, [0])
+    assert (result.num_skipped, result.query_inds.tolist()) == (2, [0])
     assert result.mAP == pytest.approx(1 / 3) and np.isfinite(result.aps).all()
 
 
@@ -263,7 +264,7 @@ def test_no_query_can_be_evaluated():
         evaluate_search(SearchProtocol(images, []), [instances((*BOX, 1, 1.0))] * 2, torch.ones(0, 1))
 
 
-def test_a_query_in_its_own_image_only_twice_is_left_out():
+def test_a_query_in_its_own_image_only_twice_is_skipped():
     images = [SceneImage("a", [BOX, FAR], [0, 0]), SceneImage("b", [BOX], [1])]
     protocol = SearchProtocol(images, [Query("a", BOX, 0)])
     with pytest.raises(ValueError, match="none of the 1 queries"):

@@ -1,91 +1,63 @@
-"""COCO's json with identities: annotations and queries, read and written."""
+"""COCO's json with identities: reading and writing of annotations and queries."""
 
 from __future__ import annotations
 
-import io
 import json
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from contextlib import redirect_stdout
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from pycocotools.coco import COCO
 from tqdm import tqdm
 
 from mmpersonsearch.structures import Query, SceneImage
 from mmpersonsearch.utils.errors import InputError
 
-from .boxes import has_area
-from .checks import check_file, check_unique
+from .files import check_file, check_unique, has_area
 
 _CATEGORY = dict(id=1, name="person", supercategory="person")
 
 
-@dataclass
-class CocoAnnotations:
-    """What a json of annotations says.
+def read_annotations(path: str | Path, class_name: str) -> tuple[dict[str | int, str], list[SceneImage]]:
+    """Read file names by image ``id``, and the images with their persons in the order of the json.
 
-    Attributes:
-        images: The entry of each image, by its ``id``.
-        scenes: The images in the order of the json.
-    """
-
-    images: dict[str | int, dict]
-    scenes: list[SceneImage]
-
-
-def read_annotations(path: str | Path, class_name: str) -> CocoAnnotations:
-    """Read the persons of all images.
-
-    Args:
-        path: The json.
-        class_name: Where the json has categories, the name of the one that is read.
+    ``class_name`` is the category that is read, if the json has categories.
 
     Raises:
         FileNotFoundError: There is no such file.
         InputError: Its content is wrong; names the entry.
     """
     content = _load_json(path, ("images", "annotations"))
-    entries = [_entry(path, "images", *item, ("id", "file_name")) for item in enumerate(content["images"])]
-    check_unique([entry["id"] for entry in entries], path)
-    images = {entry["id"]: entry for entry in entries}
+    for i, entry in enumerate(content["images"]):
+        _require_keys(entry, ("id", "file_name"), f"{path}, images[{i}]")
+    names = {entry["id"]: entry["file_name"] for entry in content["images"]}
+    check_unique([entry["id"] for entry in content["images"]], path)
     category_ids = _category_ids(path, content, class_name)
     keys = ("image_id", "bbox") if category_ids is None else ("image_id", "bbox", "category_id")
     persons = defaultdict(list)
     for i, annotation in enumerate(content["annotations"]):
         where = f"{path}, annotations[{i}]"
-        _entry(path, "annotations", i, annotation, keys)
+        _require_keys(annotation, keys, where)
         if category_ids is not None and annotation["category_id"] not in category_ids:
             continue
         if annotation.get("iscrowd"):
             raise InputError(f"{where}: iscrowd is {annotation['iscrowd']!r}, expected a box of one object")
-        if annotation["image_id"] not in images:
+        if annotation["image_id"] not in names:
             raise InputError(f"{where}: image_id {annotation['image_id']!r} is not among the images")
         persons[annotation["image_id"]].append(
             (_bbox(annotation, where), _person_id(annotation, where), annotation.get("camera_id"))
         )
-    return CocoAnnotations(images, [_scene(path, entry, persons[entry["id"]]) for entry in entries])
+    return names, [_scene(path, entry, persons[entry["id"]]) for entry in content["images"]]
 
 
 def read_queries(path: str | Path, scenes: Sequence[SceneImage]) -> list[Query]:
-    """Read the queries, which get their images' cameras.
-
-    Args:
-        path: The json.
-        scenes: The images that queries may be in.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        InputError: It holds no queries, or its content is wrong; names the entry.
-    """
+    """Read the queries in the scenes, with their images' cameras; raises the errors of :func:`read_annotations`."""
     cameras = {scene.img_id: scene.camera_id for scene in scenes}
     queries = []
     for i, query in enumerate(_load_json(path, ("queries",))["queries"]):
         where = f"{path}, queries[{i}]"
-        _entry(path, "queries", i, query, ("image_id", "bbox", "person_id"))
+        _require_keys(query, ("image_id", "bbox", "person_id"), where)
         if query["image_id"] not in cameras:
             raise InputError(f"{where}: image_id {query['image_id']!r} is not among the images of the annotations")
         bbox, person_id = _bbox(query, where), _person_id(query, where)
@@ -100,9 +72,7 @@ def read_queries(path: str | Path, scenes: Sequence[SceneImage]) -> list[Query]:
 def annotations_json(scenes: Sequence[SceneImage], img_path: Callable[[str | int], str]) -> dict:
     """Make the content of a json of annotations; images are numbered from 1 in the order of the scenes.
 
-    Args:
-        scenes: The images.
-        img_path: Gives the file of an ``img_id``, whose size is read.
+    ``img_path`` gives the file of an ``img_id``, whose size is read.
     """
     images, annotations = [], []
     for i, scene in enumerate(tqdm(scenes, desc="reading image sizes", unit="image"), start=1):
@@ -112,53 +82,18 @@ def annotations_json(scenes: Sequence[SceneImage], img_path: Callable[[str | int
         camera = {} if scene.camera_id is None else dict(camera_id=scene.camera_id)
         images.append(dict(id=i, file_name=path.name, width=width, height=height, **camera))
         for bbox, person_id in zip(_to_xywh(scene.bboxes), scene.person_ids.tolist()):
-            annotations.append(
-                dict(
-                    id=len(annotations) + 1,
-                    image_id=i,
-                    category_id=_CATEGORY["id"],
-                    bbox=bbox,
-                    area=bbox[2] * bbox[3],
-                    iscrowd=0,
-                    person_id=person_id,
-                    **camera,
-                )
-            )
+            own = dict(id=len(annotations) + 1, image_id=i, category_id=_CATEGORY["id"], bbox=bbox)
+            own.update(area=bbox[2] * bbox[3], iscrowd=0, person_id=person_id, **camera)
+            annotations.append(own)
     return dict(images=images, annotations=annotations, categories=[_CATEGORY])
 
 
 def queries_json(scenes: Sequence[SceneImage], queries: Sequence[Query]) -> dict:
     """Make the content of a json of queries; see :func:`annotations_json` for the images' numbers."""
     number = {scene.img_id: i for i, scene in enumerate(scenes, start=1)}
-    return dict(
-        queries=[
-            dict(image_id=number[q.img_id], bbox=_to_xywh(q.bbox[None])[0], person_id=q.person_id) for q in queries
-        ]
-    )
-
-
-def check_index(path: Path, content: dict) -> None:
-    """Check that pycocotools reads every image and annotation of a file as it was written.
-
-    Args:
-        path: The file of annotations.
-        content: What was written into it.
-
-    Raises:
-        InputError: An image or annotation is missing or differs; the message names the first.
-    """
-    with redirect_stdout(io.StringIO()):  # it prints its progress
-        index = COCO(str(path))
-    for name, entries, found in (
-        ("images", content["images"], index.imgs),
-        ("annotations", content["annotations"], index.anns),
-    ):
-        for i, entry in enumerate(entries):
-            if found.get(entry["id"]) != entry:
-                raise InputError(
-                    f"{path}, {name}[{i}]: pycocotools reads {found.get(entry['id'])} under id {entry['id']}, "
-                    f"expected {entry}"
-                )
+    bboxes = _to_xywh(np.array([query.bbox for query in queries]).reshape(-1, 4))
+    entries = [dict(image_id=number[q.img_id], bbox=b, person_id=q.person_id) for q, b in zip(queries, bboxes)]
+    return dict(queries=entries)
 
 
 def _to_xywh(bboxes: np.ndarray) -> list[list[float]]:
@@ -199,10 +134,9 @@ def _load_json(path: str | Path, keys: tuple[str, ...]) -> dict:
     return content
 
 
-def _entry(path: str | Path, what: str, i: int, entry: dict, keys: tuple[str, ...]) -> dict:
+def _require_keys(entry: dict, keys: tuple[str, ...], where: str) -> None:
     if missing := [key for key in keys if key not in entry]:
-        raise InputError(f"{path}, {what}[{i}] has no {missing[0]!r}: {entry}")
-    return entry
+        raise InputError(f"{where} has no {missing[0]!r}: {entry}")
 
 
 def _bbox(entry: dict, where: str) -> np.ndarray:

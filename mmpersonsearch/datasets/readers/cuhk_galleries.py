@@ -1,8 +1,8 @@
-"""Reading CUHK-SYSU's search protocols, ``TestG50.mat`` to ``TestG4000.mat``.
+"""Reader of CUHK-SYSU's galleries, ``TestG50.mat`` to ``TestG4000.mat``.
 
-A protocol is an array of structs, one a query, whose field ``Gallery`` is again an array of structs, one an image.
-Through scipy the largest, 2,900 galleries of 4,000 images, becomes 35 million arrays: two minutes and 13 GB. Here the
-file is decompressed query by query and of the galleries only the names and the few boxes that there are are decoded.
+A file is an array of structs, one per query, whose field ``Gallery`` is an array of structs, one per image. Through
+scipy the largest becomes 35 million arrays, which takes minutes and 13 GB. Here the file is decompressed query by
+query, and of the galleries only names and boxes are decoded.
 
 The format is that of MathWorks' "MAT-File Format" (level 5): a data element is a tag of two 32 bit numbers, its type
 and its number of bytes, and the data, padded to 8 bytes; up to 4 bytes of data fit into the tag's second number, with
@@ -22,7 +22,8 @@ import numpy as np
 
 from mmpersonsearch.utils.errors import InputError
 
-from .checks import check_file
+from .files import check_file
+from .mat_files import require_fields
 
 _MATRIX, _COMPRESSED = 14, 15
 _STRUCT_CLASS = 2
@@ -38,10 +39,10 @@ class GalleryRecord:
     Attributes:
         idname: Name of the identity.
         image: Name of the query's image.
-        xywh: (4,) float64, the query's box as it is in the file.
-        gallery: (G,) int32, indices of the gallery's images among the known names.
-        present: (P,) int64, those positions of the gallery that show the person.
-        true_xywh: (P, 4) float64, the person's boxes there as they are in the file.
+        xywh: (4,) float64 box of the query as in the file.
+        gallery: (G,) int32 indices of the gallery's images among the known names.
+        present: (P,) int64 positions in the gallery of the images that show the person.
+        true_xywh: (P, 4) float64 boxes of the person there as in the file.
     """
 
     idname: str
@@ -53,12 +54,7 @@ class GalleryRecord:
 
 
 def read_galleries(path: str | Path, key: str, names: list[str]) -> Iterator[GalleryRecord]:
-    """Queries of a protocol with their galleries, one after the other.
-
-    Args:
-        path: The protocol's file.
-        key: Its variable, ``TestG<size>``.
-        names: Names of all images, which the galleries refer to.
+    """Yield the queries of the variable ``key``, ``TestG<size>``; galleries refer to the ``names`` of all images.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -72,9 +68,10 @@ def read_galleries(path: str | Path, key: str, names: list[str]) -> Iterator[Gal
     try:
         with path.open("rb") as file:
             stream = _find_variable(file, key)
-            fields, count = stream.struct_header()
-            _require(fields, ("Query", "Gallery"), key)
-            for i in range(1, count + 1):
+            # Flags, dimensions and name have been read.
+            fields = _field_names(stream.element(), stream.element())
+            require_fields(fields, ("Query", "Gallery"), key)
+            for i in range(1, stream.count + 1):
                 where = f"{path}, query {i}"
                 entry = {field: stream.element() for field in fields}
                 yield _read_record(entry["Query"], entry["Gallery"], index)
@@ -100,7 +97,7 @@ def _read_record(query: bytes, gallery: bytes, index: dict[bytes, int]) -> Galle
 
 
 class _Stream:
-    """Bytes of one variable, decompressed as they are asked for."""
+    """Stream of one variable's bytes, decompressed when they are read."""
 
     def __init__(self, file: BufferedReader, compressed: bool) -> None:
         self.count = 0
@@ -126,11 +123,6 @@ class _Stream:
             return tag[4 : 4 + (kind >> 16)]
         return self.read(size + (-size % 8))[:size]
 
-    def struct_header(self) -> tuple[list[str], int]:
-        """Names of the fields and the number of entries, after flags, dimensions and name have been read."""
-        length = int(np.frombuffer(self.element(), "<i4")[0])
-        return _field_names(self.element(), length), self.count
-
 
 def _find_variable(file: BufferedReader, key: str) -> _Stream:
     header = file.read(128)
@@ -153,39 +145,34 @@ def _find_variable(file: BufferedReader, key: str) -> _Stream:
     raise InputError(f"no variable {key}, only {found}")
 
 
-def _require(fields: list[str], expected: tuple[str, ...], what: str) -> None:
-    missing = [name for name in expected if name not in fields]
-    if missing:
-        raise InputError(f"{what} has no field {missing[0]!r}, only {fields}")
-
-
-def _field_names(data: bytes, length: int) -> list[str]:
+def _field_names(length: bytes, data: bytes) -> list[str]:
+    length = int(np.frombuffer(length, "<i4")[0])
     return [data[i : i + length].split(b"\0")[0].decode("latin-1") for i in range(0, len(data), length)]
 
 
-def _data_at(data: bytes, start: int) -> tuple[int, int, int, int]:
-    """Type, first byte and last byte + 1 of the element's data at ``start``, and the start of the next element."""
-    kind, size = np.frombuffer(data, "<u4", 2, start).tolist()
-    if kind >> 16:
-        return kind & 0xFFFF, start + 4, start + 4 + (kind >> 16), start + 8
-    return kind, start + 8, start + 8 + size, start + 8 + size + (-size % 8)
+def _elements(data: bytes, start: int, count: int) -> tuple[list[tuple[int, bytes]], int]:
+    """Types and data of consecutive elements, and the start of the next one."""
+    found = []
+    for _ in range(count):
+        kind, size = np.frombuffer(data, "<u4", 2, start).tolist()
+        first, end = start + 8, start + 8 + size + (-size % 8)
+        if kind >> 16:
+            kind, size, first, end = kind & 0xFFFF, kind >> 16, start + 4, start + 8
+        found.append((kind, data[first : first + size]))
+        start = end
+    return found, start
 
 
 def _struct_fields(data: bytes, expected: tuple[str, ...]) -> dict[str, np.ndarray]:
     """Where each entry's matrix starts, for each of the expected fields of a struct array's data."""
-    start, dims = 0, (0, 0)
-    for part in ("flags", "dims", "name", "length", "names"):
-        _, first, last, start = _data_at(data, start)
-        if part == "flags" and data[first] != _STRUCT_CLASS:
-            raise InputError(f"Query and Gallery must be structs, not MATLAB's class {data[first]}")
-        if part == "dims":
-            dims = np.frombuffer(data[first:last], "<i4")
-        elif part == "length":
-            length = int(np.frombuffer(data[first:last], "<i4")[0])
-        elif part == "names":
-            fields = _field_names(data[first:last], length)
-    _require(fields, expected, "the struct")
-    starts = _chain(data, start, int(np.prod(dims)) * len(fields)).reshape(-1, len(fields))
+    elements, start = _elements(data, 0, 5)
+    flags, dims, _, length, names = (content for _, content in elements)
+    if flags[0] != _STRUCT_CLASS:
+        raise InputError(f"Query and Gallery must be structs, not MATLAB's class {flags[0]}")
+    fields = _field_names(length, names)
+    require_fields(fields, expected, "the struct")
+    count = int(np.prod(np.frombuffer(dims, "<i4")))
+    starts = _chain(data, start, count * len(fields)).reshape(-1, len(fields))
     return {name: starts[:, fields.index(name)] for name in expected}
 
 
@@ -197,7 +184,7 @@ def _chain(data: bytes, start: int, count: int) -> np.ndarray:
         starts[i] = word
         word += 2 + words[word + 1] // 4
     if word > len(words):
-        raise InputError("the last matrix is cut off")
+        raise InputError("the last matrix is truncated")
     starts = np.array(starts, dtype=np.int64)
     if (np.frombuffer(data, "<u4")[starts] != _MATRIX).any():
         raise InputError("expected matrices in a struct's fields")
@@ -205,12 +192,8 @@ def _chain(data: bytes, start: int, count: int) -> np.ndarray:
 
 
 def _content(data: bytes, start: int) -> tuple[int, bytes]:
-    """Type and bytes of a matrix' numbers or text."""
-    start += 8
-    for _ in ("flags", "dims", "name"):
-        *_, start = _data_at(data, start)
-    kind, first, last, _ = _data_at(data, start)
-    return kind, data[first:last]
+    """Type and bytes of a matrix' numbers or text, which follow its flags, dimensions and name."""
+    return _elements(data, start + 8, 4)[0][-1]
 
 
 def _sizes(data: bytes, starts: np.ndarray) -> np.ndarray:

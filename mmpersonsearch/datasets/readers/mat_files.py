@@ -1,4 +1,4 @@
-"""Reading MATLAB files with errors that name the file and the key."""
+"""MATLAB files, read with errors that name the file and the key."""
 
 from __future__ import annotations
 
@@ -10,15 +10,11 @@ from scipy.io import loadmat
 
 from mmpersonsearch.utils.errors import InputError
 
-from .checks import check_file
+from .files import check_file
 
 
 def load_variable(path: str | Path, keys: str | Sequence[str]) -> np.ndarray:
-    """The first variable of the file that is there.
-
-    Args:
-        path: A .mat file of version 5 to 7.
-        keys: Names of variables, the preferred one first.
+    """Load the first variable named in ``keys`` that a MATLAB file of version 5 to 7 has.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -39,37 +35,19 @@ def load_variable(path: str | Path, keys: str | Sequence[str]) -> np.ndarray:
 
 
 def load_names(path: str | Path, key: str) -> list[str]:
-    """Texts of a cell array.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        InputError: The file cannot be read, lacks the variable, or this is not a cell array of texts.
-    """
-    cells = load_variable(path, key)
-    names = [cell.item() if isinstance(cell, np.ndarray) and cell.size == 1 else cell for cell in cells.ravel()]
-    for i, name in enumerate(names):
-        if not isinstance(name, str):
-            raise InputError(f"{path}, {key}: cell {i} is {name!r}, expected the name of an image")
-    return names
+    """Load the texts of a cell array; raises the errors of :func:`load_variable` and :func:`read_text`."""
+    return [read_text(cell, f"{path}, {key}, cell {i}") for i, cell in enumerate(load_variable(path, key).ravel())]
 
 
-def require_fields(structs: np.ndarray, expected: tuple[str, ...], where: str) -> None:
-    """Check that a struct array has some fields.
-
-    Raises:
-        InputError: One is missing; names ``where``.
-    """
-    names = getattr(structs, "dtype", np.dtype(object)).names or ()
+def require_fields(structs: np.ndarray | list[str], expected: tuple[str, ...], where: str) -> None:
+    """Raise InputError, which names ``where``, if a struct array or a list of its fields lacks an expected field."""
+    names = structs if isinstance(structs, list) else getattr(structs, "dtype", np.dtype(object)).names or ()
     if missing := [field for field in expected if field not in names]:
         raise InputError(f"{where} has no field {missing[0]!r}, only {list(names)}")
 
 
 def read_text(value: np.ndarray, where: str) -> str:
-    """Return the text of a field.
-
-    Raises:
-        InputError: It is none; names ``where``.
-    """
+    """Return the text of a field or cell; raise InputError, which names ``where``, if it is none."""
     text = value.item() if isinstance(value, np.ndarray) and value.size == 1 else value
     if not isinstance(text, str):
         raise InputError(f"{where}: expected a text, got {text!r}")

@@ -1,4 +1,4 @@
-"""Which images go into a batch together."""
+"""Samplers of batches of images."""
 
 from .identity_pair_batch_sampler import IdentityPairBatchSampler
 from .pk_sampler import PKSampler

@@ -14,19 +14,18 @@ from mmpersonsearch.utils.errors import InputError
 
 @DATA_SAMPLERS.register_module()
 class IdentityPairBatchSampler(BatchSampler):
-    """Draws batches of pairs of different images that show the same labelled person (I-Net's Siamese input).
+    """Batch sampler of pairs of different images that show the same labelled person (I-Net's Siamese input).
 
     In a data loader's config: ``sampler=dict(type='DefaultSampler', shuffle=True),
     batch_sampler=dict(type='IdentityPairBatchSampler')``; the two images of a pair are neighbours in the batch.
 
     In an epoch each image that shares an identity with another is the first of one pair, in random order; one of these
-    identities, then one of its other images, is drawn for the second. Images that share none are left out of training.
-    The order depends on nothing but the sampler's seed and epoch. Batches are shared out among the ranks, whose batches
-    together are those of one process; where they do not come out even, the epoch's first pairs are repeated.
+    identities, then one of its other images, is drawn for the second. Images that share none are skipped. The order
+    depends only on the sampler's seed and epoch. Batches are distributed over the ranks; together they are those of one
+    process. The last ones are filled up with the epoch's first pairs.
 
     Args:
-        sampler: Gives data set, seed, epoch and ranks; its order is not used. Its data set's
-            ``get_data_info(i)['instances']`` have ``person_id``, as :class:`PersonSearchDataset` has them.
+        sampler: Gives data set (as :class:`PersonSearchDataset`), seed, epoch and ranks; its order is not used.
         batch_size: Images in a batch, even.
 
     Raises:
@@ -39,7 +38,7 @@ class IdentityPairBatchSampler(BatchSampler):
             raise InputError("IdentityPairBatchSampler: sampler must be dict(type='DefaultSampler', shuffle=True)")
         if batch_size % 2:
             raise InputError(f"IdentityPairBatchSampler: batch_size must be even, got {batch_size}")
-        # One entry for each identity in an image, sorted by identity; those of one image only are no use.
+        # One entry per identity in an image, sorted by identity; those of one image only are dropped.
         person_ids, images = _identities_of(sampler.dataset).T
         _, of_entry, counts = np.unique(person_ids, return_inverse=True, return_counts=True)
         shared = counts[of_entry] > 1
@@ -56,7 +55,7 @@ class IdentityPairBatchSampler(BatchSampler):
         self._anchors, self._num_identities = np.unique(self._images, return_counts=True)
 
     def __len__(self) -> int:
-        """Number of batches that this rank gets in an epoch."""
+        """Number of batches of this rank in an epoch."""
         return -(-2 * len(self._anchors) // (self.batch_size * self.sampler.world_size))
 
     def __iter__(self) -> Iterator[list[int]]:

@@ -15,25 +15,24 @@ from mmpersonsearch.utils.errors import InputError
 
 @DATA_SAMPLERS.register_module()
 class PKSampler(Sampler[int]):
-    """Draws batches of ``num_ids`` different identities with ``num_instances`` images each, for losses on triplets.
+    """Sampler of batches of ``num_ids`` identities with ``num_instances`` images each, for triplet losses.
 
     "In Defense of the Triplet Loss for Person Re-Identification" (Hermans et al., 2017). The data loader's
     ``batch_size`` must be ``num_ids * num_instances``: the sampler gives one batch after the other.
 
     In an epoch each identity's images are drawn in groups of ``num_instances``, each image at most once; an identity
-    of fewer images has one group, drawn with replacement. The order depends on nothing but seed and epoch, and the
-    number of batches not even on these. Batches are shared out among the ranks. At most ``num_ids * world_size`` - 1
-    groups, and the surplus of identities that have more groups than there are batches, are left out of an epoch.
+    of fewer images has one group, drawn with replacement. The order depends only on seed and epoch, the number of
+    batches on neither. Batches are distributed over the ranks. An epoch skips at most ``num_ids * world_size`` - 1
+    groups, and the surplus of identities that have more groups than there are batches.
 
     Args:
-        dataset: Its ``get_data_info(i)['gt_label']`` is the identity of image i, as
-            :class:`mmdet.datasets.ReIDDataset` has it.
+        dataset: ``get_data_info(i)['gt_label']`` is the identity of image i (:class:`mmdet.datasets.ReIDDataset`).
         num_ids: Identities in a batch, P.
         num_instances: Images of each identity in a batch, K.
-        seed: Seed, the same for all ranks; by default drawn and shared.
+        seed: The same for all ranks; by default drawn and shared.
 
     Raises:
-        InputError: The dataset has no labels, or too few images for one batch a rank.
+        InputError: The data set has no labels, or too few images for one batch per rank.
     """
 
     def __init__(
@@ -45,8 +44,7 @@ class PKSampler(Sampler[int]):
         self.num_ids, self.num_instances = num_ids, num_instances
         self.seed = sync_random_seed() if seed is None else seed
         self.epoch = 0
-        _, labels = np.unique(_labels_of(dataset), return_inverse=True)
-        counts = np.bincount(labels)
+        _, labels, counts = np.unique(_labels_of(dataset), return_inverse=True, return_counts=True)
         self._images = np.split(np.argsort(labels, kind="stable"), np.cumsum(counts)[:-1])
         batches = _num_batches(np.maximum(counts // num_instances, 1), num_ids)
         self._batches_per_rank = batches // self.world_size
@@ -57,7 +55,7 @@ class PKSampler(Sampler[int]):
             )
 
     def __len__(self) -> int:
-        """Number of images that this rank gets in an epoch."""
+        """Number of images of this rank in an epoch."""
         return self._batches_per_rank * self.num_ids * self.num_instances
 
     def __iter__(self) -> Iterator[int]:
@@ -66,14 +64,14 @@ class PKSampler(Sampler[int]):
         batches = self._batches_per_rank * self.world_size
         order = rng.permutation(len(self._images))
         groups = np.concatenate([self._draw_groups(self._images[i], batches, rng) for i in order])
-        # An identity has at most as many groups as there are batches, one behind the other here. So dealt out to
-        # the batches in turn, no two come into the same one.
+        # An identity has at most as many groups as there are batches, and they are consecutive: dealt out to the
+        # batches in turn, no two are in one batch.
         dealt = groups[: batches * self.num_ids].reshape(self.num_ids, batches, self.num_instances)
         mine = rng.permutation(batches)[self.rank :: self.world_size]
         return iter(dealt[:, mine].transpose(1, 0, 2).ravel().tolist())
 
     def set_epoch(self, epoch: int) -> None:
-        """The next iteration gives this epoch's order."""
+        """Set the epoch, on which the next iteration's order depends."""
         self.epoch = epoch
 
     def _draw_groups(self, images: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
@@ -93,8 +91,6 @@ def _labels_of(dataset: BaseDataset) -> np.ndarray:
         raise InputError(
             f"PKSampler: {type(dataset).__name__} does not tell an image's identity by get_data_info(i)['gt_label']"
         ) from error
-    if not labels:
-        raise InputError(f"PKSampler: {type(dataset).__name__} holds no images")
     return np.array(labels, dtype=np.int64)
 
 

@@ -1,4 +1,4 @@
-"""Operations on lists of different lengths that lie one after the other in one tensor."""
+"""Operations on lists of different lengths that are concatenated in one tensor; IoU of pairs, precisions."""
 
 from __future__ import annotations
 
@@ -10,22 +10,30 @@ from torch import Tensor
 
 
 def ragged_ranges(starts: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-    """Write out the ranges ``starts[i] ... starts[i] + lengths[i] - 1`` one after the other.
-
-    Args:
-        starts: (n,) int64 first number of each range.
-        lengths: (n,) int64 length of each range, >= 0.
+    """Concatenate the ranges ``starts[i] ... starts[i] + lengths[i] - 1``, lengths >= 0.
 
     Returns:
-        (sum of lengths,) the numbers, and (sum of lengths,) the range that each belongs to.
+        (sum of lengths,) int64 the numbers, and (sum of lengths,) int64 the range that each belongs to.
     """
     owners = torch.repeat_interleave(torch.arange(len(lengths), device=lengths.device), lengths)
     shift = starts - (lengths.cumsum(0) - lengths)
     return torch.arange(len(owners), device=owners.device) + shift[owners], owners
 
 
+def offsets_of(owners: Tensor, num_segments: int) -> Tensor:
+    """Return (num_segments + 1,) int64 at which each segment begins and the last one ends; owners ascend."""
+    counts = torch.bincount(owners, minlength=num_segments)
+    return torch.cat([counts.new_zeros(1), counts.cumsum(0)])
+
+
+def places_in_segments(owners: Tensor, num_segments: int) -> tuple[Tensor, Tensor]:
+    """Return (n,) int64 place of each value in its segment, and (num_segments,) int64 lengths; owners ascend."""
+    offsets = offsets_of(owners, num_segments)
+    return torch.arange(len(owners), device=owners.device) - offsets[owners], offsets.diff()
+
+
 def blocks_by_total(lengths: np.ndarray, limit: int) -> Iterator[slice]:
-    """Cut lists into runs whose lengths add up to at most ``limit`` (a longer list is a run of its own)."""
+    """Split lists into blocks whose lengths add up to at most ``limit``; a longer list is a block of its own."""
     ends = np.cumsum(lengths)
     start = 0
     while start < len(ends):
@@ -36,12 +44,7 @@ def blocks_by_total(lengths: np.ndarray, limit: int) -> Iterator[slice]:
 
 
 def segment_last_argmax(values: Tensor, owners: Tensor, num_segments: int) -> Tensor:
-    """Position of each segment's largest value, the last of equal ones.
-
-    Args:
-        values: (n,) values without NaN.
-        owners: (n,) int64 segment of each value.
-        num_segments: Number of segments.
+    """Find the largest of each segment's (n,) values, which are not NaN, the last of equal ones.
 
     Returns:
         (num_segments,) int64 position in ``values``; -1 for a segment without values.
@@ -58,11 +61,7 @@ def segment_first_argmax(values: Tensor, owners: Tensor, num_segments: int) -> T
 
 
 def paired_iou(bboxes1: Tensor, bboxes2: Tensor) -> Tensor:
-    """Intersection over union of box i of one list with box i of the other, in float64.
-
-    Args:
-        bboxes1: (n, 4) boxes, xyxy.
-        bboxes2: (n, 4) boxes, xyxy.
+    """Compute the IoU of box i of one (n, 4) list with box i of the other, xyxy.
 
     Returns:
         (n,) float64 in [0, 1]; areas are (x2 - x1) * (y2 - y1), without a pixel added.
@@ -73,3 +72,19 @@ def paired_iou(bboxes1: Tensor, bboxes2: Tensor) -> Tensor:
     area1 = (bboxes1[:, 2:] - bboxes1[:, :2]).prod(1)
     area2 = (bboxes2[:, 2:] - bboxes2[:, :2]).prod(1)
     return inter / (area1 + area2 - inter)
+
+
+def precisions_at(ordered: Tensor, positives: Tensor) -> Tensor:
+    """Compute the precision at each true positive; equal values are one step, as in scikit-learn.
+
+    Args:
+        ordered: (R, N) values of all detections, ascending.
+        positives: (R, M) values of the true positives among them, ascending, padded with inf.
+
+    Returns:
+        (R, M) float64, 0 at the padding.
+    """
+    retrieved = ordered.shape[1] - torch.searchsorted(ordered, positives)
+    num_true = torch.isfinite(positives).sum(1, keepdim=True)
+    found = num_true - torch.searchsorted(positives, positives)
+    return (found.double() / retrieved).masked_fill_(torch.isinf(positives), 0)

@@ -1,4 +1,4 @@
-"""All detections of the test images in one set of tensors, beside the queries."""
+"""Index of the search: the detections of all test images, and the queries, as flat tensors."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ from torch import Tensor
 from mmpersonsearch.structures import SearchProtocol
 from mmpersonsearch.utils.errors import InputError
 
+from .ragged import offsets_of
+
 
 @dataclass
 class SlotLayout:
-    """The detections sorted so that a maximum over each image is a few element-wise maxima.
+    """Layout of the detections in which the maxima over all images are a few element-wise maxima.
 
-    Images are sorted by their number of detections, descending; slot j holds the j-th detection of every image
-    that has one, in the order of the images. A slot is thus a prefix of the images.
+    Images are sorted by their number of detections, descending; slot j holds the j-th detection of each image that has
+    one, so that it covers the first images.
 
     Attributes:
         feats: (N, D) embeddings, slot after slot.
@@ -35,7 +37,7 @@ class SlotLayout:
 
 @dataclass
 class SearchIndex:
-    """The detections with score >= det_thr of all S images, image after image, and the Q queries.
+    """Detections with score >= det_thr of all S images, image after image, and the Q queries.
 
     Attributes:
         bboxes: (N, 4) float64 boxes, xyxy in pixels.
@@ -68,12 +70,12 @@ class SearchIndex:
         return self.offsets.diff()
 
     def similarities(self, query_inds: Tensor) -> Tensor:
-        """(len(query_inds), N) dot products of queries with all detections."""
+        """Return (R, N) dot products of R queries with all detections."""
         return self.query_feats[query_inds] @ self.feats.T
 
     @cached_property
     def slots(self) -> SlotLayout:
-        """The slot layout of the detections; made when a ranking first asks for it."""
+        """The detections in slots, computed when a ranking first needs them."""
         counts, order = self.counts.sort(descending=True, stable=True)
         depth = int(counts[0]) if len(counts) else 0
         # counts descend, so the number of images with more than j detections is a prefix length.
@@ -86,7 +88,7 @@ class SearchIndex:
         return SlotLayout(feats, sizes, positions)
 
     def image_maxima(self, feats: Tensor) -> Tensor:
-        """Similarity of each given embedding to its best detection in each image.
+        """Compute the similarity of each given embedding to its most similar detection in each image.
 
         Args:
             feats: (R, D) embeddings; the caller bounds R, (R, N) numbers are held.
@@ -106,25 +108,18 @@ class SearchIndex:
 def build_search_index(
     protocol: SearchProtocol, detections: Sequence[InstanceData], query_feats: Tensor, det_thr: float
 ) -> SearchIndex:
-    """Check detections and query embeddings and lay them out for the search.
+    """Check detections and query embeddings and index them; see :func:`evaluate_search` for the arguments.
 
-    Args:
-        protocol: Test images and queries.
-        detections: One an image, in the protocol's order, with ``bboxes`` (n, 4) xyxy, ``scores`` (n,) and
-            ``reid_feats`` (n, D); n may be 0.
-        query_feats: (Q, D), one row a query. Similarities are computed on its device, in float64 where an embedding
-            is float64, else in float32.
-        det_thr: Detections with a lower score are skipped.
+    Similarities are computed on the device of ``query_feats``, in float64 if an embedding is float64, else in float32.
 
     Raises:
         InputError: Wrong number of detections or query embeddings, a field that is missing or has the wrong shape,
             a number that is not finite; the image or query is named.
     """
     images = protocol.images
-    query_feats = _checked_query_feats(protocol, query_feats)
+    query_feats = torch.as_tensor(query_feats)
     device = query_feats.device
-    _check_fields(protocol, detections, width=query_feats.shape[1])
-
+    _check_fields(protocol, detections, query_feats)
     counts = np.array([len(d.scores) for d in detections], dtype=np.int64)
     image_inds = torch.from_numpy(np.repeat(np.arange(len(images)), counts)).to(device)
     bboxes = torch.cat([torch.zeros(0, 4), *(d.bboxes for d in detections)]).to(device, torch.float64)
@@ -133,7 +128,7 @@ def build_search_index(
     # A sum over a row is finite only if the row is, and costs no mask of the embeddings' size.
     sums = [d.reid_feats.sum(1, dtype=torch.float64) for d in detections if len(d.scores)]
     sums = torch.cat(sums).to(device) if sums else scores
-    _check_finite(protocol, image_inds, reid_feats=sums, bboxes=bboxes.sum(1), scores=scores)
+    _check_finite(protocol, query_feats, image_inds, reid_feats=sums, bboxes=bboxes.sum(1), scores=scores)
 
     if keep.all():
         feats = [d.reid_feats for d in detections if len(d.scores)]
@@ -141,53 +136,37 @@ def build_search_index(
         masks = keep.split(counts.tolist())
         feats = [d.reid_feats[m.to(d.reid_feats.device)] for d, m in zip(detections, masks) if len(m)]
     feats = torch.cat(feats) if feats else query_feats[:0]
-    is_double = torch.float64 in (feats.dtype, query_feats.dtype)
-    dtype = torch.float64 if is_double else torch.float32
+    dtype = torch.float64 if torch.float64 in (feats.dtype, query_feats.dtype) else torch.float32
     feats, query_feats = feats.to(device, dtype), query_feats.to(dtype)
     _check_size(feats, query_feats)
     image_inds = image_inds[keep]
-    offsets = torch.zeros(len(images) + 1, dtype=torch.int64, device=device)
-    offsets[1:] = torch.bincount(image_inds, minlength=len(images)).cumsum(0)
+    query_images = [protocol.image_index[query.img_id] for query in protocol.queries]
     return SearchIndex(
         bboxes=bboxes[keep],
         scores=scores[keep],
         feats=feats,
         image_inds=image_inds,
-        offsets=offsets,
+        offsets=offsets_of(image_inds, len(images)),
         query_feats=query_feats,
         query_bboxes=torch.from_numpy(np.array([q.bbox for q in protocol.queries]).reshape(-1, 4)).to(device),
-        query_image_inds=torch.tensor(
-            [protocol.image_index[q.img_id] for q in protocol.queries], dtype=torch.int64, device=device
-        ),
+        query_image_inds=torch.tensor(query_images, dtype=torch.int64, device=device),
     )
 
 
-def _checked_query_feats(protocol: SearchProtocol, query_feats: Tensor) -> Tensor:
-    query_feats = torch.as_tensor(query_feats)
-    num_queries = len(protocol.queries)
+def _check_fields(protocol: SearchProtocol, detections: Sequence[InstanceData], query_feats: Tensor) -> None:
+    num_images, num_queries = len(protocol.images), len(protocol.queries)
     if query_feats.ndim != 2 or len(query_feats) != num_queries:
         raise InputError(
             f"query_feats: expected one row for each of the protocol's {num_queries} queries, (Q, D), "
             f"got shape {tuple(query_feats.shape)}"
         )
-    bad = torch.nonzero(~torch.isfinite(query_feats).all(1)).flatten().tolist()
-    if bad:
-        query = protocol.queries[bad[0]]
+    if len(detections) != num_images:
         raise InputError(
-            f"query_feats: not finite in {len(bad)} row(s); the first is query {bad[0]} "
-            f"(person {query.person_id} in image {query.img_id!r})"
+            f"detections: expected one for each of the protocol's {num_images} images, got {len(detections)}"
         )
-    return query_feats
-
-
-def _check_fields(protocol: SearchProtocol, detections: Sequence[InstanceData], width: int) -> None:
-    if len(detections) != len(protocol.images):
-        raise InputError(
-            f"detections: expected one for each of the protocol's {len(protocol.images)} images, got {len(detections)}"
-        )
+    width = query_feats.shape[1]
     for image, dets in zip(protocol.images, detections):
-        missing = [name for name in ("bboxes", "scores", "reid_feats") if name not in dets]
-        if missing:
+        if missing := [name for name in ("bboxes", "scores", "reid_feats") if name not in dets]:
             raise InputError(f"image {image.img_id!r}: detections lack {', '.join(missing)}")
         num = len(dets.scores)
         shapes = (tuple(dets.bboxes.shape), tuple(dets.scores.shape), tuple(dets.reid_feats.shape))
@@ -198,7 +177,10 @@ def _check_fields(protocol: SearchProtocol, detections: Sequence[InstanceData], 
             )
 
 
-def _check_finite(protocol: SearchProtocol, image_inds: Tensor, **fields: Tensor) -> None:
+def _check_finite(protocol: SearchProtocol, query_feats: Tensor, image_inds: Tensor, **fields: Tensor) -> None:
+    for i in torch.nonzero(~torch.isfinite(query_feats).all(1)).flatten().tolist():
+        query = protocol.queries[i]
+        raise InputError(f"query_feats: not finite for query {i} (person {query.person_id} in image {query.img_id!r})")
     for name, values in fields.items():
         bad = image_inds[~torch.isfinite(values)]
         if len(bad):
@@ -209,11 +191,10 @@ def _check_finite(protocol: SearchProtocol, image_inds: Tensor, **fields: Tensor
 
 
 def _check_size(feats: Tensor, query_feats: Tensor) -> None:
-    if len(feats) and len(query_feats):
-        largest = float(torch.linalg.vector_norm(feats, dim=1).max())
-        largest *= float(torch.linalg.vector_norm(query_feats, dim=1).max())
-        if not largest < torch.finfo(feats.dtype).max:
-            raise InputError(
-                f"embeddings are too large: their products, up to {largest:.3g}, overflow {feats.dtype}; "
-                "they should be L2-normalised"
-            )
+    norms = [torch.linalg.vector_norm(f, dim=1).max() for f in (feats, query_feats) if len(f)]
+    largest = float(norms[0]) * float(norms[-1]) if len(norms) == 2 else 0.0
+    if not largest < torch.finfo(feats.dtype).max:
+        raise InputError(
+            f"embeddings are too large: their products, up to {largest:.3g}, overflow {feats.dtype}; "
+            "they should be L2-normalised"
+        )

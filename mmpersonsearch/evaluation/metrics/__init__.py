@@ -1,6 +1,5 @@
 """Metrics for MMEngine's runner."""
 
-from .detection import DetectionMetric
-from .person_search import PersonSearchMetric
+from .person_search import DetectionMetric, PersonSearchMetric
 
 __all__ = ["DetectionMetric", "PersonSearchMetric"]

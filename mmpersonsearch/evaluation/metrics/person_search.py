@@ -1,4 +1,4 @@
-"""The metric that a runner calls."""
+"""Metrics of person search and of its detections for MMEngine's runner."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from mmengine.logging import print_log
 from mmengine.structures import InstanceData
 from torch import Tensor
 
+from mmpersonsearch.evaluation.detection import evaluate_detections
 from mmpersonsearch.evaluation.search import SearchResult, evaluate_searches
 from mmpersonsearch.registry import METRICS, RANKINGS
+from mmpersonsearch.structures import SearchProtocol
 from mmpersonsearch.utils.errors import InputError
 
 from ..provenance import describe_protocol
 from ..rankings import BaseRanking
-from .detection import describe_detection, detection_metrics
 from .search_results import SearchResultsMetric
 
 
@@ -23,25 +24,24 @@ from .search_results import SearchResultsMetric
 class PersonSearchMetric(SearchResultsMetric):
     """Search and detection metrics of a test split, by the protocol in ``dataset_meta['search_protocol']``.
 
-    Reported are ``person_search/mAP``, ``person_search/top-1``, ... for plain similarity,
+    The keys are ``person_search/mAP``, ``person_search/top-1``, ... for plain similarity,
     ``person_search/<ranking>/mAP``, ... for each ranking, and ``detection/ap``, ``detection/recall``,
-    ``detection/labelled/ap``, ``detection/labelled/recall``, all in [0, 1]. A protocol with galleries of several
-    sizes gives ``person_search/g<size>/mAP``, ``person_search/g<size>/<ranking>/mAP``, ... for each, and the keys
-    without a size for the first.
+    ``detection/labelled/ap``, ``detection/labelled/recall``; the values are in [0, 1]. Galleries of several sizes have
+    the keys ``person_search/g<size>/mAP``, ``person_search/g<size>/<ranking>/mAP``, ...; keys without a size are the
+    first's.
 
     Attributes:
-        protocol_record: What the metrics depend on (:func:`mmpersonsearch.evaluation.provenance.describe_protocol`);
-            None before :meth:`measure`, which runs in the main process only.
+        protocol_record: Record of :func:`mmpersonsearch.evaluation.provenance.describe_protocol`; None before
+            :meth:`measure`, which runs in the main process only.
 
     Args:
         rankings: Rankings to report, as configs or built; None in the list is plain similarity. Names must differ.
-        det_thr: Detections with a lower score are skipped, in search and detection alike.
-        topk: The k's of top-k.
-        iou_thr: Least IoU of a true positive of the detection.
+        det_thr, topk: See :func:`evaluate_search`; ``det_thr`` holds for the detection metrics too.
+        iou_thr: Least IoU of a match of the detection metrics.
         kwargs: Arguments of :class:`SearchResultsMetric`.
 
     Raises:
-        InputError: Two rankings of one name, or none at all; a ranking that does not exist, or its bad parameters.
+        InputError: Two rankings of one name, no ranking, an unknown one, or wrong parameters of one.
     """
 
     def __init__(
@@ -68,18 +68,15 @@ class PersonSearchMetric(SearchResultsMetric):
     def measure(self, detections: Sequence[InstanceData], query_feats: Tensor) -> dict[str, float]:
         """See :meth:`SearchResultsMetric.measure`."""
         protocol = self.search_protocol()
-        searches = evaluate_searches(
-            protocol, detections, query_feats, det_thr=self.det_thr, topk=self.topk, rankings=self.rankings
-        )
+        searches = evaluate_searches(protocol, detections, query_feats, self.det_thr, self.topk, self.rankings)
         metrics = {}
         for result in searches:
             sizes = [f"g{result.gallery}/"] if protocol.galleries.sizes else []
             sizes += [""] if result.gallery == searches[0].gallery else []
             ranking = "" if result.ranking is None else f"{result.ranking}/"
-            values = {"mAP": result.mAP, **{f"top-{k}": value for k, value in result.topk.items()}}
-            metrics.update(
-                {f"person_search/{size}{ranking}{key}": value for size in sizes for key, value in values.items()}
-            )
+            for prefix in (f"person_search/{size}{ranking}" for size in sizes):
+                metrics[f"{prefix}mAP"] = result.mAP
+                metrics.update({f"{prefix}top-{k}": value for k, value in result.topk.items()})
         detection = detection_metrics(protocol, detections, self.iou_thr, self.det_thr)
         metrics.update({f"detection/{key}": value for key, value in detection.items()})
         self.protocol_record = describe_protocol(protocol, searches, self.rankings, self.det_thr, self.iou_thr)
@@ -88,21 +85,60 @@ class PersonSearchMetric(SearchResultsMetric):
 
     def _log(self, searches: list[SearchResult], detection: dict[str, float]) -> None:
         header = ["gallery", "ranking", "queries", "skipped", "mAP", *(f"top-{k}" for k in self.topk)]
-        rows = [
-            [
-                str(r.gallery),
-                r.ranking or "similarity",
-                str(r.num_queries),
-                str(r.num_left_out),
-                *(f"{100 * value:.2f}" for value in (r.mAP, *(r.topk[k] for k in self.topk))),
-            ]
-            for r in searches
-        ]
+        rows = []
+        for r in searches:
+            percents = [f"{100 * value:.2f}" for value in (r.mAP, *(r.topk[k] for k in self.topk))]
+            rows.append([str(r.gallery), r.ranking or "similarity", str(r.num_queries), str(r.num_skipped), *percents])
         widths = [max(map(len, column)) for column in zip(header, *rows)]
         lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths)) for row in (header, *rows)]
         lines += [describe_detection(detection), *_protocol_lines(self.protocol_record)]
         title = f"{self.search_protocol().class_name.capitalize()} search"
         print_log(f"{title} (%, detections with score >= {self.det_thr})\n" + "\n".join(lines), "current")
+
+
+@METRICS.register_module()
+class DetectionMetric(SearchResultsMetric):
+    """The detection metrics of :class:`PersonSearchMetric` alone, for a detector that does not embed persons.
+
+    The keys, ``detection/ap`` and so on, and the arguments are the same.
+    """
+
+    default_prefix = "detection"
+    fields = ("bboxes", "scores")
+
+    def __init__(self, det_thr: float = 0.5, iou_thr: float = 0.5, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.det_thr = det_thr
+        self.iou_thr = iou_thr
+
+    def measure(self, detections: Sequence[InstanceData], query_feats: Tensor | None) -> dict[str, float]:
+        """See :meth:`SearchResultsMetric.measure`; keys come without the prefix."""
+        metrics = detection_metrics(self.search_protocol(), detections, self.iou_thr, self.det_thr)
+        print_log(f"In %, with score >= {self.det_thr}: {describe_detection(metrics)}", "current")
+        return metrics
+
+
+def detection_metrics(
+    protocol: SearchProtocol, detections: Sequence[InstanceData], iou_thr: float = 0.5, det_thr: float = 0.5
+) -> dict[str, float]:
+    """Compute AP and recall of all persons and of the labelled ones; see :func:`evaluate_detections`.
+
+    Returns:
+        ``ap``, ``recall``, ``labelled/ap``, ``labelled/recall``, in [0, 1].
+    """
+    images = protocol.images
+    everyone = evaluate_detections([i.bboxes for i in images], detections, iou_thr, det_thr)
+    # As in the public code images without a labelled person are skipped, with their detections.
+    labelled = [(i.bboxes[known], d) for i, d in zip(images, detections) if (known := i.person_ids >= 0).any()]
+    known = evaluate_detections(*zip(*labelled), iou_thr, det_thr)
+    metrics = {"ap": everyone.ap, "recall": everyone.recall}
+    return metrics | {"labelled/ap": known.ap, "labelled/recall": known.recall}
+
+
+def describe_detection(metrics: dict[str, float]) -> str:
+    """Put the result of :func:`detection_metrics` into one line, in percent."""
+    ap, recall, known_ap, known_recall = (f"{100 * value:.2f}" for value in metrics.values())
+    return f"detection of all: AP {ap}, recall {recall}; of the labelled: AP {known_ap}, recall {known_recall}"
 
 
 def _protocol_lines(record: dict[str, Any]) -> list[str]:

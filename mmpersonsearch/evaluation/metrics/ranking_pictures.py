@@ -1,4 +1,4 @@
-"""Pictures of the queries that went worst, made at the end of a test."""
+"""Pictures of the queries with the lowest average precision, drawn at the end of a test."""
 
 from __future__ import annotations
 
@@ -17,18 +17,10 @@ from .search_results import SearchResultsMetric
 
 
 class RankingPictures(SearchResultsMetric):
-    """Draw ``ranking_crops.png`` and ``ranking_scenes.png`` in place of computing metrics.
+    """Metric that draws ``ranking_crops.png`` and ``ranking_scenes.png`` in ``folder`` instead of measuring.
 
-    They show the queries with the lowest average precision first, each beside its best matches. Of a protocol with
-    galleries of several sizes the first is searched.
-
-    Args:
-        folder: Where the pictures go.
-        img_path: Gives the file of an ``img_id``.
-        ranking: Changes the similarities; None leaves them.
-        det_thr: Detections with a lower score are skipped.
-        num_queries: Rows.
-        k: Matches of a query.
+    They show the ``num_queries`` queries with the lowest average precision in the main gallery, each beside its ``k``
+    best matches. ``img_path`` gives the file of an ``img_id``; for the other arguments see :func:`evaluate_search`.
     """
 
     def __init__(
@@ -49,7 +41,7 @@ class RankingPictures(SearchResultsMetric):
         self.k = k
 
     def measure(self, detections: Sequence[InstanceData], query_feats: Tensor) -> dict[str, float]:
-        """Draw; see :meth:`SearchResultsMetric.measure` for the arguments. There are no metrics."""
+        """Draw the pictures; there are no metrics."""
         protocol = self.search_protocol()
         searched = dict(det_thr=self.det_thr, ranking=self.ranking, gallery=protocol.main_gallery)
         result = evaluate_search(protocol, detections, query_feats, **searched)

@@ -1,4 +1,4 @@
-"""Rankings: how similarities become a ranking list."""
+"""Rankings by context persons."""
 
 from .base import BaseRanking, QueryChunk
 from .cbgm import ContextBipartiteGraphMatching

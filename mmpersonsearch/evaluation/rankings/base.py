@@ -1,10 +1,9 @@
-"""What a ranking is given and what it gives back."""
+"""Base class of rankings, and the chunk of queries that they rank."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
 
 from torch import Tensor
 
@@ -14,12 +13,12 @@ from mmpersonsearch.evaluation.index.search_index import SearchIndex
 
 @dataclass
 class QueryChunk:
-    """Some queries and their similarities to all detections; queries of one image come together.
+    """Some queries and their similarities to all detections; queries of one image are in one chunk.
 
     Attributes:
         index: All detections and all queries.
         query_inds: (R,) int64 the queries of the chunk.
-        similarities: (R, N) to all detections, in a gallery or not. Shared: not to be written to.
+        similarities: (R, N) to all detections, in a gallery or not. Shared: do not write to it.
         gallery: The galleries that are searched.
     """
 
@@ -30,11 +29,11 @@ class QueryChunk:
 
 
 class BaseRanking(ABC):
-    """A ranking turns similarities into better ones.
+    """Base of the rankings, which replace the similarities by better ones. Its attributes are its parameters.
 
     Attributes:
-        name: Under which the metric reports it; a parameter, so that two of a kind can be compared.
-        depends_on_gallery: Whether ``rank`` looks at ``chunk.gallery``; if not, it is called once for all galleries.
+        name: Name in the metrics; a parameter, so that two rankings of one type can be compared.
+        depends_on_gallery: Whether ``rank`` uses ``chunk.gallery``; if not, it is called once for all galleries.
     """
 
     name: str
@@ -42,15 +41,4 @@ class BaseRanking(ABC):
 
     @abstractmethod
     def rank(self, chunk: QueryChunk) -> Tensor:
-        """Similarities to rank by.
-
-        Args:
-            chunk: Queries and their similarities.
-
-        Returns:
-            (R, N) finite numbers of the type of ``chunk.similarities``.
-        """
-
-    def describe(self) -> dict[str, Any]:
-        """Type and parameters, for the record of what a metric depends on."""
-        return {"type": type(self).__name__, **vars(self)}
+        """Return (R, N) finite similarities to rank by, of the type of ``chunk.similarities``."""

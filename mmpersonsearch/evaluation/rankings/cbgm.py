@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mmpersonsearch.evaluation.index.ragged import places_in_segments
 from mmpersonsearch.evaluation.index.search_index import SearchIndex
 from mmpersonsearch.registry import RANKINGS
 from mmpersonsearch.utils.errors import InputError
@@ -15,44 +16,37 @@ from mmpersonsearch.utils.errors import InputError
 from .base import BaseRanking, QueryChunk
 from .rcp import context_persons
 
-# Numbers gathered at a time, embeddings above all: 4 or 8 bytes each, and about as many again in the product.
+# Numbers gathered at a time, mostly embeddings: 4 or 8 bytes each, and about as many again in the product.
 _MAX_NUMBERS = 8_000_000
 
 
 @RANKINGS.register_module()
 class ContextBipartiteGraphMatching(BaseRanking):
-    """The persons of the query's scene are matched with those of a gallery image all at once.
+    """Ranking that matches the persons of the query's scene with those of a gallery image jointly.
 
-    After Li & Miao, "Sequential End-to-end Network for Efficient Person Search" (SeqNet), AAAI 2021. For each query
-    and each of the ``num_images`` gallery images whose best detection is most similar to it, let V be the query
-    followed by the most confident context persons of its scene, ``num_persons`` in all, and U the detections of the
-    image. Of the complete bipartite graph with the similarities v . u as weights the heaviest matching M is taken, and
-    the u that the query is matched with gets its total weight:
+    Li & Miao, "Sequential End-to-end Network for Efficient Person Search" (SeqNet), AAAI 2021. For each query and each
+    of the ``num_images`` gallery images whose best detection is most similar to it, let V be the query and the most
+    confident context persons of its scene, ``num_persons`` in all, and U the detections of the image. M is the
+    matching of maximum weight in the complete bipartite graph of V and U with the similarities v . u as weights. The u
+    that is matched with the query gets the total weight, all other similarities stay:
 
         S(q, u) = sum_{(v, u') in M} v . u'   for (q, u) in M.
 
-    All other similarities stay as they are: those of the image's other detections, of images with fewer detections
-    than persons in V where the query is left without one, of queries without context persons.
-
-    In detail:
-
-    - The query is V's first person, with its own embedding, and counts in ``num_persons``, as in the public code.
-      Context persons are RCP's: the detections of the scene except the one that overlaps the query's box most, if its
-      IoU is at least 0.5. Of equal scores the earlier detection is the more confident one.
-    - Of images with equally similar best detections the one that is later in the gallery comes first, as everywhere
-      in the evaluation. Of equally heavy matchings the solver's is taken.
-    - M matches the whole smaller side, so that negative weights count too and a total may be less than v . u; as a
-      rule it is more, may exceed 1, and lifts u above the images that are not looked at.
+    - The query has its own embedding and counts in ``num_persons``, as in the public code. Context persons are RCP's
+      (:func:`context_persons`). Of equal scores the earlier detection is the more confident one.
+    - Of images with equally similar best detections the one later in the gallery comes first, as everywhere in the
+      evaluation. Of equally heavy matchings the solver's is taken.
+    - M matches the whole smaller side: negative weights count, and the total, usually more than v . u, may exceed 1.
 
     The public code (github.com/serend1p1ty/SeqNet) differs: its new similarity is the largest single weight of M, not
-    the total; it looks at the images of the ``num_images`` most similar *detections*, which may be fewer; and it drops
-    every detection of the scene that overlaps the query's box with an IoU above 0.5.
+    the total; it takes the images of the ``num_images`` most similar *detections*, which may be fewer; and it drops
+    every detection of the scene whose IoU with the query's box is above 0.5.
 
     Args:
-        num_images: The paper's k1: gallery images that are looked at, >= 1; 30 for PRW, 10 for CUHK-SYSU.
-        num_persons: The paper's k2: persons of the query's scene with the query itself, >= 1; 4 for PRW, 3 for
+        num_images: The paper's k1: gallery images per query, >= 1; 30 for PRW, 10 for CUHK-SYSU.
+        num_persons: The paper's k2: persons of the query's scene including the query, >= 1; 4 for PRW, 3 for
             CUHK-SYSU. With 1 nothing changes.
-        name: Under which the metric reports it.
+        name: Name in the metrics.
 
     Raises:
         InputError: num_images or num_persons is not an integer >= 1.
@@ -77,7 +71,7 @@ class ContextBipartiteGraphMatching(BaseRanking):
         # Alone, a query is matched with the most similar detection, by their similarity.
         accompanied = num_context[rows] > 0
         rows, images = rows[accompanied], images[accompanied]
-        # Images of about one size come together, which leaves little padding.
+        # Images of similar size are in one block, which leaves little padding.
         counts, order = index.counts[images].sort(descending=True, stable=True)
         rows, images = rows[order], images[order]
         for block in _blocks(counts.cpu().numpy(), context.shape[1], index.feats.shape[1]):
@@ -92,17 +86,12 @@ class ContextBipartiteGraphMatching(BaseRanking):
         return ranked
 
     def _confident_context(self, index: SearchIndex, query_inds: Tensor) -> tuple[Tensor, Tensor]:
-        """The most confident context persons.
-
-        Returns:
-            (R, C) detections by descending score, C < num_persons, padded with 0; and (R,) how many there are.
-        """
+        """(R, C) context persons by descending score, C < num_persons, padded with 0; and (R,) their number."""
         persons, rows = context_persons(index, query_inds)
         order = index.scores[persons].sort(descending=True, stable=True)[1]
         order = order[rows[order].sort(stable=True)[1]]
         persons, rows = persons[order], rows[order]
-        counts = torch.bincount(rows, minlength=len(query_inds))
-        places = torch.arange(len(rows), device=rows.device) - (counts.cumsum(0) - counts)[rows]
+        places, counts = places_in_segments(rows, len(query_inds))
         counts = counts.clamp_max(self.num_persons - 1)
         kept = places < self.num_persons - 1
         table = persons.new_zeros(len(query_inds), int(counts.max()) if len(counts) else 0)
@@ -110,7 +99,7 @@ class ContextBipartiteGraphMatching(BaseRanking):
         return table, counts
 
     def _similar_images(self, chunk: QueryChunk) -> tuple[Tensor, Tensor]:
-        """The images of each query's gallery that are looked at: (P,) row of the query and (P,) image."""
+        """The most similar images of each query's gallery: (P,) row of the query and (P,) image."""
         index = chunk.index
         sims = chunk.similarities
         best = sims.new_full((len(sims), index.num_images), -torch.inf)
@@ -134,16 +123,10 @@ def _blocks(counts: np.ndarray, num_context: int, dim: int) -> Iterator[slice]:
 
 
 def _weights(chunk: QueryChunk, context: Tensor, rows: Tensor, images: Tensor) -> np.ndarray:
-    """Similarities of the query and its context persons to the detections of an image.
+    """(P, 1 + C, W) float64 similarities of queries and their (R, C) context persons to the detections of images.
 
-    Args:
-        chunk: The queries.
-        context: (R, C) context persons of each query.
-        rows: (P,) row of the query.
-        images: (P,) the images, the one with most detections first.
-
-    Returns:
-        (P, 1 + C, W) float64, the query first; what is beyond a query's context or an image's detections is padding.
+    ``rows`` are the pairs' queries, ``images`` their images, the one with most detections first; a pair's entries
+    beyond its context persons and detections are padding.
     """
     index = chunk.index
     columns = torch.arange(int(index.counts[images[0]]), device=images.device)
@@ -154,15 +137,9 @@ def _weights(chunk: QueryChunk, context: Tensor, rows: Tensor, images: Tensor) -
 
 
 def _match_queries(weights: np.ndarray, num_nodes: np.ndarray, num_dets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Solve the matchings.
+    """(P,) int64 detection matched with the query, -1 for none, and (P,) float64 total weights.
 
-    Args:
-        weights: (P, V, W) float64, padded; row 0 is the query's.
-        num_nodes: (P,) persons on the query's side.
-        num_dets: (P,) detections on the other.
-
-    Returns:
-        (P,) int64 detection that the query is matched with, -1 for none; (P,) float64 total weights.
+    ``weights`` are padded; a pair has ``num_nodes`` persons in rows, the query first, and ``num_dets`` in columns.
     """
     from scipy.optimize import linear_sum_assignment  # takes a third as long to import as PyTorch
 

@@ -12,25 +12,24 @@ from mmpersonsearch.utils.errors import InputError
 
 from .base import BaseRanking, QueryChunk
 
-# Similarities of context persons to detections held at a time: 4 or 8 bytes each.
+# Similarities of context persons held at a time: 4 or 8 bytes each.
 _MAX_SIMILARITIES = 8_000_000
 
 
 @RANKINGS.register_module()
 class RankingWithContextPersons(BaseRanking):
-    """Persons who walk with the query raise the scenes that show them too (the TDN paper, equations 6 to 8).
+    """Ranking in which persons who accompany the query raise scenes that show them (TDN paper, equations 6 to 8).
 
-    With the context persons q_i of the query's scene, and g_j the most similar person to q_i in the scene of g,
+    With the context persons q_i of the query's scene, and g_j the person most similar to q_i in the scene of g,
 
         S(q, g) = S_I(q, g) + weight * sum_i S_I(q, g) * [S_I(q_i, g_j) if >= threshold else 0],
 
-    that is S_I(q, g) times one factor for each query and scene. Context persons are the detections of the query's
-    scene except the one that overlaps the query's box most, if its IoU is at least 0.5.
+    that is S_I(q, g) times one factor per query and scene. For the context persons see :func:`context_persons`.
 
     Args:
         threshold: The paper's b: least similarity of a context person to be counted, >= 0.
         weight: The paper's lambda, in (0, 1).
-        name: Under which the metric reports it.
+        name: Name in the metrics.
 
     Raises:
         InputError: threshold or weight out of range.
@@ -48,43 +47,29 @@ class RankingWithContextPersons(BaseRanking):
     def rank(self, chunk: QueryChunk) -> Tensor:
         """See :meth:`BaseRanking.rank`."""
         index = chunk.index
-        factors = self.co_occurrence(index, chunk.query_inds).mul_(self.weight).add_(1)
-        return factors[:, index.slots.positions[index.image_inds]].mul_(chunk.similarities)
-
-    def co_occurrence(self, index: SearchIndex, query_inds: Tensor) -> Tensor:
-        """Sum over the context persons of their best similarity in each image, where that reaches the threshold.
-
-        Args:
-            index: All detections and queries.
-            query_inds: (R,) the queries.
-
-        Returns:
-            (R, S) in the order of ``index.slots.positions``.
-        """
-        persons, rows = context_persons(index, query_inds)
+        persons, rows = context_persons(index, chunk.query_inds)
         # Queries of one scene share their context: each person is compared once.
         unique, persons = persons.unique(return_inverse=True)
-        result = index.feats.new_zeros(len(query_inds), index.num_images)
+        sums = index.feats.new_zeros(len(chunk.query_inds), index.num_images)
         size = max(1, _MAX_SIMILARITIES // max(1, len(index.image_inds)))
         for start in range(0, len(unique), size):
             best = index.image_maxima(index.feats[unique[start : start + size]])
             best.masked_fill_(best < self.threshold, 0)
             inside = (persons >= start) & (persons < start + size)
-            membership = result.new_zeros(len(query_inds), len(best))
+            membership = sums.new_zeros(len(sums), len(best))
             membership[rows[inside], persons[inside] - start] = 1
-            result.addmm_(membership, best)
-        return result
+            sums.addmm_(membership, best)
+        factors = sums.mul_(self.weight).add_(1)
+        return factors[:, index.slots.positions[index.image_inds]].mul_(chunk.similarities)
 
 
 def context_persons(index: SearchIndex, query_inds: Tensor) -> tuple[Tensor, Tensor]:
-    """The detections in each query's scene but the query itself.
+    """Find the detections in each query's scene except the query.
 
-    Args:
-        index: All detections and queries.
-        query_inds: (R,) the queries.
+    The query is the detection that overlaps its box most, if the IoU is at least 0.5.
 
     Returns:
-        (C,) detections and (C,) the row in ``query_inds`` that each is a context person of.
+        (C,) detections and (C,) the row in ``query_inds``, (R,), that each is a context person of.
     """
     images = index.query_image_inds[query_inds]
     persons, rows = ragged_ranges(index.offsets[images], index.counts[images])

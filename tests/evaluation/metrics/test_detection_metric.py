@@ -4,9 +4,10 @@ import torch
 from mmengine.evaluator import Evaluator
 from mmengine.registry import DefaultScope
 from mmengine.structures import BaseDataElement, InstanceData
+from random_cases import draw_case
+from slow_evaluation import slow_detections
 
 from mmpersonsearch.evaluation.metrics import DetectionMetric
-from mmpersonsearch.testing import draw_case, slow_detections
 
 KEYS = ("ap", "recall", "labelled/ap", "labelled/recall")
 

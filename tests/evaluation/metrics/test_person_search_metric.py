@@ -7,13 +7,15 @@ from mmengine.dataset import DefaultSampler
 from mmengine.evaluator import Evaluator
 from mmengine.registry import DefaultScope
 from mmengine.structures import BaseDataElement, InstanceData
+from random_cases import draw_case
+from slow_evaluation import slow_detections, slow_rcp
 
 from mmpersonsearch.evaluation import RankingWithContextPersons
 from mmpersonsearch.evaluation.metrics import PersonSearchMetric
 from mmpersonsearch.evaluation.metrics import person_search as metric_module
-from mmpersonsearch.testing import draw_case, slow_detections, slow_rcp, slow_search
+from mmpersonsearch.testing import slow_search
 
-pytestmark = pytest.mark.filterwarnings("ignore:queries left out")
+pytestmark = pytest.mark.filterwarnings("ignore:queries skipped")
 RCP = dict(type="RankingWithContextPersons")
 
 

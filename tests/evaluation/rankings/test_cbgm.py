@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.structures import InstanceData
+from random_cases import draw_case
 
 from mmpersonsearch.evaluation import (
     ContextBipartiteGraphMatching,
@@ -19,9 +20,9 @@ from mmpersonsearch.evaluation.rankings import QueryChunk
 from mmpersonsearch.evaluation.rankings import cbgm as cbgm_module
 from mmpersonsearch.registry import RANKINGS
 from mmpersonsearch.structures import AllImages, CrossCamera, ImageList, Listed, Query, SceneImage, SearchProtocol
-from mmpersonsearch.testing import draw_case, galleries_of, iou, slow_search
+from mmpersonsearch.testing import galleries_of, iou, slow_search
 
-pytestmark = pytest.mark.filterwarnings("ignore:queries left out")
+pytestmark = pytest.mark.filterwarnings("ignore:queries skipped")
 
 
 def heaviest_matching(weights):

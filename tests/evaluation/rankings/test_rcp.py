@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 import torch
 from mmengine.structures import InstanceData
+from random_cases import draw_case
+from slow_evaluation import slow_rcp
 
 from mmpersonsearch.evaluation import RankingWithContextPersons, evaluate_search, evaluate_searches
 from mmpersonsearch.evaluation import search as search_module
@@ -11,9 +13,9 @@ from mmpersonsearch.evaluation.rankings import QueryChunk, context_persons
 from mmpersonsearch.evaluation.rankings import rcp as rcp_module
 from mmpersonsearch.registry import RANKINGS
 from mmpersonsearch.structures import AllImages, CrossCamera, Query, SceneImage, SearchProtocol
-from mmpersonsearch.testing import draw_case, slow_rcp, slow_search
+from mmpersonsearch.testing import slow_search
 
-pytestmark = pytest.mark.filterwarnings("ignore:queries left out")
+pytestmark = pytest.mark.filterwarnings("ignore:queries skipped")
 
 
 def ranked_similarities(case, ranking, det_thr=0.5):

@@ -1,8 +1,7 @@
-"""The evaluation from its definition, in Python loops over queries, images and detections, as public code has it."""
+"""Reference evaluation: the definition in Python loops over queries, images and detections, as in public code."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -28,24 +27,22 @@ def galleries_of(
     protocol: SearchProtocol, size: int | None = None, query_inds: Sequence[int] | None = None
 ) -> list[list[tuple[int, np.ndarray | None]]]:
     """List the gallery of each query (by default of all): (image, true box or None) of each of its images."""
-    galleries = []
-    for i in range(len(protocol.queries)) if query_inds is None else query_inds:
-        query = protocol.queries[i]
-        if isinstance(protocol.galleries, Listed):
-            listed = protocol.galleries.lists[size][i]
-            boxes = dict(zip(listed.present.tolist(), listed.bboxes))
-            galleries.append([(int(j), boxes.get(place)) for place, j in enumerate(listed.image_inds)])
-            continue
-        entries = []
-        for j, image in enumerate(protocol.images):
-            if image.img_id == query.img_id:
-                continue
-            if isinstance(protocol.galleries, CrossCamera) and image.camera_id == query.camera_id:
-                continue
-            true = image.bboxes[image.person_ids == query.person_id]
-            entries.append((j, true[0] if len(true) else None))
-        galleries.append(entries)
-    return galleries
+    query_inds = range(len(protocol.queries)) if query_inds is None else query_inds
+    return [_gallery_of(protocol, size, i) for i in query_inds]
+
+
+def _gallery_of(protocol: SearchProtocol, size: int | None, query_ind: int) -> list[tuple[int, np.ndarray | None]]:
+    query = protocol.queries[query_ind]
+    if isinstance(protocol.galleries, Listed):
+        listed = protocol.galleries.lists[size][query_ind]
+        boxes = dict(zip(listed.present.tolist(), listed.bboxes))
+        return [(int(j), boxes.get(place)) for place, j in enumerate(listed.image_inds)]
+    entries = []
+    for j, image in enumerate(protocol.images):
+        same_camera = isinstance(protocol.galleries, CrossCamera) and image.camera_id == query.camera_id
+        if image.img_id != query.img_id and not same_camera:
+            entries.append((j, next(iter(image.bboxes[image.person_ids == query.person_id]), None)))
+    return entries
 
 
 def kept(detections: Sequence[InstanceData], det_thr: float = 0.5) -> list[tuple[list[list[float]], np.ndarray]]:
@@ -56,36 +53,6 @@ def kept(detections: Sequence[InstanceData], det_thr: float = 0.5) -> list[tuple
         boxes = found.bboxes.double().cpu().numpy()[inside].tolist()
         images.append((boxes, found.reid_feats.cpu().numpy()[inside] if len(inside) else np.zeros((0, 1))))
     return images
-
-
-def slow_rcp(
-    protocol: SearchProtocol,
-    detections: Sequence[InstanceData],
-    query_feats: Tensor,
-    det_thr: float,
-    threshold: float,
-    weight: float,
-) -> Rerank:
-    """Give RCP's S(q, g), equations 6 to 8 of the TDN paper, as ``rerank`` of :func:`slow_search`."""
-    persons = kept(detections, det_thr)
-
-    def final_similarities(query_ind: int, image_ind: int, sims: np.ndarray) -> np.ndarray:
-        query = protocol.queries[query_ind]
-        boxes, feats = persons[protocol.image_index[query.img_id]]
-        overlaps = [iou(box, query.bbox) for box in boxes]
-        itself = int(np.argmax(overlaps)) if overlaps and max(overlaps) >= 0.5 else None
-        context = [feat for i, feat in enumerate(feats) if i != itself]
-        result = []
-        for s_i in sims:
-            s_c = 0.0
-            for feat in context:
-                best = max(float(feat @ g) for g in persons[image_ind][1])
-                if best >= threshold:
-                    s_c += float(s_i) * best
-            result.append(float(s_i) + weight * s_c)
-        return np.array(result)
-
-    return final_similarities
 
 
 def slow_search(
@@ -147,31 +114,3 @@ def _first_match(boxes: list[list[float]], true: np.ndarray) -> int:
     w, h = true[2] - true[0], true[3] - true[1]
     threshold = min(0.5, w * h / ((w + 10) * (h + 10)))
     return next((i for i, box in enumerate(boxes) if iou(box, true) >= threshold), len(boxes))
-
-
-def slow_detections(
-    gt_bboxes: Sequence[np.ndarray],
-    detections: Sequence[InstanceData],
-    iou_thr: float = 0.5,
-    det_thr: float = 0.5,
-) -> tuple[float, float]:
-    """Compute AP and recall; see :func:`mmpersonsearch.evaluation.evaluate_detections` for the arguments."""
-    labels, scores = [], []
-    num_true = num_found = 0
-    for gts, found in zip(gt_bboxes, detections):
-        inds = [i for i, score in enumerate(found.scores) if score.numpy() >= det_thr]
-        num_true += len(gts)
-        table = np.zeros((len(gts), len(inds)))
-        for i, j in np.ndindex(table.shape):
-            table[i, j] = iou(np.asarray(gts[i], dtype=float), found.bboxes[inds[j]].double().tolist())
-        match = table >= iou_thr
-        for i, j in np.ndindex(table.shape):
-            match[i, j] &= i == np.argmax(table[:, j]) and j == np.argmax(table[i])
-        labels.extend(match.any(0))
-        scores.extend(float(found.scores[ind]) for ind in inds)
-        num_found += match.sum()
-    recall = num_found / num_true
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # scikit-learn's, where nothing is positive
-        ap = average_precision_score(labels, scores) * recall if labels else 0.0
-    return float(ap), float(recall)
