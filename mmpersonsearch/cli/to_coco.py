@@ -6,15 +6,31 @@ the data set; unlabelled persons have -1.
     mmpersonsearch to-coco --dataset PRW --data-root data/PRW --split test --out data/PRW_coco
 """
 
+import io
+import json
+from contextlib import redirect_stdout
 from pathlib import Path
 
+from pycocotools.coco import COCO
+
 from mmpersonsearch.datasets.coco import convert_to_coco
+from mmpersonsearch.utils.errors import InputError
 
 from .command_line import exit_on_bad_input, make_parser
 from .scene_datasets import add_dataset_arguments, dataset_of
 
 LOSS = """CUHK-SYSU loses its protocol, in which each query has its own gallery list. In COCO format, as in PRW, the
 gallery of a query is all test images but its own. Metrics of the two are not comparable."""
+
+
+def check_index(path: Path) -> None:
+    """Raise InputError if pycocotools reads annotations otherwise than they were written; the message names the entry."""
+    with redirect_stdout(io.StringIO()):  # it prints its progress
+        index = COCO(str(path))
+    for name, found in (("images", index.imgs), ("annotations", index.anns)):
+        for i, entry in enumerate(json.loads(path.read_text())[name]):
+            if found.get(entry["id"]) != entry:
+                raise InputError(f"{path}, {name}[{i}]: pycocotools reads {found.get(entry['id'])}, expected {entry}")
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -25,5 +41,7 @@ def main(argv: list[str] | None = None) -> None:
     if args.dataset == "CUHK-SYSU" and args.split == "test":
         print(LOSS)
     with exit_on_bad_input("mmpersonsearch to-coco"):
-        for path in convert_to_coco(dataset_of(args), args.out):
+        files = convert_to_coco(dataset_of(args), args.out)
+        check_index(files[0])
+        for path in files:
             print(f"wrote {path}")
