@@ -13,6 +13,7 @@ from pycocotools.coco import COCO
 from mmpersonsearch.cli import crop, to_coco
 from mmpersonsearch.datasets import CocoPersonSearchDataset, CUHKSYSUDataset, PRWDataset
 from mmpersonsearch.structures import AllImages
+from mmpersonsearch.utils.errors import InputError
 
 
 @pytest.fixture
@@ -138,6 +139,15 @@ def test_pycocotools_reads_what_is_written(tool, prw_root, tmp_path):
     index = COCO(str(tmp_path / "train.json"))
     assert index.imgs == {entry["id"]: entry for entry in content["images"]}
     assert index.anns == {entry["id"]: entry for entry in content["annotations"]}
+
+
+def test_what_pycocotools_reads_otherwise_is_named(tool, prw_root, tmp_path):
+    tool("to_coco", "--dataset", "PRW", "--data-root", prw_root, "--split", "train", "--out", tmp_path)
+    content = json.loads((tmp_path / "train.json").read_text())
+    content["annotations"][1]["id"] = content["annotations"][0]["id"]
+    (tmp_path / "train.json").write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r"train\.json, annotations\[0\]: pycocotools reads {.*}, expected {"):
+        to_coco.check_index(tmp_path / "train.json")
 
 
 def test_crops_of_cocos_form(tool, prw_root, tmp_path):
