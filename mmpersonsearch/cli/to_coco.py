@@ -24,7 +24,7 @@ gallery of a query is all test images but its own. Metrics of the two are not co
 
 
 def check_index(path: Path) -> None:
-    """Raise InputError if pycocotools reads annotations otherwise than they were written; the message names the entry."""
+    """Raise InputError if pycocotools reads annotations that differ from the file; the message names the entry."""
     with redirect_stdout(io.StringIO()):  # it prints its progress
         index = COCO(str(path))
     for name, found in (("images", index.imgs), ("annotations", index.anns)):
