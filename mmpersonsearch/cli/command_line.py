@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from argparse import SUPPRESS, ArgumentError, ArgumentParser, RawDescriptionHelpFormatter
+from argparse import SUPPRESS, ArgumentError, ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -64,7 +64,9 @@ def add_config_options(parser: ArgumentParser) -> None:
     class Options(DictAction):
         """MMEngine's, whose errors are argparse's: one line and exit status 2."""
 
-        def __call__(self, parser, namespace, values, option_string=None) -> None:
+        def __call__(
+            self, parser: ArgumentParser, namespace: Namespace, values: list[str], option_string: str | None = None
+        ) -> None:
             for value in values:
                 if not value.partition("=")[0] or "=" not in value:
                     raise ArgumentError(self, f"expected KEY=VALUE, got {value!r}")
