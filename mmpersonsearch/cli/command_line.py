@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import json
 import sys
-from argparse import SUPPRESS, ArgumentParser, RawDescriptionHelpFormatter
+from argparse import SUPPRESS, ArgumentError, ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -62,10 +62,24 @@ def add_config_options(parser: ArgumentParser) -> None:
     """Add ``--cfg-options``: a dictionary of dotted keys, or None."""
     from mmengine.config import DictAction
 
+    class Options(DictAction):
+        """MMEngine's, whose errors are argparse's: one line and exit status 2."""
+
+        def __call__(
+            self, parser: ArgumentParser, namespace: Namespace, values: list[str], option_string: str | None = None
+        ) -> None:
+            for value in values:
+                if not value.partition("=")[0] or "=" not in value:
+                    raise ArgumentError(self, f"expected KEY=VALUE, got {value!r}")
+            try:
+                super().__call__(parser, namespace, values, option_string)
+            except AssertionError as error:
+                raise ArgumentError(self, str(error)) from None
+
     parser.add_argument(
         "--cfg-options",
         nargs="+",
-        action=DictAction,
+        action=Options,
         metavar="KEY=VALUE",
         help="override keys of the config, such as train_dataloader.batch_size=2",
     )

@@ -56,6 +56,8 @@ def load_checkpoint_file(path: str, map_location: str | torch.device | Callable 
             ) from None
         except (RuntimeError, EOFError) as error:
             raise InputError(f"{path} is no readable PyTorch checkpoint: {error}") from error
+        except (KeyError, IndexError, AttributeError) as error:  # of the unpickler, over text and the like
+            raise InputError(f"{path} is no PyTorch checkpoint") from error
     if not isinstance(checkpoint, dict):
         raise InputError(f"{path} holds a {type(checkpoint).__name__}, expected a checkpoint (dict)")
     return checkpoint
