@@ -8,7 +8,7 @@ import torch
 from mmdet.structures import ReIDDataSample
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
-from tiny_models import CONFIGS, build_model, draw_batch
+from tiny_models import CONFIGS, SYNTH, build_model, draw_batch
 
 from mmpersonsearch.registry import MODELS
 
@@ -20,7 +20,8 @@ TEACHERS = ["bot", "mgn", "agw"]
 def build_teacher(name, num_ids=751, **backbone):
     init_default_scope("mmpersonsearch")
     torch.manual_seed(0)
-    cfg = Config.fromfile(CONFIGS / f"_base_/teachers/{name}.py").teacher
+    folder = SYNTH if name.endswith("r18ibn") else CONFIGS
+    cfg = Config.fromfile(folder / f"_base_/teachers/{name}.py").teacher
     cfg.head.num_ids = num_ids
     cfg.backbone.update(backbone)
     return MODELS.build(cfg)
