@@ -6,12 +6,13 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 from dataset_writers import write_image
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
 from mmpersonsearch.cli.main import VERBS
-from mmpersonsearch.registry import DATASETS, MODELS
+from mmpersonsearch.registry import DATASETS, METRICS, MODELS
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 
@@ -63,3 +64,37 @@ def test_the_config_for_own_data_is_read_and_built(tmp_path, monkeypatch):
     teacher = Config.fromfile(tmp_path / "bot_r50ibn_own.py")
     assert teacher.model.head.num_ids == model.roi_head.reid_head.teacher.model.head.num_ids == 300
     assert teacher.train_dataloader.dataset.data_root == "data/own_reid/"
+
+
+def test_the_parts_of_ones_own_are_built_and_used(tmp_path, monkeypatch):
+    parts, config = code_blocks("extending.md", "python")
+    (tmp_path / "my_parts.py").write_text(parts)
+    (tmp_path / "mine.py").write_text(config)
+    folder = tmp_path / "data/text"
+    folder.mkdir(parents=True)
+    for file, lines in {
+        "train.txt": ["a 1 1 40 90 7", "a 50 1 90 90 -1", "b 1 1 40 90 9"],
+        "test.txt": ["c 1 1 40 90 3", "d 1 1 40 90 3", "d 50 1 90 90 4"],
+        "queries.txt": ["c 1 1 40 90 3"],
+    }.items():
+        (folder / file).write_text("\n".join(lines) + "\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("IBN_R50_WEIGHTS", "none")
+
+    config = Config.fromfile(tmp_path / "mine.py")
+    train = DATASETS.build(config.train_dataloader.dataset)
+    assert train.metainfo["identities"] == [7, 9] and len(train) == 2
+    protocol = DATASETS.build(config.test_dataloader.dataset).metainfo["search_protocol"]
+    assert set(protocol.data) == {"data_set", "test", "queries"} and len(protocol.images) == 2
+    loss = MODELS.build(config.model.roi_head.reid_head.loss_distill)
+    assert loss(torch.eye(2), torch.tensor([[1.0, 0.0], [1.0, 0.0]])) == 0.5
+    metric = METRICS.build(config.test_evaluator)
+    metric.dataset_meta = dict(search_protocol=protocol)
+    for scene in protocol.images:
+        found = dict(bboxes=torch.tensor(scene.bboxes), scores=torch.ones(len(scene.bboxes)))
+        found["reid_feats"] = torch.eye(2)[: len(scene.bboxes)]
+        queries = dict(query_ids=torch.arange(1), reid_feats=torch.eye(2)[:1]) if scene.img_id == "c" else None
+        sample = dict(img_id=scene.img_id, pred_instances=found)
+        metric.process({}, [sample | (dict(query_instances=queries) if queries else {})])
+    assert metric.evaluate(2)["person_search/power/mAP"] == 1

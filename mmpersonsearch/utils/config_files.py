@@ -72,7 +72,7 @@ def register_with_mmengine() -> None:
     free of MMEngine and PyTorch.
     """
     if MMENGINE_TABLE in sys.modules:
-        _add_entry(sys.modules[MMENGINE_TABLE])
+        sys.modules[MMENGINE_TABLE].MODULE2PACKAGE.setdefault(PACKAGE.name, PACKAGE.name)
     elif not any(isinstance(finder, _TableFinder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _TableFinder())
 
@@ -91,11 +91,7 @@ class _TableFinder(MetaPathFinder):
 
         def execute_and_add(module: ModuleType) -> None:
             execute(module)
-            _add_entry(module)
+            module.MODULE2PACKAGE.setdefault(PACKAGE.name, PACKAGE.name)
 
         spec.loader.exec_module = execute_and_add
         return spec
-
-
-def _add_entry(table: ModuleType) -> None:
-    table.MODULE2PACKAGE.setdefault(PACKAGE.name, PACKAGE.name)

@@ -51,7 +51,7 @@ class PKSampler(Sampler[int]):
         if self._batches_per_rank == 0:
             raise InputError(
                 f"PKSampler: {len(labels)} images of {len(counts)} identities make {batches} batches of {num_ids} x "
-                f"{num_instances}, fewer than the {self.world_size} ranks: take a smaller num_ids or num_instances"
+                f"{num_instances}, fewer than the {self.world_size} ranks: decrease the sampler's num_ids"
             )
 
     def __len__(self) -> int:

@@ -1,6 +1,6 @@
 """Person-search models as detectors."""
 
-from .distilled_person_search_detector import DistilledPersonSearchDetector
+from .kd_det_detector import DistilledPersonSearchDetector
 from .person_search_detector import PersonDetector, PersonSearchDetector, PersonSearchModel, query_boxes
 from .two_step_person_search import TwoStepPersonSearch
 

@@ -123,7 +123,7 @@ class PersonDetector(TwoStageDetector):
 
 @MODELS.register_module()
 class PersonSearchDetector(PersonSearchModel, PersonDetector):
-    """Person detector whose RoI head also embeds persons.
+    """Person detector whose RoI head also embeds persons (OIM, TDN, FDPS, I-Net).
 
     The RoI head gets the images, too, from which teacher and bridge crop persons. The data samples of training have
     ``gt_instances`` with ``labels`` 0 and ``person_ids``.

@@ -38,7 +38,11 @@ class FrozenTeacher:
             FileNotFoundError: The file is missing.
             InputError: Keys are missing, unexpected or of another shape; the message names them.
         """
-        load_strictly(self.model, load_checkpoint_file(self.checkpoint), self.checkpoint)
+        try:
+            checkpoint = load_checkpoint_file(self.checkpoint)
+        except FileNotFoundError as error:
+            raise FileNotFoundError(f"teacher: {error}; train it first, or set teacher.checkpoint") from None
+        load_strictly(self.model, checkpoint, self.checkpoint)
         self.loaded = True
         print_log(f"Teacher loaded from {self.checkpoint}", logger="current")
 
