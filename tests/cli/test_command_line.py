@@ -3,7 +3,14 @@ import argparse
 import pytest
 from matplotlib.figure import Figure
 
-from mmpersonsearch.cli.command_line import exit_on_bad_input, parse_runs, positive, print_table, save_figure
+from mmpersonsearch.cli.command_line import (
+    add_config_options,
+    exit_on_bad_input,
+    parse_runs,
+    positive,
+    print_table,
+    save_figure,
+)
 from mmpersonsearch.utils.errors import InputError
 
 
@@ -18,6 +25,19 @@ def test_what_is_not_positive_ends_in_a_message(text, capsys):
     with pytest.raises(SystemExit):
         parser.parse_args([f"--topk={text}"])
     assert f"argument --topk: invalid positive value: '{text}'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [(["nonsense"], "expected KEY=VALUE, got 'nonsense'"), (["=3"], "expected KEY=VALUE, got '=3'"), (["a=[1,"], "")],
+)
+def test_malformed_options_end_in_a_message(words, message, capsys):
+    parser = argparse.ArgumentParser()
+    add_config_options(parser)
+    assert parser.parse_args(["--cfg-options", "a.b=[1,2]", "c=x"]).cfg_options == {"a.b": [1, 2], "c": "x"}
+    with pytest.raises(SystemExit) as ended:
+        parser.parse_args(["--cfg-options", *words])
+    assert ended.value.code == 2 and f"argument --cfg-options: {message}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("error", [InputError("--size is odd"), FileNotFoundError("--size is odd")])

@@ -184,3 +184,10 @@ def test_a_checkpoint_is_written_as_a_whole(tmp_path):
     save_checkpoint(dict(state_dict=dict(a=torch.ones(2))), tmp_path / "deep/a.pth")
     assert load_checkpoint_file(tmp_path / "deep/a.pth")["state_dict"]["a"].tolist() == [1, 1]
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["a.pth"]
+
+
+@pytest.mark.parametrize("content", [b"image 1 2 3\n", b"epoch: 7\n", b"\x80\x04"])
+def test_a_file_that_is_no_checkpoint_is_named(content, tmp_path):
+    (tmp_path / "text.pkl").write_bytes(content)
+    with pytest.raises(InputError, match=r"text\.pkl .*no .*PyTorch checkpoint"):
+        load_checkpoint_file(str(tmp_path / "text.pkl"))
