@@ -57,13 +57,13 @@ class CocoPersonSearchDataset(PersonSearchDataset):
         )
 
     @cached_property
-    def annotations(self) -> tuple[dict[str | int, str], list[SceneImage]]:
-        """File names by image ``id``, and the images with their persons, from the json of annotations."""
+    def annotations(self) -> tuple[dict[str | int, dict], list[SceneImage]]:
+        """See :func:`read_annotations`."""
         return read_annotations(self.ann_file, self.class_name)
 
     def img_path(self, img_id: str | int) -> str:
         """See :meth:`PersonSearchDataset.img_path`."""
-        return str(Path(self.data_prefix["img_path"]) / self.annotations[0][img_id])
+        return str(Path(self.data_prefix["img_path"]) / self.annotations[0][img_id]["file_name"])
 
     def read_training(self) -> list[SceneImage]:
         """Read all images, in the order of the json."""

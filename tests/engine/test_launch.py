@@ -106,7 +106,7 @@ def test_the_groups_timeout_is_the_configs(start, monkeypatch):
     ("options", "message"),
     [
         (dict(env_cfg=dict(dist_cfg=dict(backend="nccl"))), "env_cfg.dist_cfg.backend is 'nccl', which needs GPUs"),
-        (dict(sync_bn="torch"), "sync_bn is 'torch': synchronised batch norm needs GPUs"),
+        (dict(sync_bn="torch"), "sync_bn is 'torch': synchronized batch norm needs GPUs"),
     ],
 )
 def test_what_needs_gpus_is_refused_without(options, message, start):

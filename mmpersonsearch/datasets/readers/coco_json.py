@@ -19,8 +19,8 @@ from .files import check_file, check_unique, has_area
 _CATEGORY = dict(id=1, name="person", supercategory="person")
 
 
-def read_annotations(path: str | Path, class_name: str) -> tuple[dict[str | int, str], list[SceneImage]]:
-    """Read file names by image ``id``, and the images with their persons in the order of the json.
+def read_annotations(path: str | Path, class_name: str) -> tuple[dict[str | int, dict], list[SceneImage]]:
+    """Read the json's entry of each image by ``id``, and the images with their persons, both in the order of the json.
 
     ``class_name`` is the category that is read, if the json has categories.
 
@@ -31,7 +31,7 @@ def read_annotations(path: str | Path, class_name: str) -> tuple[dict[str | int,
     content = _load_json(path, ("images", "annotations"))
     for i, entry in enumerate(content["images"]):
         _require_keys(entry, ("id", "file_name"), f"{path}, images[{i}]")
-    names = {entry["id"]: entry["file_name"] for entry in content["images"]}
+    images = {entry["id"]: entry for entry in content["images"]}
     check_unique([entry["id"] for entry in content["images"]], path)
     category_ids = _category_ids(path, content, class_name)
     keys = ("image_id", "bbox") if category_ids is None else ("image_id", "bbox", "category_id")
@@ -43,12 +43,12 @@ def read_annotations(path: str | Path, class_name: str) -> tuple[dict[str | int,
             continue
         if annotation.get("iscrowd"):
             raise InputError(f"{where}: iscrowd is {annotation['iscrowd']!r}, expected a box of one object")
-        if annotation["image_id"] not in names:
+        if annotation["image_id"] not in images:
             raise InputError(f"{where}: image_id {annotation['image_id']!r} is not among the images")
         persons[annotation["image_id"]].append(
             (_bbox(annotation, where), _person_id(annotation, where), annotation.get("camera_id"))
         )
-    return names, [_scene(path, entry, persons[entry["id"]]) for entry in content["images"]]
+    return images, [_scene(path, entry, persons[entry["id"]]) for entry in content["images"]]
 
 
 def read_queries(path: str | Path, scenes: Sequence[SceneImage]) -> list[Query]:

@@ -27,7 +27,7 @@ from mmpersonsearch.utils.errors import InputError
 class WholeImageSearchDataset(CocoPersonSearchDataset):
     """A COCO-style test split in which the box of every object and of every query is its image.
 
-    The annotations' json must give ``width`` and ``height`` of each image. Detection figures on such a split say only
+    The annotations' json must give ``width`` and ``height`` of each image. Detection metrics on such a split say only
     how many objects an image shows.
 
     Args:
@@ -47,8 +47,7 @@ class WholeImageSearchDataset(CocoPersonSearchDataset):
     def read_protocol(self) -> SearchProtocol:
         """Read images and queries; each object and each query has its image's box."""
         protocol = super().read_protocol()
-        entries = self.annotations.images
-        boxes = {img_id: self._box(i, entry) for i, (img_id, entry) in enumerate(entries.items())}
+        boxes = {img_id: self._box(i, entry) for i, (img_id, entry) in enumerate(self.annotations[0].items())}
         images = [
             replace(scene, bboxes=np.tile(boxes[scene.img_id], (len(scene.person_ids), 1))) for scene in protocol.images
         ]

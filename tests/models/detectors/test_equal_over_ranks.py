@@ -104,8 +104,8 @@ def divide_widths_of_resnets():
         self.conv1 = nn.Conv2d(3, 8, kernel_size=7, stride=2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(8)
 
-    resnet_ibn.ResLayer = lambda block, inplanes, planes, **kwargs: layer(
-        block, inplanes=inplanes // 8, planes=planes // 8, **kwargs
+    resnet_ibn.ResLayer = lambda block, in_channels, planes, *args, **kwargs: layer(
+        block, in_channels // 8, planes // 8, *args, **kwargs
     )
     resnet_ibn.IBN = lambda channels: ibn(channels // 8)
     resnet_ibn.ResNetIBN._make_stem = make_narrow_stem
