@@ -1,3 +1,4 @@
+import json
 import re
 
 import pytest
@@ -5,12 +6,14 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner import load_checkpoint
+from resolved_configs import RECORD, digest, weights_of
 from tiny_models import ROOT, SYNTH
 
 from mmpersonsearch.registry import DATASETS, HOOKS, METRICS, MODELS, TRANSFORMS
 from mmpersonsearch.utils.config_files import list_configs
 
 LEAVES = list_configs()
+RECORDED = json.loads(RECORD.read_text())
 TATTOOS = ROOT / "projects/tattoo_search/configs"
 
 
@@ -21,6 +24,7 @@ def test_config_builds(path):
     # Weights cost nothing on the meta device; a two-step model computes with pixels when it is built.
     with torch.device("cpu" if cfg.model.type == "TwoStepPersonSearch" else "meta"):
         model = MODELS.build(cfg.model)
+    assert digest(weights_of(model)) == RECORDED[path.stem]["weights"]
     del cfg.default_hooks["visualization"]  # needs the runner's visualizer
     hooks = [HOOKS.build(hook) for hook in (*cfg.default_hooks.values(), *cfg.get("custom_hooks", []))]
     assert {"FrozenPartsHook", "IdentityCountCheckHook"} <= {type(hook).__name__ for hook in hooks}

@@ -12,6 +12,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from mmengine.structures import InstanceData
+from resolved_configs import RECORD, digest, weights_of
 from sklearn.metrics import average_precision_score
 from tiny_models import draw_batch, read_config
 
@@ -36,6 +37,7 @@ def test_config_builds(path):
     init_default_scope(cfg.default_scope)
     with torch.device("meta"):  # weights cost nothing there
         model = MODELS.build(cfg.model)
+    assert digest(weights_of(model)) == json.loads(RECORD.read_text())[path.stem]["weights"]
     assert model.roi_head.reid_head.num_ids == cfg.num_ids
     VISUALIZERS.build(cfg.visualizer)  # which a hook asks for
     for hook in cfg.default_hooks.values():
