@@ -30,9 +30,3 @@ def prw_root(tmp_path):
 def cuhk_root(tmp_path):
     """A small set in CUHK-SYSU's structure."""
     return write_cuhk(tmp_path / "cuhk")
-
-
-def pytest_collection_modifyitems(items):
-    """Begin with the slowest files, so that no process is left with one of them at the end."""
-    slow = ("test_slurm", "test_several_processes", "test_training", "test_train_and_test", "test_equal_over_ranks")
-    items.sort(key=lambda item: item.path.stem not in slow)
