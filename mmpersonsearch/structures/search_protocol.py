@@ -76,7 +76,7 @@ class ImageList:
 
     Attributes:
         image_inds: (G,) indices of the images among the protocol's.
-        present: (P,) int64 places in this list, in [0, G), of the images that show the person.
+        present: (P,) int64 indices in this list, in [0, G), of the images that show the person.
         bboxes: (P, 4) float64 the person's box in each of these, xyxy in pixels of the original image.
     """
 
