@@ -17,8 +17,8 @@ from mmpersonsearch.evaluation.predictions import read_predictions
 from mmpersonsearch.evaluation.provenance import check_protocols, describe_versions, read_result
 from mmpersonsearch.utils.errors import InputError
 
-from .command_line import add_config, exit_on_bad_input, make_parser, print_table, write_json
-from .run_config import build_evaluation, find_search_metric, read_config
+from .command_line import add_config, add_data_set, exit_on_bad_input, make_parser, print_table, write_json
+from .run_config import build_evaluation, choose_data_set, find_search_metric, read_config
 
 
 def change_evaluation(config: Config, args: argparse.Namespace) -> None:
@@ -74,6 +74,7 @@ def main(argv: list[str] | None = None) -> None:
     parser = make_parser("eval", __doc__)
     parser.add_argument("predictions", help="file that mmpersonsearch test --out has written")
     add_config(parser, "config of the data set, the rankings and the thresholds")
+    add_data_set(parser)
     parser.add_argument(
         "--ranking",
         nargs="+",
@@ -93,6 +94,7 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
     with exit_on_bad_input("mmpersonsearch eval"):
         config = read_config(args.config, args.cfg_options)
+        choose_data_set(config, args.data_set)
         change_evaluation(config, args)
         others = {path: read_result(path) for path in args.compare}
         results = {args.predictions: evaluate(config, args), **others}
