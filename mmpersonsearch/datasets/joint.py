@@ -37,10 +37,15 @@ class JointPersonSearchDataset(ConcatDataset):
         by_name: The data sets by name.
 
     Raises:
-        InputError: A config is of something else, a name is no plain word, or splits or classes differ.
+        InputError: A config is of something else, a name is no plain word, splits or classes differ, or there are
+            other arguments.
     """
 
-    def __init__(self, datasets: Mapping[str, dict]) -> None:
+    def __init__(self, datasets: Mapping[str, dict], **kwargs) -> None:
+        for key in kwargs:
+            raise InputError(
+                f"JointPersonSearchDataset has no argument {key!r}: each data set has its own, datasets.<name>.{key}"
+            )
         if not isinstance(datasets, Mapping) or not datasets:
             raise InputError(f"JointPersonSearchDataset: datasets must be configs by name, got {datasets!r}")
         self.by_name: dict[str, PersonSearchDataset] = {}

@@ -103,6 +103,13 @@ def test_a_test_split_keeps_protocols_and_numbers(configs, prw_root, cuhk_root):
     assert index == len(joint)
 
 
+def test_gallery_sizes_are_those_of_a_set_that_has_them(configs):
+    with pytest.raises(InputError, match=r"each data set has its own, datasets\.<name>\.gallery_sizes"):
+        JointPersonSearchDataset(configs, gallery_sizes=(50,))
+    with pytest.raises(InputError, match=r"PRWDataset has no gallery_sizes: .* such as CUHKSYSUDataset"):
+        JointPersonSearchDataset(configs | {"prw": {**configs["prw"], "gallery_sizes": (50,)}})
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
