@@ -17,6 +17,7 @@ from mmpersonsearch.utils.checkpoint import load_checkpoint_file, load_strictly,
 from mmpersonsearch.utils.errors import InputError
 
 from .command_line import add_config, add_launcher, exit_on_bad_input, make_parser, write_json
+from .config_checks import check_before
 from .run_config import read_config
 
 
@@ -77,6 +78,7 @@ def main(argv: list[str] | None = None) -> None:
         config.update(launcher=args.launcher, load_from=os.path.expanduser(args.checkpoint), resume=False)
         join_processes(config)
         runner = Runner.from_cfg(config)
+        check_before(runner, ("test",))
         # MMEngine loads it again, but only logs mismatches.
         load_strictly(runner.model, checkpoint, args.checkpoint, allow_unexpected=True)
         model = describe_model(config_text, args.config, config.load_from)
