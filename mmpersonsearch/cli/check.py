@@ -52,5 +52,5 @@ def main(argv: list[str] | None = None) -> None:
         for line in faults.lines(severity):
             print(f"{severity}: {line}")
     errors, warnings = (len(faults.lines(severity)) for severity in (ERROR, WARNING))
-    print(f"{config.filename}: {errors} errors, {warnings} warnings")
+    print(f"{config.filename}: errors {errors}, warnings {warnings}")
     sys.exit(1 if errors else 0)

@@ -174,8 +174,9 @@ def _check_schedule(config: Config, iterations: float, faults: Faults) -> None:
     for part in [*([schedulers] if isinstance(schedulers, dict) else schedulers), *hooks]:
         by_epoch = part.get("by_epoch", True)
         times = [time[0] if isinstance(time, list | tuple) else time for time in part.get("milestones", ())]
-        times += [part.get("begin", 0), part.get("end", 0) - 1]  # an end is no step itself
-        late = [time for time in times if inf > time >= ends[by_epoch]]
+        times.append(part.get("begin", 0))
+        late = [time for time in times if time >= ends[by_epoch]]
+        late += [end for end in [part.get("end", 0)] if inf > end > ends[by_epoch]]
         if late:
             unit = "epoch" if by_epoch else "iteration"
             kind = f"schedules of {part['type']} that training does not reach, it ends with {unit} {ends[by_epoch]:g}"

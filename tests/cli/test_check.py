@@ -238,7 +238,7 @@ LOADER = dict(batch_size=4, sampler=dict(type="DefaultSampler", shuffle=True))
         (dict(type="MultiStepLR", by_epoch=False, milestones=[29]), None),
         (dict(type="MultiStepLR", by_epoch=False, milestones=[30]), "iteration 30 (1): iteration 30"),
         (dict(type="LinearLR", by_epoch=False, begin=0, end=30), None),
-        (dict(type="LinearLR", by_epoch=False, begin=0, end=31), "iteration 30 (1): iteration 30"),
+        (dict(type="LinearLR", by_epoch=False, begin=0, end=31), "iteration 30 (1): iteration 31"),
         (dict(type="CosineAnnealingLR", by_epoch=False, begin=30), "iteration 30 (1): iteration 30"),
     ],
 )
