@@ -142,14 +142,7 @@ def _check_batches(config: Config, training: Sequence[Split], faults: Faults) ->
         except InputError as error:
             faults.add_message(ERROR, "train", str(error))
             return nan
-        if size != (batch := own.num_ids * own.num_instances):
-            faults.add_message(
-                ERROR,
-                "train",
-                f"train_dataloader.batch_size is {size}, but PKSampler gives num_ids {own.num_ids} x num_instances "
-                f"{own.num_instances} = {batch} images",
-            )
-        return len(own) / batch
+        return len(own) / (own.num_ids * own.num_instances)
     if not _is(sampler, "DefaultSampler"):
         return nan
     iterations = ceil(number / get_world_size()) / size
