@@ -81,14 +81,24 @@ class ConvPooling(nn.Module):
 
 @MODELS.register_module()
 class ConvDecompositionBBoxHead(FeatureDecompositionBBoxHead):
-    """:class:`FeatureDecompositionBBoxHead` with :class:`ConvPooling` in place of means ("Parameter-base")."""
+    """:class:`FeatureDecompositionBBoxHead` with 1x1 convolutions in place of means ("Parameter-base", section 4.2 c).
+
+    D_y is a convolution of w * C channels to C at each y, D_x one of h * C channels to C at each x; D_cls is
+    :class:`ConvPooling`, since the same for all positions would be h * w * C * C weights.
+
+    Args:
+        kwargs: See :class:`FeatureDecompositionBBoxHead`.
+    """
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         height, width = self.roi_feat_size
-        self.over_x, self.over_y, self.over_both = map(ConvPooling, (width, height, height * width))
+        channels = self.in_channels
+        self.over_x = nn.Conv1d(width * channels, channels, kernel_size=1)
+        self.over_y = nn.Conv1d(height * channels, channels, kernel_size=1)
+        self.over_both = ConvPooling(height * width)
 
     def decompose(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """See :meth:`FeatureDecompositionBBoxHead.decompose`."""
-        columns = x.transpose(2, 3)
-        return self.over_x(x.flatten(1, 2)), self.over_y(columns.flatten(1, 2)), self.over_both(x)
+        rows, columns = x.transpose(2, 3).flatten(1, 2), x.flatten(1, 2)  # (n, C * w, h), (n, C * h, w)
+        return self.over_x(rows).flatten(1), self.over_y(columns).flatten(1), self.over_both(x)

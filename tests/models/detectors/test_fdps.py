@@ -96,10 +96,10 @@ def test_what_the_ablations_read():
     pooled = convs.reid_head.pooling(maps)
     torch.testing.assert_close(convs.reid_head.predict(maps), F.normalize(convs.reid_head.reduction(pooled)))
     assert pooled.shape == (2, 512)
-    sizes = {name: p.numel() for name, p in convs.named_parameters() if "conv.weight" in name}
+    sizes = {name: p.numel() for name, p in convs.named_parameters() if p.dim() == 3}
     assert sizes == {
-        "bbox_head.over_x.conv.weight": 2,
-        "bbox_head.over_y.conv.weight": 4,
+        "bbox_head.over_x.weight": 2 * 512 * 512,
+        "bbox_head.over_y.weight": 4 * 512 * 512,
         "bbox_head.over_both.conv.weight": 8,
         "reid_head.pooling.conv.weight": 8,
     }

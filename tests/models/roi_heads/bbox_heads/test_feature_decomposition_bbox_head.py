@@ -112,31 +112,39 @@ def test_classes_without_the_mean_are_refused():
 
 
 def test_convolutions_aggregate_to_the_same_shapes():
+    """Where each sums its own channel with equal weights it is FDPS' mean, in FDPS' order."""
     head, maps = build("ConvDecompositionBBoxHead"), torch.randn(3, C, H, W, dtype=torch.float64)
-    for name, weight in (("over_x", 1 / W), ("over_y", 1 / H), ("over_both", 1 / (H * W))):
-        conv = getattr(head, name).conv
-        torch.nn.init.constant_(conv.weight, weight)
-        torch.nn.init.zeros_(conv.bias)
+    for conv, n in ((head.over_x, W), (head.over_y, H)):
+        weight = torch.eye(C).double().repeat_interleave(n, dim=1)[..., None] / n
+        conv.load_state_dict(dict(weight=weight, bias=torch.zeros(C)))
+    torch.nn.init.constant_(head.over_both.conv.weight, 1 / (H * W))
+    torch.nn.init.zeros_(head.over_both.conv.bias)
     for found, expected in zip(head.decompose(maps), build().decompose(maps)):
-        torch.testing.assert_close(found, expected)  # equal weights are a mean
+        torch.testing.assert_close(found, expected)
     for found, expected in zip(head(maps), slow_forward(head, maps)):
         torch.testing.assert_close(found, expected)
 
 
-def test_convolutions_weigh_positions():
+def test_convolutions_are_dense():
+    """A row's D_y reads all channels and columns of the row; as many weights for any number of rows."""
     head, maps = build("ConvDecompositionBBoxHead"), torch.randn(3, C, H, W, dtype=torch.float64)
     along_y, along_x, both = head.decompose(maps)
-    over_x, over_y, over_both = (getattr(head, f"over_{axis}").conv for axis in ("x", "y", "both"))
-    assert [conv.weight.numel() for conv in (over_x, over_y, over_both)] == [W, H, H * W]
-    f, c = maps[1].tolist(), 3
-    expected = sum(f[c][2][x] * over_x.weight[0, x, 0].item() for x in range(W)) + over_x.bias.item()
-    assert along_y[1, c * H + 2].item() == pytest.approx(expected)
-    expected = sum(f[c][y][1] * over_y.weight[0, y, 0].item() for y in range(H)) + over_y.bias.item()
-    assert along_x[1, c * W + 1].item() == pytest.approx(expected)
+    counts = {name: p.numel() for name, p in head.named_parameters() if name.startswith("over_") and "weight" in name}
+    assert counts == {
+        "over_x.weight": W * C * C,
+        "over_y.weight": H * C * C,
+        "over_both.conv.weight": H * W,
+    }
+    f, c, y, x = maps[1].tolist(), 3, 2, 1
+    weights, bias = head.over_x.weight[c].flatten().tolist(), head.over_x.bias[c].item()
+    inputs = [f[k][y][i] for k in range(C) for i in range(W)]
+    assert along_y[1, c * H + y].item() == pytest.approx(sum(w * v for w, v in zip(weights, inputs)) + bias)
+    weights, bias = head.over_y.weight[c].flatten().tolist(), head.over_y.bias[c].item()
+    inputs = [f[k][i][x] for k in range(C) for i in range(H)]
+    assert along_x[1, c * W + x].item() == pytest.approx(sum(w * v for w, v in zip(weights, inputs)) + bias)
     positions = [(y, x) for y in range(H) for x in range(W)]
-    weights = over_both.weight.flatten().tolist()
-    expected = sum(f[c][y][x] * w for (y, x), w in zip(positions, weights)) + over_both.bias.item()
-    assert both[1, c].item() == pytest.approx(expected)
+    weights, bias = head.over_both.conv.weight.flatten().tolist(), head.over_both.conv.bias.item()
+    assert both[1, c].item() == pytest.approx(sum(f[c][y][x] * w for (y, x), w in zip(positions, weights)) + bias)
 
 
 def test_pooled_heads_read_one_feature():
