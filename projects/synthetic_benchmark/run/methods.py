@@ -40,6 +40,7 @@ BOT, MGN, AGW = ({"TEACHER_CHECKPOINT": f"{CONFIGS}/reid/{kind}_r18ibn_synth.py"
 DETECTOR = {"DETECTOR_CHECKPOINT": f"{CONFIGS}/two_step/faster-rcnn_r18ibn_synth.py"}
 DET_50 = {"DETECTOR_CHECKPOINT": f"{CONFIGS}/oim/faster-rcnn_r50-c4_synth.py"}
 OIM_50 = {"LUT_CHECKPOINT": f"{CONFIGS}/oim/oim_r50_synth.py"}
+LUT_18 = {"LUT_CHECKPOINT": f"{CONFIGS}/oim/oim_r18_synth.py"}
 OIM_18 = {"OIM_CHECKPOINT": f"{CONFIGS}/oim/oim_r18_synth.py"}
 _TDN, _FDPS = f"{CONFIGS}/tdn/tdn_r18ibn_synth", f"{CONFIGS}/fdps/fdps_r18_synth"
 
@@ -69,6 +70,7 @@ COMPARISONS = [
             "wo-ktb": Method("baseline + teacher (TDN without KTB)", f"{_TDN}_wo-ktb.py", BOT),
             "wo-teacher": Method("TDN without teacher", f"{_TDN}_wo-teacher.py"),
             "tdn-bot": Method("TDN, BoT", f"{_TDN}.py", BOT),
+            "tdn-bot-distill-final": Method("TDN, BoT, L_t on all final boxes", f"{_TDN}_distill-final.py", BOT),
             "tdn-mgn": Method("TDN, MGN", f"{_TDN}_mgn-teacher.py", MGN),
             "tdn-agw": Method("TDN, AGW", f"{_TDN}_agw-teacher.py", AGW),
             "two-step-bot": Method("two-step, BoT", f"{CONFIGS}/two_step/faster-rcnn_bot_synth.py", DETECTOR | BOT),
@@ -89,6 +91,9 @@ COMPARISONS = [
             "oim-r18": Method("OIM_18", f"{CONFIGS}/oim/oim_r18_synth.py"),
             "oim-r18-kd-det": Method("OIM_18, KD_det", f"{CONFIGS}/oim/oim_r18_synth_kd-det.py", DET_50),
             "oim-r18-kd-reid": Method("OIM_18, KD_reid", f"{CONFIGS}/oim/oim_r18_synth_kd-reid.py", OIM_50),
+            "oim-r18-kd-reid-oim-r18": Method(
+                "OIM_18, KD_reid from OIM_18", f"{CONFIGS}/oim/oim_r18_synth_kd-reid_oim-r18-teacher.py", LUT_18
+            ),
             "oim-r18-kd-both": Method("OIM_18, both", f"{CONFIGS}/oim/oim_r18_synth_kd-det-reid.py", DET_50 | OIM_50),
         },
     ),
