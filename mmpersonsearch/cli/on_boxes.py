@@ -28,6 +28,7 @@ from mmpersonsearch.evaluation.predictions import read_predictions
 from mmpersonsearch.evaluation.provenance import describe_model, describe_versions
 from mmpersonsearch.models.detectors import query_boxes
 from mmpersonsearch.structures import SearchProtocol
+from mmpersonsearch.utils.files import check_out
 
 from .command_line import add_config, add_device, exit_on_bad_input, make_parser, write_json
 from .run_config import build_evaluation, read_config
@@ -93,7 +94,8 @@ def main(argv: list[str] | None = None) -> None:
     add_device(parser)
     args = parser.parse_args(argv)
     with exit_on_bad_input("mmpersonsearch on-boxes"):
-        config = read_config(args.config, args.cfg_options)
+        check_out(args.out, args.checkpoint, *filter(None, [args.predictions]), suffixes=(".json",))
+        config = read_config(args.config, args.cfg_options, allow_new_keys=args.allow_new_keys)
         metric, _ = build_evaluation(config)
         boxes = given_boxes(metric.search_protocol(), args.predictions)
         model = build_model(config, args.checkpoint, args.device)

@@ -94,7 +94,7 @@ def draw_embeddings(args: argparse.Namespace) -> tuple[Figure, dict[str, Any]]:
         FileNotFoundError: A file is missing.
         InputError: Predictions do not fit the test split, or have too few detections of the identities.
     """
-    config = read_config(args.config, args.cfg_options)
+    config = read_config(args.config, args.cfg_options, allow_new_keys=args.allow_new_keys)
     metric, _ = build_evaluation(config)
     protocol = metric.search_protocol()
     identities = choose_identities(protocol, args.identities, args.num_identities)

@@ -8,6 +8,7 @@ from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 
 import mmpersonsearch.registry  # noqa: F401
+from mmpersonsearch.engine.console_runner import ConsoleRunner
 from mmpersonsearch.engine.launch import join_processes
 from mmpersonsearch.evaluation.metrics.person_search import PersonSearchMetric
 from mmpersonsearch.evaluation.metrics.ranking_pictures import RankingPictures
@@ -15,6 +16,7 @@ from mmpersonsearch.evaluation.metrics.search_results import DumpPredictions
 from mmpersonsearch.evaluation.provenance import describe_model, describe_versions
 from mmpersonsearch.utils.checkpoint import load_checkpoint_file, load_strictly, use_safe_checkpoint_loader
 from mmpersonsearch.utils.errors import InputError
+from mmpersonsearch.utils.files import check_folder, check_out
 
 from .command_line import add_config, add_launcher, exit_on_bad_input, make_parser, write_json
 from .run_config import read_config
@@ -68,15 +70,18 @@ def main(argv: list[str] | None = None) -> None:
     os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
     use_safe_checkpoint_loader()
     with exit_on_bad_input("mmpersonsearch test"):
-        config = read_config(args.config, args.cfg_options, args.work_dir)
+        config = read_config(args.config, args.cfg_options, args.work_dir, allow_new_keys=args.allow_new_keys)
         # Without the folder of the results, so that its digest does not depend on where the test runs.
         config_text = Config({key: value for key, value in config.items() if key != "work_dir"}).pretty_text
+        check_out(args.out, args.checkpoint, suffixes=(".pkl", ".pickle"))
+        for folder in (config.work_dir, args.show_dir or config.work_dir):
+            check_folder(folder)
         checkpoint = load_checkpoint_file(args.checkpoint)
         if args.show_dir:
             draw_detections(config, args.show_dir)
         config.update(launcher=args.launcher, load_from=os.path.expanduser(args.checkpoint), resume=False)
         join_processes(config)
-        runner = Runner.from_cfg(config)
+        runner = ConsoleRunner.from_cfg(config)
         # MMEngine loads it again, but only logs mismatches.
         load_strictly(runner.model, checkpoint, args.checkpoint, allow_unexpected=True)
         model = describe_model(config_text, args.config, config.load_from)
