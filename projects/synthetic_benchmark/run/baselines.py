@@ -16,10 +16,9 @@ from tqdm import tqdm
 
 from mmpersonsearch.cli.command_line import exit_on_bad_input
 from mmpersonsearch.cli.run_config import read_config
-from mmpersonsearch.datasets import PRWDataset
+from mmpersonsearch.datasets import PersonSearchDataset, PRWDataset
 from mmpersonsearch.evaluation import evaluate_search
 from mmpersonsearch.registry import MODELS
-from mmpersonsearch.structures import SearchProtocol
 from mmpersonsearch.utils.checkpoint import load_checkpoint_file, load_strictly
 
 PROG = "python -m projects.synthetic_benchmark.run.baselines"
@@ -83,42 +82,46 @@ def reid_embedding(config: str, checkpoint: str) -> Embedding:
     return embed
 
 
-def read_protocol(root: Path) -> SearchProtocol:
-    """Read the test split: every test frame but the query's own is its gallery."""
-    return PRWDataset(data_root=str(root), split="test").metainfo["search_protocol"]
-
-
-def embed_boxes(root: Path, name: str, boxes: np.ndarray, embed: Embedding) -> torch.Tensor:
+def embed_boxes(path: str | Path, boxes: np.ndarray, embed: Embedding) -> torch.Tensor:
     """Embed the crops of a frame.
 
     Args:
-        root: Folder of the set.
-        name: Frame name without suffix.
+        path: File of the frame.
         boxes: (N, 4) xyxy.
         embed: Gives the (D,) embedding of a crop.
 
     Returns:
         (N, D) float32; of length 0 without boxes.
     """
-    frame = Image.open(root / "frames" / f"{name}.jpg")
+    frame = Image.open(path)
     crops = [frame.resize(CROP_SIZE, Image.Resampling.BILINEAR, box=tuple(box)) for box in boxes]
     feats = [embed(np.asarray(crop)) for crop in crops] or np.zeros((0, embed(np.zeros((128, 64, 3), np.uint8)).size))
     return torch.as_tensor(np.array(feats), dtype=torch.float32)
 
 
-def measure(root: Path, protocol: SearchProtocol, embed: Embedding) -> tuple[float, float]:
-    """Return mAP and top-1, in 0..1, of an embedding on the true boxes of the test frames."""
+def embed_true_boxes(dataset: PersonSearchDataset, embed: Embedding) -> tuple[list[InstanceData], torch.Tensor]:
+    """Embed the true boxes of a test split.
+
+    Returns:
+        The detections of all images, with scores of 1, and the (Q, D) embeddings of the queries.
+    """
+    protocol = dataset.metainfo["search_protocol"]
     detections = []
     for image in tqdm(protocol.images, leave=False):
         detections.append(
             InstanceData(
                 bboxes=torch.as_tensor(image.bboxes, dtype=torch.float32),
                 scores=torch.ones(len(image.bboxes)),
-                reid_feats=embed_boxes(root, str(image.img_id), image.bboxes, embed),
+                reid_feats=embed_boxes(dataset.img_path(image.img_id), image.bboxes, embed),
             )
         )
-    query_feats = [embed_boxes(root, str(query.img_id), query.bbox[None], embed) for query in protocol.queries]
-    result = evaluate_search(protocol, detections, torch.cat(query_feats), topk=(1,))
+    queries = [embed_boxes(dataset.img_path(query.img_id), query.bbox[None], embed) for query in protocol.queries]
+    return detections, torch.cat(queries)
+
+
+def measure(dataset: PersonSearchDataset, embed: Embedding) -> tuple[float, float]:
+    """Return mAP and top-1, in 0..1, of an embedding on the true boxes of a test split."""
+    result = evaluate_search(dataset.metainfo["search_protocol"], *embed_true_boxes(dataset, embed), topk=(1,))
     return result.mAP, result.topk[1]
 
 
@@ -130,7 +133,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--reid", nargs=2, metavar=("CONFIG", "CHECKPOINT"), help="a trained Re-ID model too")
     args = parser.parse_args(argv)
     with exit_on_bad_input(PROG):
-        protocol = read_protocol(args.root)
+        dataset = PRWDataset(data_root=str(args.root), split="test")
         reid = {Path(args.reid[0]).stem: reid_embedding(*args.reid)} if args.reid else {}
     embeddings = {
         "random": random_embedding(args.seed),
@@ -140,7 +143,7 @@ def main(argv: list[str] | None = None) -> None:
     }
     print(f"{'true boxes':<22}{'mAP':>7}{'top-1':>7}")
     for name, embed in embeddings.items():
-        mean_ap, top1 = measure(args.root, protocol, embed)
+        mean_ap, top1 = measure(dataset, embed)
         print(f"{name:<22}{100 * mean_ap:7.1f}{100 * top1:7.1f}")
 
 

@@ -8,6 +8,7 @@ from mmengine.registry import DefaultScope
 from PIL import Image
 from tiny_models import SYNTH
 
+from mmpersonsearch.datasets import PRWDataset
 from mmpersonsearch.registry import MODELS
 from projects.synthetic_benchmark.generator import prw_layout
 from projects.synthetic_benchmark.run import baselines
@@ -46,11 +47,12 @@ def root(tmp_path):
 
 
 def test_colors_find_all_where_they_tell_persons_apart(root):
-    protocol = baselines.read_protocol(root)
+    dataset = PRWDataset(data_root=str(root), split="test")
+    protocol = dataset.metainfo["search_protocol"]
     assert [query.camera_id for query in protocol.queries] == [1, 2]
     np.testing.assert_array_equal(protocol.queries[1].bbox, [24, 10, 34, 30])
-    assert baselines.measure(root, protocol, baselines.color_histogram) == (1.0, 1.0)
-    mean_ap, _ = baselines.measure(root, protocol, baselines.random_embedding(0))
+    assert baselines.measure(dataset, baselines.color_histogram) == (1.0, 1.0)
+    mean_ap, _ = baselines.measure(dataset, baselines.random_embedding(0))
     assert 0.3 < mean_ap < 0.9  # half of the candidates are right
 
 
@@ -61,7 +63,7 @@ def test_crops_are_the_boxes_at_the_size_of_a_crop(root):
         seen.append(crop)
         return np.ones(3)
 
-    feats = baselines.embed_boxes(root, "c1s1_000000", np.array([[24.0, 10, 34, 30]]), embed)
+    feats = baselines.embed_boxes(root / "frames/c1s1_000000.jpg", np.array([[24.0, 10, 34, 30]]), embed)
     assert feats.shape == (1, 3) and seen[0].shape == (128, 64, 3)
     assert np.abs(seen[0][8:-8, 8:-8].astype(int) - (0, 255, 0)).max() < 30
     assert np.asarray(Image.open(root / "frames" / "c1s1_000000.jpg")).shape == (40, 40, 3)
