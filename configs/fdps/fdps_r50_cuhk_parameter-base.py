@@ -4,6 +4,6 @@ _base_ = "./fdps_r50_cuhk.py"
 model = dict(
     roi_head=dict(
         bbox_head=dict(type="ConvDecompositionBBoxHead"),
-        reid_head=dict(pooling=dict(_delete_=True, type="ConvPooling", num_positions=7 * 7)),
+        reid_head=dict(pooling=dict(_delete_=True, type="ConvPooling", channels=2048, size=(7, 7))),
     )
 )

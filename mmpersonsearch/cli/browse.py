@@ -1,7 +1,7 @@
 """Draw scenes as the pipeline of a split passes them to the model, with persons, identities and queries.
 
-Labelled persons have the number of their identity, unlabelled ones a dashed box. In training these are the numbers that
-the model learns, 0 to num_ids - 1; in testing they are those of the data set.
+Labelled persons have the number of their identity in the annotations, unlabelled ones a dashed box. In training the
+label that the model learns, 0 to num_ids - 1, stands beside it.
 
     mmpersonsearch browse tdn_r50ibn_prw --split train --out browse
 """
@@ -45,11 +45,9 @@ def load_scene(dataset: Dataset, index: int, split: str) -> tuple[np.ndarray, De
     return image, sample
 
 
-def draw_scenes(
-    dataset: Dataset, split: str, visualizer: PersonSearchLocalVisualizer, out: Path, number: int | None
-) -> int:
-    """Write pictures ``<index>_<image>.png`` of ``number`` scenes, all by default, and return how many."""
-    number = len(dataset) if number is None else min(number, len(dataset))
+def draw_scenes(dataset: Dataset, split: str, visualizer: PersonSearchLocalVisualizer, out: Path, number: int) -> int:
+    """Write pictures ``<index>_<image>.png`` of at most ``number`` scenes, and return how many."""
+    number = min(number, len(dataset))
     chosen = np.linspace(0, len(dataset) - 1, number).round().astype(int).tolist()
     for index in tqdm(chosen, desc=f"drawing {split}", unit="image"):
         image, sample = load_scene(dataset, index, split)
@@ -63,7 +61,12 @@ def main(argv: list[str] | None = None) -> None:
     add_config(parser)
     parser.add_argument("--split", choices=["train", "test"], default="train", help="default: train")
     parser.add_argument("--out", required=True, type=Path, help="folder of the pictures")
-    parser.add_argument("--number", type=positive, help="number of scenes, evenly spaced over the split; default: all")
+    parser.add_argument(
+        "--number",
+        type=positive,
+        default=50,
+        help="number of scenes, evenly spaced over the split; default: %(default)s",
+    )
     args = parser.parse_args(argv)
     with exit_on_bad_input("mmpersonsearch browse"):
         config = read_config(args.config, args.cfg_options)
@@ -71,5 +74,6 @@ def main(argv: list[str] | None = None) -> None:
             raise InputError(f"{config.filename} has no {args.split}_dataloader")
         dataset = DATASETS.build(loader.dataset)
         visualizer = VISUALIZERS.build({**config.visualizer, "name": "browse_dataset", "vis_backends": None})
+        visualizer.dataset_meta = dataset.metainfo
         number = draw_scenes(dataset, args.split, visualizer, args.out, args.number)
     print(f"{number} scenes of the {args.split} split: {args.out}")

@@ -30,9 +30,33 @@ def read_config(path: str, options: dict[str, Any] | None = None, work_dir: str 
         sys.path.append(os.getcwd())
     config = Config.fromfile(path)
     config.merge_from_dict(options or {})
+    fit_batch_to_sampler(config, options or {})
     stem = osp.splitext(osp.basename(path))[0]
     config.work_dir = work_dir or config.get("work_dir") or osp.join("work_dirs", stem)
     return config
+
+
+def fit_batch_to_sampler(config: Config, options: dict[str, Any]) -> None:
+    """Set ``train_dataloader.batch_size`` to the batch of a ``PKSampler``, num_ids * num_instances.
+
+    Raises:
+        InputError: ``--cfg-options`` ask for another batch size.
+    """
+    loader = config.get("train_dataloader") or {}
+    sampler = loader.get("sampler") or {}
+    if str(sampler.get("type")).rpartition(".")[2] != "PKSampler":
+        return
+    num_ids, num_instances = sampler.get("num_ids", 16), sampler.get("num_instances", 4)
+    size = num_ids * num_instances
+    if loader.get("batch_size") == size:
+        return
+    if "train_dataloader.batch_size" in options:
+        raise InputError(
+            f"train_dataloader.batch_size is {loader.batch_size}, but PKSampler's batches have num_ids {num_ids} x "
+            f"num_instances {num_instances} = {size} images: set train_dataloader.sampler.num_ids"
+        )
+    print(f"train_dataloader.batch_size is {size}: its sampler's {num_ids} identities x {num_instances} images")
+    loader.batch_size = size
 
 
 def build_evaluation(config: Config) -> tuple[PersonSearchMetric, BaseDataset]:

@@ -23,6 +23,13 @@ from mmpersonsearch.utils.files import write_whole
 
 COUNTERS = r"\.num_batches_tracked$"
 _ADDRESSES = ("http://", "https://")
+# Environment variables of the configs that name a local copy, by the start of the published file's name.
+_VARIABLES = {
+    "resnet50_ibn_a": "IBN_R50_WEIGHTS",
+    "resnet50-": "R50_WEIGHTS",
+    "resnet18-": "R18_WEIGHTS",
+    "vgg16_": "VGG16_WEIGHTS",
+}
 _STATISTICS = ("min", "max", "current", "mean")
 _NUMPY_CORES = ("numpy._core.multiarray", "numpy.core.multiarray")  # the names of NumPy 2 and NumPy 1
 
@@ -138,9 +145,19 @@ def load_from_plain_data(filename: str, map_location: Any = None) -> dict[str, A
 def _download(url: str, map_location: Any) -> Any:
     """Download in the first process of each machine, then read in all."""
     load = partial(torch.hub.load_state_dict_from_url, url, map_location=map_location, weights_only=True)
-    checkpoint = load() if get_local_rank() == 0 else None
+    try:
+        checkpoint = load() if get_local_rank() == 0 else None
+    except OSError as error:  # urllib's errors are
+        raise InputError(f"{url} cannot be downloaded: {error}; {_remedy_of_download(url)}") from error
     barrier()
     return load() if checkpoint is None else checkpoint
+
+
+def _remedy_of_download(url: str) -> str:
+    name = url.rpartition("/")[2]
+    variable = next((variable for start, variable in _VARIABLES.items() if name.startswith(start)), None)
+    place = f"set the environment variable {variable}" if variable else "set the config's checkpoint"
+    return f"{place} to a local copy, or to none to start from random weights"
 
 
 def _training_globals() -> list[Any]:

@@ -61,12 +61,19 @@ class PersonSearchLocalVisualizer(DetLocalVisualizer):
             image = self._draw_boxes(image, instances.bboxes, texts, self.DETECTION_COLOR, taken)
         else:
             ids = instances.get("person_ids", torch.full((len(instances.bboxes),), -1)).tolist()
-            texts, styles = [f"id {i}" if i >= 0 else "" for i in ids], ["-" if i >= 0 else "--" for i in ids]
+            texts, styles = [self._name_identity(i) for i in ids], ["-" if i >= 0 else "--" for i in ids]
             image = self._draw_boxes(image, instances.bboxes, texts, self.GT_COLOR, taken, line_styles=styles)
         if self._queries is None:
             return image
         texts = [f"query {i}" for i in self._queries.query_ids.tolist()]
         return self._draw_boxes(image, self._queries.bboxes, texts, self.QUERY_COLOR, taken, below=True)
+
+    def _name_identity(self, person_id: int) -> str:
+        """Name an identity by its number in the annotations, in training with the label that the model learns."""
+        if person_id < 0:
+            return ""
+        identities = (self.dataset_meta or {}).get("identities")
+        return f"id {person_id}" if identities is None else f"id {identities[person_id]} (label {person_id})"
 
     def _draw_boxes(
         self,

@@ -11,6 +11,7 @@ from mmpersonsearch.cli.run_config import (
     scale_learning_rate,
     use_mixed_precision,
 )
+from mmpersonsearch.utils.errors import InputError
 
 
 def write_config(folder, text):
@@ -112,3 +113,20 @@ def test_learning_rate_is_scaled_only_from_a_known_batch():
     assert config.auto_scale_lr.enable
     with pytest.raises(ValueError, match="base_batch_size"):
         scale_learning_rate(Config(dict(a=1)))
+
+
+PK_LOADER = """
+train_dataloader = dict(batch_size={size}, sampler=dict(type="PKSampler", num_ids={num_ids}, num_instances=4))
+"""
+
+
+def test_batch_size_follows_from_the_sampler(tmp_path, capsys):
+    path = write_config(tmp_path, PK_LOADER.format(size=64, num_ids=16))
+    assert read_config(path).train_dataloader.batch_size == 64
+    assert capsys.readouterr().out == ""
+    assert read_config(path, {"train_dataloader.sampler.num_ids": 6}).train_dataloader.batch_size == 24
+    assert "batch_size is 24" in capsys.readouterr().out
+    both = {"train_dataloader.sampler.num_ids": 6, "train_dataloader.batch_size": 24}
+    assert read_config(path, both).train_dataloader.batch_size == 24
+    with pytest.raises(InputError, match=r"batch_size is 32.*num_ids 16 x num_instances 4 = 64"):
+        read_config(path, {"train_dataloader.batch_size": 32})

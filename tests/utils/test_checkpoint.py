@@ -1,6 +1,9 @@
 import os
+import re
 import zipfile
 from collections import OrderedDict
+from pathlib import Path
+from urllib.error import URLError
 
 import numpy as np
 import pytest
@@ -15,6 +18,8 @@ from mmpersonsearch.utils.checkpoint import (
     use_safe_checkpoint_loader,
 )
 from mmpersonsearch.utils.errors import InputError
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 class Touch:
@@ -191,3 +196,23 @@ def test_a_file_that_is_no_checkpoint_is_named(content, tmp_path):
     (tmp_path / "text.pkl").write_bytes(content)
     with pytest.raises(InputError, match=r"text\.pkl .*no .*PyTorch checkpoint"):
         load_checkpoint_file(str(tmp_path / "text.pkl"))
+
+
+def test_failed_download_names_the_variable_of_a_local_copy(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+
+    def fail(*args, **kwargs):
+        raise URLError("no network")
+
+    monkeypatch.setattr(torch.hub, "download_url_to_file", fail)
+    published = {
+        match
+        for path in ROOT.glob("configs/_base_/**/*.py")
+        for match in re.findall(r"\{\{\$(\w+):(https[^}]+)\}\}", path.read_text())
+    }
+    assert len(published) == 4
+    for variable, url in published:
+        with pytest.raises(InputError, match=rf"no network.*environment variable {variable} to a local copy"):
+            load_checkpoint_file(url)
+    with pytest.raises(InputError, match="config's checkpoint to a local copy"):
+        load_checkpoint_file("https://example.invalid/own.pth")

@@ -111,3 +111,10 @@ def test_used_by_the_visualization_hook(tmp_path):
     hook.after_test_iter(runner, 0, {}, [sample(str(path))])
     picture = np.asarray(Image.open(tmp_path / "now" / "vis" / path.name)).astype(int)
     assert has_color(picture, QUERY, slice(290, 370))
+
+
+def test_identities_have_the_annotations_numbers():
+    visualizer = PersonSearchLocalVisualizer()
+    assert [visualizer._name_identity(i) for i in (-1, 8)] == ["", "id 8"]
+    visualizer.dataset_meta = dict(identities=[3, 8, 20])  # of a training set
+    assert [visualizer._name_identity(i) for i in (-1, 1)] == ["", "id 8 (label 1)"]

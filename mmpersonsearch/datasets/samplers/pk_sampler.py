@@ -49,9 +49,12 @@ class PKSampler(Sampler[int]):
         batches = _num_batches(np.maximum(counts // num_instances, 1), num_ids)
         self._batches_per_rank = batches // self.world_size
         if self._batches_per_rank == 0:
+            groups = np.maximum(counts // num_instances, 1)
+            fits = [n for n in range(num_ids - 1, 1, -1) if _num_batches(groups, n) >= self.world_size]
+            remedy = f"set train_dataloader.sampler.num_ids to at most {fits[0]}" if fits else "label more persons"
             raise InputError(
-                f"PKSampler: {len(labels)} images of {len(counts)} identities make {batches} batches of {num_ids} x "
-                f"{num_instances}, fewer than the {self.world_size} ranks: decrease the sampler's num_ids"
+                f"PKSampler: {len(labels)} images of {len(counts)} identities make {batches} batches of {num_ids} "
+                f"identities x {num_instances} images, expected at least one per process ({self.world_size}): {remedy}"
             )
 
     def __len__(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -81,6 +82,7 @@ class PersonSearchMetric(SearchResultsMetric):
         metrics.update({f"detection/{key}": value for key, value in detection.items()})
         self.protocol_record = describe_protocol(protocol, searches, self.rankings, self.det_thr, self.iou_thr)
         self._log(searches, detection)
+        warn_without_detections(detections, self.det_thr)
         return metrics
 
     def _log(self, searches: list[SearchResult], detection: dict[str, float]) -> None:
@@ -115,6 +117,7 @@ class DetectionMetric(SearchResultsMetric):
         """See :meth:`SearchResultsMetric.measure`; keys come without the prefix."""
         metrics = detection_metrics(self.search_protocol(), detections, self.iou_thr, self.det_thr)
         print_log(f"In %, with score >= {self.det_thr}: {describe_detection(metrics)}", "current")
+        warn_without_detections(detections, self.det_thr)
         return metrics
 
 
@@ -139,6 +142,16 @@ def describe_detection(metrics: dict[str, float]) -> str:
     """Put the result of :func:`detection_metrics` into one line, in percent."""
     ap, recall, known_ap, known_recall = (f"{100 * value:.2f}" for value in metrics.values())
     return f"detection of all: AP {ap}, recall {recall}; of the labelled: AP {known_ap}, recall {known_recall}"
+
+
+def warn_without_detections(detections: Sequence[InstanceData], det_thr: float) -> None:
+    """Log a warning if no detection has a score of at least ``det_thr``, so that all metrics are 0."""
+    highest = max((d.scores.max().item() for d in detections if len(d.scores)), default=None)
+    if highest is None:
+        print_log("The model detected nothing: all metrics are 0", "current", logging.WARNING)
+    elif highest < det_thr:
+        message = f"No detection has score >= {det_thr}, the highest is {highest:.3g}: all metrics are 0"
+        print_log(message, "current", logging.WARNING)
 
 
 def _protocol_lines(record: dict[str, Any]) -> list[str]:

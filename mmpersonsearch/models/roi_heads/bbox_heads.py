@@ -62,33 +62,49 @@ class FeatureDecompositionBBoxHead(BBoxHead):
         return self.fc_cls(pooled), deltas.flatten(1)
 
 
+def _conv_over(channels: int, positions: int) -> nn.Conv1d:
+    """A 1x1 convolution that aggregates positions: (n, channels * positions, m) to (n, channels, m)."""
+    return nn.Conv1d(channels * positions, channels, kernel_size=1)
+
+
 @MODELS.register_module()
 class ConvPooling(nn.Module):
-    """Weighted sum over the positions of maps: a 1x1 convolution with the positions as channels.
+    """Aggregation of maps to vectors by 1x1 convolutions, over x for each y, then over y.
+
+    It has channels ** 2 * (h + w) weights and 2 * channels biases.
 
     Args:
-        num_positions: h * w of the maps.
+        channels: C of the maps.
+        size: (h, w) of the maps.
     """
 
-    def __init__(self, num_positions: int) -> None:
+    def __init__(self, channels: int, size: tuple[int, int]) -> None:
         super().__init__()
-        self.conv = nn.Conv1d(num_positions, 1, kernel_size=1)
+        height, width = size
+        self.over_x, self.over_y = _conv_over(channels, width), _conv_over(channels, height)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Aggregate (n, C, ...) maps, whose further dimensions are the positions, to (n, C)."""
-        return self.conv(x.flatten(2).transpose(1, 2)).squeeze(1)
+        """Aggregate (n, C, h, w) maps to (n, C)."""
+        rows = self.over_x(x.transpose(2, 3).flatten(1, 2))
+        return self.over_y(rows.flatten(1)[..., None]).squeeze(-1)
 
 
 @MODELS.register_module()
 class ConvDecompositionBBoxHead(FeatureDecompositionBBoxHead):
-    """:class:`FeatureDecompositionBBoxHead` with :class:`ConvPooling` in place of means ("Parameter-base")."""
+    """:class:`FeatureDecompositionBBoxHead` with 1x1 convolutions in place of means ("Parameter-base", section 4.2).
+
+    The sub-features have the same shapes. D_y is a convolution from w * C to C channels for each y, D_x one from h * C
+    to C channels for each x, D_cls is :class:`ConvPooling`. The paper says that this adds many parameters, but not
+    which convolutions it has.
+    """
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        height, width = self.roi_feat_size
-        self.over_x, self.over_y, self.over_both = map(ConvPooling, (width, height, height * width))
+        channels, (height, width) = self.in_channels, self.roi_feat_size
+        self.over_x, self.over_y = _conv_over(channels, width), _conv_over(channels, height)
+        self.over_both = ConvPooling(channels, (height, width))
 
     def decompose(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """See :meth:`FeatureDecompositionBBoxHead.decompose`."""
-        columns = x.transpose(2, 3)
-        return self.over_x(x.flatten(1, 2)), self.over_y(columns.flatten(1, 2)), self.over_both(x)
+        along_y, along_x = self.over_x(x.transpose(2, 3).flatten(1, 2)), self.over_y(x.flatten(1, 2))
+        return along_y.flatten(1), along_x.flatten(1), self.over_both(x)

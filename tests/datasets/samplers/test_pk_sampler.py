@@ -6,6 +6,7 @@ from dataset_writers import write_image
 from mmdet.datasets import ReIDDataset
 
 from mmpersonsearch.datasets.samplers import PKSampler, pk_sampler
+from mmpersonsearch.utils.errors import InputError
 
 
 class Labels:
@@ -124,7 +125,7 @@ def test_reid_dataset_tells_its_labels(tmp_path):
 
 
 def test_wrong_datasets_are_named():
-    with pytest.raises(ValueError, match="8 images of 2 identities make 0 batches of 3 x 4"):
+    with pytest.raises(ValueError, match="8 images of 2 identities make 0 batches of 3 identities x 4 images"):
         PKSampler(Labels([0] * 4 + [1] * 4), 3, 4)
     with pytest.raises(ValueError, match="0 images of 0 identities make 0 batches"):
         PKSampler(Labels([]), 3, 4)
@@ -132,3 +133,16 @@ def test_wrong_datasets_are_named():
         PKSampler([1, 2, 3], 3, 4)
     with pytest.raises(ValueError, match="num_instances 0"):
         PKSampler(Labels([0, 1]), 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("labels", "remedy"),
+    [
+        ([i // 4 for i in range(32)], "set train_dataloader.sampler.num_ids to at most 8"),
+        ([0] * 40 + [1, 1], "set train_dataloader.sampler.num_ids to at most 2"),
+        ([0] * 40, "label more persons"),
+    ],
+)
+def test_too_few_identities_name_the_key_and_what_fits(labels, remedy):
+    with pytest.raises(InputError, match=remedy):
+        PKSampler(Labels(labels))

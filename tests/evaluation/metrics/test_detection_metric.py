@@ -7,7 +7,7 @@ from mmengine.structures import BaseDataElement, InstanceData
 from random_cases import draw_case
 from slow_evaluation import slow_detections
 
-from mmpersonsearch.evaluation.metrics import DetectionMetric
+from mmpersonsearch.evaluation.metrics import DetectionMetric, person_search
 
 KEYS = ("ap", "recall", "labelled/ap", "labelled/recall")
 
@@ -61,3 +61,24 @@ def test_a_protocol_is_needed():
     metric.dataset_meta = dict(classes=("person",))
     with pytest.raises(ValueError, match=r"search_protocol.*NoneType"):
         metric.compute_metrics([dict(img_id="a", bboxes=torch.zeros(0, 4), scores=torch.zeros(0))])
+
+
+def keep_none(samples):
+    for sample in samples:
+        sample.pred_instances = sample.pred_instances[:0]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, None),
+        (dict(det_thr=1.1), "No detection has score >= 1.1, the highest is "),
+        (dict(change=keep_none), "The model detected nothing: all metrics are 0"),
+    ],
+)
+def test_a_model_that_detects_nothing_is_warned_of(monkeypatch, options, message):
+    logged = []
+    monkeypatch.setattr(person_search, "print_log", lambda text, *args: logged.append(text))
+    evaluate(draw_case(4), **options)
+    assert len(logged) == 1 + bool(message)
+    assert message is None or logged[1].startswith(message)

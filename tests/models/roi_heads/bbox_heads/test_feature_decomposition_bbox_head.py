@@ -113,30 +113,40 @@ def test_classes_without_the_mean_are_refused():
 
 def test_convolutions_aggregate_to_the_same_shapes():
     head, maps = build("ConvDecompositionBBoxHead"), torch.randn(3, C, H, W, dtype=torch.float64)
-    for name, weight in (("over_x", 1 / W), ("over_y", 1 / H), ("over_both", 1 / (H * W))):
-        conv = getattr(head, name).conv
-        torch.nn.init.constant_(conv.weight, weight)
+    for conv, size in ((head.over_x, W), (head.over_y, H), (head.over_both.over_x, W), (head.over_both.over_y, H)):
+        assert conv.weight.shape == (C, C * size, 1)
+        conv.weight.data.copy_(torch.eye(C).repeat_interleave(size, 1)[..., None] / size)
         torch.nn.init.zeros_(conv.bias)
     for found, expected in zip(head.decompose(maps), build().decompose(maps)):
-        torch.testing.assert_close(found, expected)  # equal weights are a mean
+        torch.testing.assert_close(found, expected)  # equal weights of a channel's own positions are a mean
     for found, expected in zip(head(maps), slow_forward(head, maps)):
         torch.testing.assert_close(found, expected)
 
 
-def test_convolutions_weigh_positions():
+def test_convolutions_weigh_positions_of_all_channels():
     head, maps = build("ConvDecompositionBBoxHead"), torch.randn(3, C, H, W, dtype=torch.float64)
     along_y, along_x, both = head.decompose(maps)
-    over_x, over_y, over_both = (getattr(head, f"over_{axis}").conv for axis in ("x", "y", "both"))
-    assert [conv.weight.numel() for conv in (over_x, over_y, over_both)] == [W, H, H * W]
     f, c = maps[1].tolist(), 3
-    expected = sum(f[c][2][x] * over_x.weight[0, x, 0].item() for x in range(W)) + over_x.bias.item()
-    assert along_y[1, c * H + 2].item() == pytest.approx(expected)
-    expected = sum(f[c][y][1] * over_y.weight[0, y, 0].item() for y in range(H)) + over_y.bias.item()
-    assert along_x[1, c * W + 1].item() == pytest.approx(expected)
-    positions = [(y, x) for y in range(H) for x in range(W)]
-    weights = over_both.weight.flatten().tolist()
-    expected = sum(f[c][y][x] * w for (y, x), w in zip(positions, weights)) + over_both.bias.item()
-    assert both[1, c].item() == pytest.approx(expected)
+
+    def slow(conv, value, size):
+        """Output c of a convolution whose input channel k * size + i is ``value(k, i)``."""
+        row = conv.weight[c, :, 0].tolist()
+        return sum(row[k * size + i] * value(k, i) for k in range(C) for i in range(size)) + conv.bias[c].item()
+
+    assert along_y[1, c * H + 2].item() == pytest.approx(slow(head.over_x, lambda k, x: f[k][2][x], W))
+    assert along_x[1, c * W + 1].item() == pytest.approx(slow(head.over_y, lambda k, y: f[k][y][1], H))
+    rows = head.over_both.over_x(maps[1:2].transpose(2, 3).flatten(1, 2))[0].tolist()
+    assert both[1, c].item() == pytest.approx(slow(head.over_both.over_y, lambda k, y: rows[k][y], H))
+
+
+def test_convolutions_bring_many_parameters():
+    """FDPS, section 4.2; counts by hand for ResNet-50's maps of 2048 x 7 x 7."""
+    with torch.device("meta"):
+        head = build("ConvDecompositionBBoxHead", in_channels=2048, roi_feat_size=(7, 7))
+        pooling = MODELS.build(dict(type="ConvPooling", channels=2048, size=(7, 7)))
+    one = 7 * 2048 * 2048 + 2048
+    assert sum(p.numel() for name, p in head.named_parameters() if name.startswith("over_")) == 4 * one
+    assert sum(p.numel() for p in pooling.parameters()) == 2 * one
 
 
 def test_pooled_heads_read_one_feature():
