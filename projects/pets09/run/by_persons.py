@@ -26,7 +26,7 @@ from mmpersonsearch.evaluation import evaluate_search
 from mmpersonsearch.evaluation.metrics.search_results import SearchResultsMetric
 from mmpersonsearch.evaluation.predictions import read_predictions
 from mmpersonsearch.registry import DATASETS
-from projects.synthetic_benchmark.run.baselines import embed_true_boxes, random_embedding, stripe_histogram
+from projects.synthetic_benchmark.run.fixed_embeddings import embed_true_boxes, random_embedding, stripe_histogram
 
 PROG = "python -m projects.pets09.run.by_persons"
 

@@ -15,7 +15,7 @@ from mmpersonsearch.datasets import CocoPersonSearchDataset
 from mmpersonsearch.registry import DATASETS, HOOKS, METRICS, MODELS, TRANSFORMS
 from mmpersonsearch.structures import Query, SceneImage, SearchProtocol
 from projects.pets09.run import by_persons
-from projects.synthetic_benchmark.run.baselines import color_histogram, embed_true_boxes
+from projects.synthetic_benchmark.run.fixed_embeddings import color_histogram, embed_true_boxes
 
 PROJECT = ROOT / "projects/pets09"
 LEAVES = sorted(PROJECT.glob("configs/*.py"))
