@@ -6,6 +6,8 @@ its own nested defaults (``BboxOverlaps2D`` in an assigner) without a prefix.
 
 from __future__ import annotations
 
+import io
+from contextlib import redirect_stdout
 from functools import cache
 from types import ModuleType
 
@@ -50,7 +52,8 @@ class MMDetChildRegistry(Registry):
         """Import the members' modules, after MMDetection where they need it."""
         if self._needs_mmdet:
             import_mmdet()
-        super().import_from_location()
+        with redirect_stdout(io.StringIO()):  # MMDetection prints which optional packages are missing
+            super().import_from_location()
 
 
 @cache

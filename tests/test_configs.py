@@ -1,4 +1,5 @@
 import json
+import math
 import re
 
 import pytest
@@ -31,8 +32,10 @@ def test_config_builds(path):
     METRICS.build(cfg.test_evaluator)
     for loader in (cfg.train_dataloader, cfg.test_dataloader):
         assert DATASETS.get(loader.dataset.type) is not None
-        for transform in loader.dataset.pipeline:
-            TRANSFORMS.build(transform)
+        for dataset in loader.dataset.get("datasets", {"": loader.dataset}).values():
+            assert DATASETS.get(dataset.type) is not None
+            for transform in dataset.pipeline:
+                TRANSFORMS.build(transform)
     if "reid_head" in cfg.model.get("roi_head", {}):
         reid_head = model.roi_head.reid_head
         assert reid_head.num_ids == cfg.num_ids
@@ -131,3 +134,27 @@ def test_inet_on_synthetic_sets_starts_from_oim(name, oim, tmp_path, monkeypatch
     for key, value in model.state_dict().items():
         if not re.search(r"\.loss_(id|pair)\.|num_batches_tracked$", key):  # I-Net's own losses
             assert torch.equal(value, source[key.replace("part2", "shared_head")]), key
+
+
+NUM_IMAGES = {"cuhk": 11206, "prw": 5704}  # of the training sets; of crops, so many batches of 64 or more
+CROPS = {"cuhk": 15080, "prw": 14897}
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in LEAVES if re.search("_(cuhk|prw)", path.stem)], ids=lambda path: path.stem
+)
+def test_every_milestone_comes_on_any_number_of_gpus(path):
+    cfg = Config.fromfile(path)
+    numbers = CROPS if "reid" in path.parts else NUM_IMAGES
+    (data,) = [key for key in numbers if f"_{key}" in path.stem]
+    for gpus in range(1, 9):
+        epoch = math.ceil(numbers[data] / (cfg.train_dataloader.batch_size * gpus))
+        iterations = cfg.train_cfg.get("max_iters") or cfg.train_cfg.max_epochs * epoch
+        for scheduler in cfg.param_scheduler:
+            unit = epoch if scheduler.get("by_epoch", True) else 1
+            times = scheduler.get("milestones") or [scheduler.begin, scheduler.end]
+            assert all(0 <= time * unit < iterations for time in times), (gpus, scheduler)
+        for hook in cfg.get("custom_hooks", []):
+            if hook.type == "LossWeightScheduleHook":
+                unit = epoch if hook.get("by_epoch", True) else 1
+                assert all(time * unit < iterations for time, _ in hook.milestones), gpus

@@ -8,9 +8,11 @@ _base_ = [
 
 model = dict(
     type="PersonSearchDetector",
+    backbone=dict(frozen_stages=1),
     roi_head=dict(
         type="CoupledRoIHead",
         reid_head=dict(_base_.pair_head, in_channels=2048, num_ids=_base_.num_ids),
     ),
+    test_cfg=dict(rpn=dict(max_per_img=128)),
 )
 train_dataloader = dict(batch_sampler=dict(type="IdentityPairBatchSampler"))

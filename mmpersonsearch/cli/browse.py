@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from mmpersonsearch.registry import DATASETS, VISUALIZERS
 from mmpersonsearch.utils.errors import InputError
+from mmpersonsearch.utils.files import check_folder
 from mmpersonsearch.visualization import PersonSearchLocalVisualizer
 
 from .command_line import add_config, exit_on_bad_input, make_parser, positive
@@ -69,7 +70,8 @@ def main(argv: list[str] | None = None) -> None:
     )
     args = parser.parse_args(argv)
     with exit_on_bad_input("mmpersonsearch browse"):
-        config = read_config(args.config, args.cfg_options)
+        check_folder(args.out)
+        config = read_config(args.config, args.cfg_options, allow_new_keys=args.allow_new_keys)
         if not (loader := config.get(f"{args.split}_dataloader")):
             raise InputError(f"{config.filename} has no {args.split}_dataloader")
         dataset = DATASETS.build(loader.dataset)

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import re
 import sys
-from argparse import SUPPRESS, ArgumentError, ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from argparse import SUPPRESS, ArgumentError, ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -16,20 +18,24 @@ from typing import Any
 from mmpersonsearch.utils.errors import InputError
 from mmpersonsearch.utils.files import write_whole
 
+_VARIABLES: dict[str, str] = {}  # those of the configs that were read, with their defaults
 CONFIG_HELP = "config file, or the name of one, such as tdn_r50ibn_prw"
 
 
 class CommandError(SystemExit):
     """Exit with status 2 because of wrong input; the text is the message that was printed."""
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: str, status: int = 2) -> None:
         super().__init__(message)
-        self.code = 2
+        self.code = status
 
 
 @contextmanager
 def exit_on_bad_input(command: str) -> Iterator[None]:
-    """Replace an ``InputError`` or ``FileNotFoundError`` by a printed message and exit status 2.
+    """Replace an error of input by a printed line and exit status 2, an interruption by one and status 130.
+
+    Errors of input are ``InputError``, and missing or forbidden files. The line also names the variables of the
+    environment from which the config has a path that the error names.
 
     Args:
         command: Its name, which begins the message.
@@ -39,10 +45,30 @@ def exit_on_bad_input(command: str) -> Iterator[None]:
     """
     try:
         yield
-    except (InputError, FileNotFoundError) as error:
-        message = f"{command}: {error}"
+    except (InputError, FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError) as error:
+        message = f"{command}: {error}{name_variables(str(error))}"
         print(message, file=sys.stderr)
         raise CommandError(message) from error
+    except KeyboardInterrupt as error:
+        message = f"{command}: interrupted"
+        print(f"\n{message}", file=sys.stderr)
+        raise CommandError(message, status=130) from error
+
+
+def remember_variables(config_text: str) -> None:
+    """Remember the variables ``{{$NAME:default}}`` of a config's text, for :func:`exit_on_bad_input`."""
+    _VARIABLES.update(re.findall(r"\{\{\s*\$(\w+):([^}]*?)\s*\}\}", config_text))
+
+
+def name_variables(message: str) -> str:
+    """Name the variables of the environment whose values are in a message, with the absolute paths that they mean."""
+    parts = []
+    for name, default in _VARIABLES.items():
+        value = os.environ.get(name, default).strip("'\" ")
+        if len(value.strip("/.")) > 2 and value.rstrip("/") in message:
+            origin = "is set to" if name in os.environ else "is not set, by default"
+            parts.append(f"{name} {origin} {value}, which is {os.path.abspath(value)}")
+    return f" ({'; '.join(parts)})" if parts else ""
 
 
 def make_parser(verb: str, description: str, **kwargs: Any) -> ArgumentParser:
@@ -83,6 +109,14 @@ def add_config_options(parser: ArgumentParser) -> None:
         metavar="KEY=VALUE",
         help="override keys of the config, such as train_dataloader.batch_size=2",
     )
+    parser.add_argument(
+        "--allow-new-keys", action="store_true", help="accept keys of --cfg-options that nothing is known to read"
+    )
+
+
+def add_data_set(parser: ArgumentParser) -> None:
+    """Add the choice of one of a joint test split's data sets."""
+    parser.add_argument("--data-set", metavar="NAME", help="of a config that tests several data sets, the one to take")
 
 
 def add_launcher(parser: ArgumentParser) -> None:
@@ -104,11 +138,25 @@ def positive(text: str) -> int:
     """Read an integer >= 1.
 
     Raises:
-        ValueError: The text is something else; argparse turns it into a message.
+        ArgumentTypeError: The text is something else.
     """
-    number = int(text)
-    if number < 1:
-        raise ValueError
+    if not text.isdecimal() or int(text) < 1:
+        raise ArgumentTypeError(f"expected an integer of 1 or more, got {text!r}")
+    return int(text)
+
+
+def fraction(text: str) -> float:
+    """Read a number in [0, 1].
+
+    Raises:
+        ArgumentTypeError: The text is something else.
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1
+    if not 0 <= number <= 1:
+        raise ArgumentTypeError(f"expected a number from 0 to 1, got {text!r}")
     return number
 
 

@@ -17,6 +17,7 @@ from mmengine.registry import init_default_scope
 from mmpersonsearch.models.teachers.convert import Conversion, convert
 from mmpersonsearch.models.teachers.convert_names import PROJECTS
 from mmpersonsearch.utils.checkpoint import COUNTERS, save_checkpoint
+from mmpersonsearch.utils.files import check_out
 
 from .command_line import add_config_options, exit_on_bad_input, make_parser, print_table
 from .run_config import read_config
@@ -48,7 +49,8 @@ def main(argv: list[str] | None = None) -> None:
     add_config_options(parser)
     args = parser.parse_args(argv)
     with exit_on_bad_input("mmpersonsearch convert reid"):
-        config = read_config(args.config, args.cfg_options)
+        check_out(args.out, args.source, suffixes=(".pth",))
+        config = read_config(args.config, args.cfg_options, allow_new_keys=args.allow_new_keys)
         init_default_scope("mmpersonsearch")
         converted = convert(args.source, args.project, config)
     save_checkpoint(converted.checkpoint, args.out)

@@ -10,6 +10,7 @@ from mmpersonsearch.apis import build_model
 from mmpersonsearch.models.detectors import TwoStepPersonSearch
 from mmpersonsearch.utils.checkpoint import save_checkpoint
 from mmpersonsearch.utils.errors import InputError
+from mmpersonsearch.utils.files import check_out
 
 from .command_line import add_config, exit_on_bad_input, make_parser
 from .run_config import read_config
@@ -23,7 +24,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--out", required=True, metavar="JOINED.pth", help="the checkpoint to write")
     args = parser.parse_args(argv)
     with exit_on_bad_input("mmpersonsearch convert two-step"):
-        model = build_model(read_config(args.config, args.cfg_options))
+        check_out(args.out, args.detector, args.reid, suffixes=(".pth",))
+        model = build_model(read_config(args.config, args.cfg_options, allow_new_keys=args.allow_new_keys))
         if not isinstance(model, TwoStepPersonSearch):
             raise InputError(f"{args.config}: expected model.type TwoStepPersonSearch, got {type(model).__name__}")
         paths = dict(detector=args.detector, reid=args.reid)

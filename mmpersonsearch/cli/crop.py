@@ -9,6 +9,7 @@ are contiguous from 0, in the order of the data set's identity numbers.
 from pathlib import Path
 
 from mmpersonsearch.datasets.crops import crop_persons
+from mmpersonsearch.utils.files import check_folder
 
 from .command_line import exit_on_bad_input, make_parser, positive
 from .scene_datasets import add_dataset_arguments, dataset_of
@@ -23,5 +24,6 @@ def main(argv: list[str] | None = None) -> None:
     )
     args = parser.parse_args(argv)
     with exit_on_bad_input("mmpersonsearch crop"):
+        check_folder(args.out)
         number = crop_persons(dataset_of(args), args.out, args.split, tuple(args.size))
     print(f"{number} crops in {args.out / args.split}, listed in {args.out / args.split}.txt")

@@ -16,9 +16,19 @@ from mmengine.config import Config
 from mmpersonsearch.evaluation.predictions import read_predictions
 from mmpersonsearch.evaluation.provenance import check_protocols, describe_versions, read_result
 from mmpersonsearch.utils.errors import InputError
+from mmpersonsearch.utils.files import check_out
 
-from .command_line import add_config, exit_on_bad_input, make_parser, print_table, write_json
-from .run_config import build_evaluation, find_search_metric, read_config
+from .command_line import (
+    add_config,
+    add_data_set,
+    exit_on_bad_input,
+    fraction,
+    make_parser,
+    positive,
+    print_table,
+    write_json,
+)
+from .run_config import build_evaluation, choose_data_set, find_search_metric, read_config
 
 
 def change_evaluation(config: Config, args: argparse.Namespace) -> None:
@@ -74,6 +84,7 @@ def main(argv: list[str] | None = None) -> None:
     parser = make_parser("eval", __doc__)
     parser.add_argument("predictions", help="file that mmpersonsearch test --out has written")
     add_config(parser, "config of the data set, the rankings and the thresholds")
+    add_data_set(parser)
     parser.add_argument(
         "--ranking",
         nargs="+",
@@ -81,8 +92,8 @@ def main(argv: list[str] | None = None) -> None:
         metavar=("TYPE", "KEY=VALUE"),
         help="report this ranking and plain similarity instead of the config's rankings; may be repeated",
     )
-    parser.add_argument("--gallery-sizes", type=int, nargs="+", help="gallery sizes (CUHK-SYSU), the main one first")
-    parser.add_argument("--det-thr", type=float, help="skip detections with a lower score")
+    parser.add_argument("--gallery-sizes", type=positive, nargs="+", help="gallery sizes (CUHK-SYSU), main one first")
+    parser.add_argument("--det-thr", type=fraction, help="skip detections with a lower score")
     parser.add_argument("--out", metavar="RESULT.json", help="write the metrics to this file")
     parser.add_argument("--compare", nargs="+", default=[], metavar="RESULT.json", help="print these results too")
     parser.add_argument(
@@ -92,7 +103,9 @@ def main(argv: list[str] | None = None) -> None:
     )
     args = parser.parse_args(argv)
     with exit_on_bad_input("mmpersonsearch eval"):
-        config = read_config(args.config, args.cfg_options)
+        check_out(args.out, args.predictions, *args.compare, suffixes=(".json",))
+        config = read_config(args.config, args.cfg_options, allow_new_keys=args.allow_new_keys)
+        choose_data_set(config, args.data_set)
         change_evaluation(config, args)
         others = {path: read_result(path) for path in args.compare}
         results = {args.predictions: evaluate(config, args), **others}

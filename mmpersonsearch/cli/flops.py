@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from mmpersonsearch.apis import build_model
 
-from .command_line import add_config, exit_on_bad_input, make_parser, print_table
+from .command_line import add_config, exit_on_bad_input, make_parser, positive, print_table
 from .run_config import read_config
 
 # The unit of each part: its operations are counted per image, RoI or person.
@@ -60,12 +60,12 @@ def count_parts(model: nn.Module, height: int, width: int, num_persons: int) -> 
 def main(argv: list[str] | None = None) -> None:
     parser = make_parser("flops", __doc__)
     add_config(parser)
-    parser.add_argument("--shape", type=int, nargs=2, default=[600, 960], metavar=("HEIGHT", "WIDTH"))
-    parser.add_argument("--num-persons", type=int, default=10, help="final boxes per image")
+    parser.add_argument("--shape", type=positive, nargs=2, default=[600, 960], metavar=("HEIGHT", "WIDTH"))
+    parser.add_argument("--num-persons", type=positive, default=10, help="final boxes per image")
     parser.add_argument("--json", action="store_true", help="print JSON, not a table")
     args = parser.parse_args(argv)
     with exit_on_bad_input("mmpersonsearch flops"):
-        model = build_model(read_config(args.config, args.cfg_options))
+        model = build_model(read_config(args.config, args.cfg_options, allow_new_keys=args.allow_new_keys))
     parts = count_parts(model, *args.shape, args.num_persons)
     if args.json:
         print(json.dumps({key: round(value, 2) for key, value in parts.items()}))

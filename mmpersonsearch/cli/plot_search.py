@@ -28,8 +28,19 @@ from mmpersonsearch.evaluation.predictions import Predictions, read_predictions
 from mmpersonsearch.utils.errors import InputError
 from mmpersonsearch.visualization import plot_gallery_sizes, plot_precision_recall, plot_rcp_parameters
 
-from .command_line import add_config, add_figure, add_runs, exit_on_bad_input, make_parser, parse_runs, save_figure
-from .run_config import build_evaluation, read_config
+from .command_line import (
+    add_config,
+    add_data_set,
+    add_figure,
+    add_runs,
+    exit_on_bad_input,
+    fraction,
+    make_parser,
+    parse_runs,
+    positive,
+    save_figure,
+)
+from .run_config import build_evaluation, choose_data_set, read_config
 
 PAPER_SIZES = (50, 100, 500, 1000, 2000, 4000)
 PAPER_STEPS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -125,13 +136,14 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         text = measure.__doc__
         command = commands.add_parser(name, help=text, description=text, formatter_class=ArgumentDefaultsHelpFormatter)
         add_config(command, "config of the test split and the thresholds")
+        add_data_set(command)
         add_runs(command)
         add_figure(command)
-        command.add_argument("--threshold", type=float, default=0.3, help="RCP's threshold, the paper's b")
+        command.add_argument("--threshold", type=fraction, default=0.3, help="RCP's threshold, the paper's b")
         command.add_argument("--weight", type=float, default=0.2, help="RCP's weight, the paper's lambda")
     sizes, rcp = commands.choices["gallery-size"], commands.choices["rcp"]
-    sizes.add_argument("--sizes", type=int, nargs="+", default=PAPER_SIZES, help="gallery sizes")
-    rcp.add_argument("--thresholds", type=float, nargs="+", default=PAPER_STEPS, help="b's, at the fixed weight")
+    sizes.add_argument("--sizes", type=positive, nargs="+", default=PAPER_SIZES, help="gallery sizes")
+    rcp.add_argument("--thresholds", type=fraction, nargs="+", default=PAPER_STEPS, help="b's, at the fixed weight")
     rcp.add_argument("--weights", type=float, nargs="+", default=PAPER_STEPS, help="lambdas, at the fixed threshold")
     args = parser.parse_args(argv)
     for name in {"sizes", "thresholds", "weights"} & vars(args).keys():
@@ -146,7 +158,8 @@ def main(argv: list[str] | None = None) -> None:
     with exit_on_bad_input("mmpersonsearch plot search"):
         args.rcp = RankingWithContextPersons(args.threshold, args.weight)
         paths = parse_runs(args.runs)
-        config = read_config(args.config, args.cfg_options)
+        config = read_config(args.config, args.cfg_options, allow_new_keys=args.allow_new_keys)
+        choose_data_set(config, args.data_set)
         if args.kind == "gallery-size":
             set_gallery_sizes(config, args.sizes)
         metric, _ = build_evaluation(config)

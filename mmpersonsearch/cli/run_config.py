@@ -3,6 +3,7 @@
 import os
 import os.path as osp
 import sys
+from glob import glob
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
@@ -11,11 +12,21 @@ from mmengine.runner import find_latest_checkpoint
 
 from mmpersonsearch.evaluation.metrics import PersonSearchMetric
 from mmpersonsearch.registry import DATASETS, METRICS
-from mmpersonsearch.utils.config_files import find_config
+from mmpersonsearch.utils.checkpoint import load_checkpoint_file
+from mmpersonsearch.utils.config_files import find_config, read_config_file
 from mmpersonsearch.utils.errors import InputError
 
+from .command_line import remember_variables
+from .config_options import check_options
 
-def read_config(path: str, options: dict[str, Any] | None = None, work_dir: str | None = None) -> Config:
+# What differs from run to run; what a checkpoint's optimizer, schedulers and seed override.
+RUN_KEYS = ("work_dir", "load_from", "resume", "launcher")
+STATE_KEYS = ("optim_wrapper.optimizer", "param_scheduler", "randomness.seed")
+
+
+def read_config(
+    path: str, options: dict[str, Any] | None = None, work_dir: str | None = None, allow_new_keys: bool = False
+) -> Config:
     """Read a config file, merge the options over it and set its work dir.
 
     Modules that the config imports (``custom_imports``) may also be in the current folder.
@@ -24,11 +35,17 @@ def read_config(path: str, options: dict[str, Any] | None = None, work_dir: str 
         path: The config's file or name; see :func:`find_config`, also for the errors.
         options: ``--cfg-options``: dotted keys and their values.
         work_dir: ``--work-dir``; by default the config's own, else ``work_dirs/<the config file's stem>``.
+        allow_new_keys: ``--allow-new-keys``: whether options may have keys that nothing is known to read.
+
+    Raises:
+        InputError: The file is no config, or options do not fit it; see :func:`check_options`.
     """
     path = find_config(path)
     if os.getcwd() not in sys.path:  # Python adds only the folder of a script
         sys.path.append(os.getcwd())
-    config = Config.fromfile(path)
+    config = read_config_file(path)
+    remember_variables(config.text)
+    check_options(config, options or {}, allow_new_keys)
     config.merge_from_dict(options or {})
     fit_batch_to_sampler(config, options or {})
     stem = osp.splitext(osp.basename(path))[0]
@@ -57,6 +74,29 @@ def fit_batch_to_sampler(config: Config, options: dict[str, Any]) -> None:
         )
     print(f"train_dataloader.batch_size is {size}: its sampler's {num_ids} identities x {num_instances} images")
     loader.batch_size = size
+
+
+def choose_data_set(config: Config, name: str | None, needed: bool = True) -> None:
+    """Have a config whose test split joins several data sets (``JointPersonSearchDataset``) test one of them.
+
+    Args:
+        config: Changed in place.
+        name: ``--data-set``.
+        needed: Whether one of several data sets has to be chosen.
+
+    Raises:
+        InputError: There is no data set of this name, or one is needed and none is named.
+    """
+    joint = (config.get("test_dataloader") or {}).get("dataset", {})
+    names = list(joint.datasets) if joint.get("type") == "JointPersonSearchDataset" else []
+    if name is None and needed and names:
+        raise InputError(f"{config.filename} tests several data sets: choose one by --data-set, of {', '.join(names)}")
+    if name is None:
+        return
+    if name not in names:
+        known = f"expected one of {', '.join(names)}" if names else "its test split is of one data set only"
+        raise InputError(f"--data-set {name}: {config.filename} has no such data set, {known}")
+    config.test_dataloader.dataset = joint.datasets[name]
 
 
 def build_evaluation(config: Config) -> tuple[PersonSearchMetric, BaseDataset]:
@@ -107,6 +147,41 @@ def resume_from(config: Config, resume: str | None) -> None:
         config.load_from = None  # MMEngine would resume from it, not from the work dir
     else:
         config.resume = False
+
+
+def check_untrained(work_dir: str) -> None:
+    """Raise ``InputError`` if a work dir has checkpoints of an earlier training."""
+    found = find_latest_checkpoint(work_dir) if osp.isdir(work_dir) else None
+    names = (glob(osp.join(work_dir, f"{unit}_*.pth")) for unit in ("epoch", "iter"))
+    if found := found or next((path for paths in names for path in paths), None):
+        raise InputError(
+            f"--work-dir {work_dir} has checkpoints of an earlier training ({found}): --resume continues it, another "
+            "--work-dir begins anew"
+        )
+
+
+def warn_of_changes(config: Config) -> None:
+    """Print what differs between a config that resumes and that of the checkpoint, and what of it takes effect."""
+    path = config.get("load_from") or find_latest_checkpoint(config.work_dir) if config.get("resume") else None
+    text = load_checkpoint_file(path).get("meta", {}).get("cfg") if path else None
+    if not text:
+        return
+    before, now = flatten(Config.fromstring(text, ".py").to_dict()), flatten(config.to_dict())
+    lines = []
+    for key in sorted(before.keys() | now.keys()):
+        if before.get(key) != now.get(key) and not key.startswith(RUN_KEYS):
+            effect = "no effect: the checkpoint's state goes on" if key.startswith(STATE_KEYS) else "takes effect"
+            lines.append(f"  {key}: {before.get(key, 'absent')} -> {now.get(key, 'absent')} ({effect})")
+    if lines:
+        print("\n".join([f"WARNING: the config differs from that of {path}:", *lines]), file=sys.stderr)
+
+
+def flatten(value: Any, prefix: str = "") -> dict[str, Any]:
+    """Map dotted keys to the values of nested dictionaries and lists."""
+    if not isinstance(value, dict | list | tuple) or not value:
+        return {prefix: list(value) if isinstance(value, tuple) else value}
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    return {key: one for name, part in items for key, one in flatten(part, f"{prefix}.{name}".strip(".")).items()}
 
 
 def use_mixed_precision(config: Config, has_accelerator: bool) -> None:

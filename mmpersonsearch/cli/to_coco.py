@@ -15,6 +15,7 @@ from pycocotools.coco import COCO
 
 from mmpersonsearch.datasets.coco import convert_to_coco
 from mmpersonsearch.utils.errors import InputError
+from mmpersonsearch.utils.files import check_folder
 
 from .command_line import exit_on_bad_input, make_parser
 from .scene_datasets import add_dataset_arguments, dataset_of
@@ -41,6 +42,7 @@ def main(argv: list[str] | None = None) -> None:
     if args.dataset == "CUHK-SYSU" and args.split == "test":
         print(LOSS)
     with exit_on_bad_input("mmpersonsearch to-coco"):
+        check_folder(args.out)
         files = convert_to_coco(dataset_of(args), args.out)
         check_index(files[0])
         for path in files:

@@ -3,14 +3,22 @@
 import os
 
 from mmengine.device import get_device
-from mmengine.runner import Runner
 
 import mmpersonsearch.registry  # noqa: F401
+from mmpersonsearch.engine.console_runner import ConsoleRunner
 from mmpersonsearch.engine.launch import join_processes
 from mmpersonsearch.utils.checkpoint import find_checkpoint, use_safe_checkpoint_loader
+from mmpersonsearch.utils.files import check_folder
 
 from .command_line import add_config, add_launcher, exit_on_bad_input, make_parser
-from .run_config import read_config, resume_from, scale_learning_rate, use_mixed_precision
+from .run_config import (
+    check_untrained,
+    read_config,
+    resume_from,
+    scale_learning_rate,
+    use_mixed_precision,
+    warn_of_changes,
+)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -29,9 +37,13 @@ def main(argv: list[str] | None = None) -> None:
     os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
     use_safe_checkpoint_loader()
     with exit_on_bad_input("mmpersonsearch train"):
-        config = read_config(args.config, args.cfg_options, args.work_dir)
+        config = read_config(args.config, args.cfg_options, args.work_dir, allow_new_keys=args.allow_new_keys)
         config.launcher = args.launcher
+        check_folder(config.work_dir)
         resume_from(config, args.resume)
+        if not config.get("resume"):
+            check_untrained(config.work_dir)
+        warn_of_changes(config)
         if args.amp:
             use_mixed_precision(config, has_accelerator=get_device() != "cpu")
         if args.auto_scale_lr:
@@ -39,4 +51,4 @@ def main(argv: list[str] | None = None) -> None:
         if config.get("load_from"):
             config.load_from = find_checkpoint(config.load_from)
         join_processes(config)
-        Runner.from_cfg(config).train()
+        ConsoleRunner.from_cfg(config).train()

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from mmpersonsearch.structures import SearchProtocol
 from mmpersonsearch.utils.errors import InputError
-from mmpersonsearch.utils.files import write_whole
+from mmpersonsearch.utils.files import describe_file, write_whole
 
 FIELDS = ("bboxes", "scores", "reid_feats")
 
@@ -119,12 +119,17 @@ def _name_some(names: list) -> str:
 
 
 def _load(path: Path) -> dict[str, Any]:
+    if path.is_dir():
+        raise InputError(f"predictions {path}: it is a folder, expected a file (mmpersonsearch test ... --out)")
     if not path.is_file():
         raise FileNotFoundError(f"predictions {path} do not exist (mmpersonsearch test ... --out {path} writes them)")
     try:
         content = _PlainUnpickler(io.BytesIO(path.read_bytes())).load()
     except (pickle.UnpicklingError, EOFError, ValueError, IndexError, KeyError, AttributeError, TypeError) as error:
-        raise InputError(f"{path} is no file of predictions (mmpersonsearch test ... --out): {error}") from None
+        what = describe_file(path)
+        raise InputError(
+            f"{path} is no file of predictions (mmpersonsearch test ... --out), it {what}: {error}"
+        ) from None
     if not isinstance(content, dict) or not {"images", "provenance"} <= set(content):
         raise InputError(f"{path} is no file of predictions: expected a dict with 'images' and 'provenance'")
     return content

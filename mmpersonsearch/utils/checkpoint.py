@@ -80,6 +80,8 @@ def find_checkpoint(path: str) -> str:
     if path.startswith(_ADDRESSES):
         return path
     expanded = osp.expanduser(path)
+    if osp.isdir(expanded):
+        raise InputError(f"checkpoint {path} is a folder, expected a file (.pth) such as one in it")
     if not osp.isfile(expanded):
         raise FileNotFoundError(f"checkpoint {path} does not exist (looked for {osp.abspath(expanded)})")
     return expanded

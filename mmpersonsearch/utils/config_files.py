@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 
 from mmpersonsearch.utils.errors import InputError
+from mmpersonsearch.utils.files import describe_file
 
 PACKAGE = Path(__file__).resolve().parents[1]
 MMENGINE_TABLE = "mmengine.config.utils"
@@ -48,6 +49,8 @@ def find_config(path_or_name: str) -> str:
         InputError: Several configs have the name.
     """
     path = osp.expanduser(path_or_name)
+    if osp.isdir(path):
+        raise InputError(f"config {path} is a folder, expected a file (.py) or a config's name")
     if osp.isfile(path):
         return path
     configs = list_configs()
@@ -63,6 +66,25 @@ def find_config(path_or_name: str) -> str:
         f"config file {path_or_name} does not exist (looked for {osp.abspath(path)}), and no config of the package "
         f"has this name; similar names: {', '.join(similar)}"
     )
+
+
+def read_config_file(path: str) -> Config:  # noqa: F821
+    """Read a config file.
+
+    Raises:
+        InputError: It is something else, or its code fails; the message says what it seems to be.
+    """
+    from mmengine.config import Config
+
+    if not path.endswith((".py", ".json", ".yaml", ".yml")):
+        raise InputError(f"{path} {describe_file(path)}, expected a config (.py)")
+    try:
+        return Config.fromfile(path)
+    except InputError:
+        raise
+    except Exception as error:
+        reason = str(error).strip().splitlines()
+        raise InputError(f"config {path}: {type(error).__name__}: {reason[-1] if reason else error}") from error
 
 
 def register_with_mmengine() -> None:

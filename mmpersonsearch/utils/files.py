@@ -5,6 +5,8 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from .errors import InputError
+
 
 def write_whole(path: str | Path, content: bytes) -> None:
     """Write a file atomically; a missing folder is made."""
@@ -13,6 +15,59 @@ def write_whole(path: str | Path, content: bytes) -> None:
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     unfinished.write_bytes(content)
     os.replace(unfinished, path)
+
+
+def describe_file(path: str | Path) -> str:
+    """Tell what a file seems to be, by its beginning: ``is a PyTorch checkpoint``, for a message."""
+    path = Path(path)
+    if path.is_dir():
+        return "is a folder"
+    with path.open("rb") as file:
+        start = file.read(4096)
+    if start[:2] == b"PK":
+        return "seems to be a PyTorch checkpoint"
+    if start[:1] == b"\x80":
+        return "seems to be a pickle, such as predictions of mmpersonsearch test --out"
+    if not start:
+        return "is empty"
+    if start.lstrip()[:1] in (b"{", b"["):
+        return "seems to be JSON"
+    if path.suffix == ".py":
+        return "seems to be a config"
+    return "is something else"
+
+
+def check_out(path: str | Path | None, *inputs: str, suffixes: tuple[str, ...] = ()) -> None:
+    """Check that a file can be written, before the work whose result it gets.
+
+    Args:
+        path: The file; None is accepted.
+        inputs: Files that must not be overwritten.
+        suffixes: Accepted ends of the name, such as ``.png``; any by default.
+
+    Raises:
+        InputError: It cannot be written; the message names it and why.
+    """
+    if path is None:
+        return
+    path = Path(path)
+    if path.is_dir():
+        raise InputError(f"--out {path} is a folder, expected a file in it")
+    if suffixes and path.suffix.lower() not in suffixes:
+        raise InputError(f"--out {path}: expected a name that ends in {' or '.join(suffixes)}")
+    if any(Path(one).exists() and path.exists() and path.samefile(one) for one in inputs):
+        raise InputError(f"--out {path} is also an input, which would be lost")
+    check_folder(path.parent)
+
+
+def check_folder(path: str | Path) -> None:
+    """Check that files can be written in a folder, which need not exist yet; raise ``InputError`` that names it."""
+    path = Path(path).absolute()
+    existing = next(parent for parent in (path, *path.parents) if parent.exists())
+    if not existing.is_dir():
+        raise InputError(f"{path} cannot be made a folder: {existing} is a file")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise InputError(f"{path} cannot be written: no permission for {existing}")
 
 
 def digest_files(paths: Iterable[str | Path]) -> str:

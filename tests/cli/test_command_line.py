@@ -24,7 +24,7 @@ def test_what_is_not_positive_ends_in_a_message(text, capsys):
     parser.add_argument("--topk", type=positive)
     with pytest.raises(SystemExit):
         parser.parse_args([f"--topk={text}"])
-    assert f"argument --topk: invalid positive value: '{text}'" in capsys.readouterr().err
+    assert f"argument --topk: expected an integer of 1 or more, got '{text}'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from mmdet.structures import DetDataSample
 from torch import nn
 
 from mmpersonsearch.apis import build_model
-from mmpersonsearch.cli.command_line import add_config, add_device, exit_on_bad_input, print_table
+from mmpersonsearch.cli.command_line import add_config, add_device, exit_on_bad_input, positive, print_table
 from mmpersonsearch.cli.flops import count_gflops
 from mmpersonsearch.cli.run_config import read_config
 
@@ -76,7 +76,8 @@ class Contestant:
     def __init__(self, config: str, args: argparse.Namespace) -> None:
         torch.manual_seed(0)
         self.config, self.args = config, args
-        self.model = build_model(read_config(config, args.cfg_options), device=args.device)
+        changed = read_config(config, args.cfg_options, allow_new_keys=args.allow_new_keys)
+        self.model = build_model(changed, device=args.device)
         # An untrained model detects at random: it reports the given number of boxes, whatever their scores.
         test_cfg = getattr(self.model, "detector", self.model).roi_head.test_cfg
         test_cfg.score_thr, test_cfg.max_per_img = -1.0, args.num_persons
@@ -142,10 +143,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     add_config(parser)
     parser.add_argument("--compare", metavar="CONFIG", help="second model, in turns with the first")
-    parser.add_argument("--shape", type=int, nargs=2, default=[600, 960], metavar=("HEIGHT", "WIDTH"))
-    parser.add_argument("--num-persons", type=int, default=10, help="boxes per image after NMS")
-    parser.add_argument("--batch-size", type=int, default=1)
-    parser.add_argument("--rounds", type=int, default=10, help="batches per model, after one for warm-up")
+    parser.add_argument("--shape", type=positive, nargs=2, default=[600, 960], metavar=("HEIGHT", "WIDTH"))
+    parser.add_argument("--num-persons", type=positive, default=10, help="boxes per image after NMS")
+    parser.add_argument("--batch-size", type=positive, default=1)
+    parser.add_argument("--rounds", type=positive, default=10, help="batches per model, after one for warm-up")
     add_device(parser)
     parser.add_argument("--json", action="store_true", help="print JSON, not a table")
     return parser.parse_args(argv)

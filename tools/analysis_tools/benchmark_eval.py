@@ -21,7 +21,7 @@ from measure import measure
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-from mmpersonsearch.cli.command_line import print_table, write_json
+from mmpersonsearch.cli.command_line import fraction, positive, print_table, write_json
 from mmpersonsearch.evaluation import RankingWithContextPersons, evaluate_searches
 from mmpersonsearch.structures import AllImages, ImageList, Listed, Query, SceneImage, SearchProtocol
 from mmpersonsearch.testing import slow_search
@@ -160,18 +160,20 @@ def compare_with_loop(case: Case, aps: np.ndarray, number: int) -> dict:
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shape", choices=list(SHAPES), default="prw")
-    parser.add_argument("--dim", type=int, default=256, help="width of the embeddings")
+    parser.add_argument("--dim", type=positive, default=256, help="width of the embeddings")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--rounds", type=int, default=3, help="the fastest is reported")
-    parser.add_argument("--fractions", type=float, nargs="+", default=[0.25, 0.5, 1.0], help="of queries x detections")
+    parser.add_argument("--rounds", type=positive, default=3, help="the fastest is reported")
+    parser.add_argument(
+        "--fractions", type=fraction, nargs="+", default=[0.25, 0.5, 1.0], help="of queries x detections"
+    )
     parser.add_argument("--loop-queries", type=int, default=0, help="number of queries for the loop (0: no loop)")
     parser.add_argument("--json", help="write the measurements to this file too")
     args = parser.parse_args(argv)
     warnings.filterwarnings("ignore", message="queries ")
 
     rows = []
-    for fraction in args.fractions:
-        row, case, aps = run(args, fraction)
+    for share in args.fractions:
+        row, case, aps = run(args, share)
         rows.append(row)
     if args.loop_queries:
         rows[-1].update(compare_with_loop(case, aps, args.loop_queries))

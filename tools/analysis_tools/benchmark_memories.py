@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from measure import measure, median_ms, print_measurements
 from torch import Tensor
 
-from mmpersonsearch.cli.command_line import write_json
+from mmpersonsearch.cli.command_line import positive, write_json
 from mmpersonsearch.models.losses import (
     BalancedOIMLoss,
     C2HEPLoss,
@@ -131,13 +131,13 @@ def measure_losses(args: argparse.Namespace) -> list[dict]:
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--samples", type=int, default=128, help="samples of all ranks")
-    parser.add_argument("--ids", type=int, default=5532, help="identities, rows of the LUT")
-    parser.add_argument("--queue-size", type=int, default=5000, help="entries of the CQ")
-    parser.add_argument("--dictionary-size", type=int, default=5120, help="entries of I-Net's feature dictionary")
-    parser.add_argument("--dim", type=int, default=256, help="width of the embeddings")
+    parser.add_argument("--samples", type=positive, default=128, help="samples of all ranks")
+    parser.add_argument("--ids", type=positive, default=5532, help="identities, rows of the LUT")
+    parser.add_argument("--queue-size", type=positive, default=5000, help="entries of the CQ")
+    parser.add_argument("--dictionary-size", type=positive, default=5120, help="entries of I-Net's feature dictionary")
+    parser.add_argument("--dim", type=positive, default=256, help="width of the embeddings")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--rounds", type=int, default=100, help="the median is reported")
+    parser.add_argument("--rounds", type=positive, default=100, help="the median is reported")
     parser.add_argument("--json", help="write the measurements to this file too")
     args = parser.parse_args(argv)
 

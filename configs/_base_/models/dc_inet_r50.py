@@ -4,6 +4,7 @@ pretrained_part2 = "{{$R50_WEIGHTS:https://download.pytorch.org/models/resnet50-
 init_part2 = dict(type="Pretrained", checkpoint=pretrained_part2)
 dc_inet = dict(
     type="PersonSearchDetector",
+    backbone=dict(frozen_stages=1),
     roi_head=dict(
         type="DisentangledRoIHead",
         reid_roi_extractor=dict(
@@ -23,4 +24,5 @@ dc_inet = dict(
             num_hardest=20,
         ),
     ),
+    test_cfg=dict(rpn=dict(max_per_img=128)),
 )

@@ -1,5 +1,6 @@
-# DC-I-Net on VGG-16: fully connected layers on the proposals for detection, and others on the refined boxes for Re-ID.
-# A config passes it to model, on top of faster-rcnn_r50-c4.py, with num_ids.
+# DC-I-Net on VGG-16: fc6 and fc7 on the proposals for detection, as in I-Net, and other fully connected layers on the
+# refined boxes for Re-ID, whose shape has no pretrained weights. A config passes it to model, on top of
+# faster-rcnn_r50-c4.py, with num_ids.
 pretrained_vgg16 = "{{$VGG16_WEIGHTS:https://download.openmmlab.com/mmclassification/v0/vgg/vgg16_batch256_imagenet_20210208-db26f1a5.pth}}"
 init_vgg16 = dict(type="Pretrained", checkpoint=pretrained_vgg16)
 dc_inet = dict(
@@ -24,11 +25,17 @@ dc_inet = dict(
             out_channels=512,
             featmap_strides=[16],
         ),
-        bbox_head=dict(
-            type="mmdet.Shared2FCBBoxHead",
+        shared_head=dict(
+            type="FCLayers",
             in_channels=512,
-            fc_out_channels=4096,
-            roi_feat_size=7,
+            roi_feat_size=(7, 7),
+            init_cfg=dict(init_vgg16, prefix="backbone.classifier.") if pretrained_vgg16 != "none" else None,
+        ),
+        bbox_head=dict(
+            type="mmdet.BBoxHead",
+            with_avg_pool=True,
+            in_channels=4096,
+            roi_feat_size=1,
             num_classes=1,
             bbox_coder=dict(type="mmdet.DeltaXYWHBBoxCoder", target_stds=[0.1, 0.1, 0.2, 0.2]),
             loss_cls=dict(type="mmdet.CrossEntropyLoss"),
@@ -51,6 +58,7 @@ dc_inet = dict(
             num_hardest=20,
         ),
     ),
+    test_cfg=dict(rpn=dict(max_per_img=128)),
 )
 # MMPretrain's VGG freezes its stages in train() only, when DistributedDataParallel has already taken their parameters.
 find_unused_parameters = True

@@ -40,6 +40,7 @@ inet = dict(
             num_hardest=20,
         ),
     ),
+    test_cfg=dict(rpn=dict(max_per_img=128)),
 )
 # MMPretrain's VGG freezes its stages in train() only, when DistributedDataParallel has already taken their parameters.
 find_unused_parameters = True

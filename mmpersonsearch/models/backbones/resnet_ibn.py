@@ -12,11 +12,12 @@ from mmdet.models.layers import ResLayer
 from mmengine.logging import print_log
 from mmengine.model import BaseModule
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
 from mmpersonsearch.registry import MODELS
 from mmpersonsearch.utils.checkpoint import COUNTERS, find_weights, load_checkpoint_file, load_strictly
 from mmpersonsearch.utils.forward_modes import batch_norms
+
+from .instance_and_batch_norm import InstanceAndBatchNorm
 
 
 class IBN(nn.Module):
@@ -53,7 +54,7 @@ class IBN(nn.Module):
         # it takes five times as long as this.
         weight = torch.cat((self.IN.weight, self.BN.weight))
         bias = torch.cat((self.IN.bias, self.BN.bias))
-        y, mean, var = _InstanceAndBatchNorm.apply(x, weight, bias, self.half, self.BN.eps)
+        y, mean, var = InstanceAndBatchNorm.apply(x, weight, bias, self.half, self.BN.eps)
         with torch.no_grad():
             number = len(x) * x.size(2) * x.size(3)
             self.BN.num_batches_tracked.add_(1)
@@ -78,50 +79,6 @@ class IBN(nn.Module):
         return torch.addcmul(shift[:, :, None, None], x, scale[:, :, None, None])
 
 
-class _InstanceAndBatchNorm(torch.autograd.Function):
-    """Instance norm of the first channels of (N, C, H, W) maps, batch norm of the others.
-
-    Returns the maps, and without gradient the (N, C) means and variances in at least float32.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, half: int, eps: float) -> tuple[Tensor, ...]:
-        precise = x.to(torch.promote_types(x.dtype, torch.float32))
-        mean = _share_in_batch(precise.mean((2, 3)), half)
-        centered = precise - mean[:, :, None, None]
-        var = _share_in_batch(centered.square().mean((2, 3)), half)
-        inverse_std = (var + eps).rsqrt()
-        y = torch.addcmul(bias[:, None, None], centered, (weight * inverse_std)[:, :, None, None]).to(x.dtype)
-        ctx.save_for_backward(x, weight, mean, inverse_std)
-        ctx.half = half
-        ctx.mark_non_differentiable(mean, var)
-        return y, mean, var
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor, *_: Any) -> tuple[Tensor | None, ...]:
-        # With z the normalized x, and means over the values that share their statistics:
-        # d x = weight / std * (grad - mean(grad) - z * mean(grad * z))
-        x, weight, mean, inverse_std = ctx.saved_tensors
-        precise = grad.to(mean.dtype)
-        grad_mean = precise.mean((2, 3))
-        grad_z_mean = inverse_std * ((precise * x).mean((2, 3)) - mean * grad_mean)
-        positions = x.size(2) * x.size(3)
-        grad_weight, grad_bias = grad_z_mean.sum(0) * positions, grad_mean.sum(0) * positions
-
-        scale = weight * inverse_std
-        of_x = -scale * inverse_std * _share_in_batch(grad_z_mean, ctx.half)
-        constant = -scale * _share_in_batch(grad_mean, ctx.half) - of_x * mean
-        grad_x = torch.addcmul(constant[:, :, None, None], precise, scale[:, :, None, None])
-        grad_x.addcmul_(x.to(mean.dtype), of_x[:, :, None, None])
-        return grad_x.to(x.dtype), grad_weight.to(weight), grad_bias.to(weight), None, None
-
-
-def _share_in_batch(values: Tensor, half: int) -> Tensor:
-    """(N, C) with the channels from ``half`` on replaced by their means over the batch."""
-    return torch.cat((values[:, :half], values[:, half:].mean(0, keepdim=True).expand(len(values), -1)), dim=1)
-
-
 @functools.cache
 def _say_from_scratch() -> None:
     print_log("Pretrained weights are 'none': the backbones are trained from scratch.", logger="current")
@@ -144,6 +101,8 @@ class ResNetIBN(BaseModule):
         stem_relu: Whether a ReLU follows the stem's norm; reid-strong-baseline and ReID-Survey trained without.
         stem_padding: Padding of the stem's max pooling. fast-reid's networks have 0 and round the size up.
         norm_eval: Whether batch norms keep their statistics in training; scales and shifts are still trained.
+        frozen_stages: As in MMDetection's ``ResNet``: stages up to this one are not trained, and their norms stay in
+            eval mode; 0 is the stem alone, -1 none.
         zero_init_residual: Whether random initialization sets the last norm of each block to 0, so that a block starts
             as the identity (Goyal et al., 2017).
         init_cfg: ``dict(type='Pretrained', checkpoint=...)`` with a file or URL of weights that hold each of this
@@ -177,6 +136,7 @@ class ResNetIBN(BaseModule):
         stem_relu: bool = True,
         stem_padding: int = 1,
         norm_eval: bool = False,
+        frozen_stages: int = -1,
         zero_init_residual: bool = False,
         init_cfg: dict | None = None,
     ) -> None:
@@ -201,6 +161,10 @@ class ResNetIBN(BaseModule):
             self._make_stem(stem_relu, stem_padding)
         for stage in stages:
             self._make_stage(stage, block, num_blocks[stage - 1], last_stride if stage == 4 else min(stage, 2))
+        self.frozen_stages = frozen_stages
+        # Here and not in train(): DistributedDataParallel takes the parameters before.
+        for part in self._frozen_parts():
+            part.requires_grad_(False)
 
     @property
     def out_channels(self) -> int:
@@ -225,9 +189,15 @@ class ResNetIBN(BaseModule):
             layer = nn.Sequential(OrderedDict(list(layer.named_children())[slice(*self.stage_blocks[stage])]))
         self.add_module(f"layer{stage}", layer)
 
+    def _frozen_parts(self) -> list[nn.Module]:
+        stem = [self.conv1, self.bn1] if self.with_stem and self.frozen_stages >= 0 else []
+        return stem + [getattr(self, f"layer{stage}") for stage in self.stages if stage <= self.frozen_stages]
+
     def train(self, mode: bool = True) -> ResNetIBN:
-        """Set the mode; with ``norm_eval`` batch norms stay in eval mode."""
+        """Set the mode; frozen stages, and with ``norm_eval`` batch norms, stay in eval mode."""
         super().train(mode)
+        for part in self._frozen_parts():
+            part.eval()
         if self.norm_eval:
             for norm in batch_norms(self):
                 norm.eval()
@@ -285,13 +255,13 @@ class KnowledgeTransferBridge(ResNetIBN):
     """Knowledge Transfer Bridge (KTB) of TDN (section III-A): Part-1's structure on person crops, with its own weights.
 
     Args:
-        depth: See :class:`ResNetIBN`, as are the others; the same as Part-1's.
+        depth: The same as Part-1's.
         stages: The same as Part-1's.
-        init_cfg: Initialization.
+        kwargs: Arguments of :class:`ResNetIBN`.
     """
 
-    def __init__(self, depth: int, stages: tuple[int, ...] = (1, 2), init_cfg: dict | None = None) -> None:
-        super().__init__(depth=depth, stages=stages, init_cfg=init_cfg)
+    def __init__(self, depth: int, stages: tuple[int, ...] = (1, 2), **kwargs: Any) -> None:
+        super().__init__(depth=depth, stages=stages, **kwargs)
 
     def forward(self, crops: Tensor) -> Tensor:
         """Compute the (K, C, H / 8, W / 8) transferring feature maps of (K, 3, H, W) normalized person crops."""

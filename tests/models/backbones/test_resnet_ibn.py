@@ -215,3 +215,27 @@ def test_pretrained_weights_are_not_reset(tmp_path):
     network = ResNetIBN(18, zero_init_residual=True, init_cfg=init_cfg)
     network.init_weights()
     assert torch.equal(network.layer1[0].bn2.weight, torch.ones(64))
+
+
+@pytest.mark.parametrize(
+    ("frozen_stages", "frozen"), [(-1, set()), (0, {"conv1", "bn1"}), (1, {"conv1", "bn1", "layer1"})]
+)
+def test_frozen_stages_keep_weights_and_statistics(frozen_stages, frozen):
+    net = ResNetIBN(18, stages=(1, 2), frozen_stages=frozen_stages).train()
+    before = {key: value.clone() for key, value in net.state_dict().items()}
+    (out,) = net(torch.randn(4, 3, 64, 32))
+    out.square().sum().backward()
+    torch.optim.SGD([p for p in net.parameters() if p.requires_grad], lr=0.1).step()
+    parts = {"conv1", "bn1", "layer1", "layer2"}
+    kept = {
+        part
+        for part in parts
+        if all(torch.equal(v, before[k]) for k, v in net.state_dict().items() if k.startswith(part))
+    }
+    assert kept == frozen
+    assert net.eval().train().layer2.training and net.layer1.training == ("layer1" not in frozen)
+
+
+def test_a_bridge_takes_the_options_of_its_network():
+    bridge = KnowledgeTransferBridge(18, norm_eval=True, stem_relu=False).train()
+    assert not bridge.bn1.training and isinstance(bridge.relu, nn.Identity)

@@ -31,10 +31,9 @@ def build(name):
     if "vgg" in name:
         cfg.train_cfg.rpn.allowed_border = -1
         cfg.roi_head.reid_head.in_channels = 8
+        cfg.roi_head.bbox_head.in_channels = cfg.roi_head.shared_head.out_channels = 8
         if name.startswith("dc"):
-            cfg.roi_head.bbox_head.fc_out_channels = cfg.roi_head.part2.out_channels = 8
-        else:
-            cfg.roi_head.bbox_head.in_channels = cfg.roi_head.shared_head.out_channels = 8
+            cfg.roi_head.part2.out_channels = 8
     return MODELS.build(cfg)
 
 
@@ -87,19 +86,53 @@ def test_reid_is_on_refined_boxes_of_14_by_7(name):
     assert roi_head.reid_head.loss_id.type == "C2HEPLoss"
 
 
-def test_mmpretrains_weights_fill_vgg_and_fully_connected_layers(tmp_path, monkeypatch):
-    weights = {f"backbone.{key}": torch.rand_like(value) for key, value in build(VGG[0]).backbone.state_dict().items()}
+RESNETS = [f"{method}_r50_{data}" for method in ("inet", "dc_inet") for data in ("cuhk", "prw")]
+
+
+@pytest.mark.parametrize("name", [*RESNETS, "dc_inet_r50_cuhk_4-input"])
+def test_stem_and_conv2_x_of_a_resnet_are_frozen(name):
+    """I-Net, section 5.1.1: the first two stacks."""
+    init_default_scope("mmpersonsearch")
+    model = MODELS.build(read(name).model.backbone).train()
+    frozen = [key for key, parameter in model.named_parameters() if not parameter.requires_grad]
+    assert {key.partition(".")[0] for key in frozen} == {"conv1", "bn1", "layer1"}
+    # conv1 and bn1; three bottlenecks of 64, 64 and 256 channels with norms, and the projection of the first.
+    counts = 64 * 3 * 49 + 128, sum((i + 64 * 9 + 256) * 64 + 768 for i in (64, 256, 256)) + 64 * 256 + 512
+    assert sum(model.get_parameter(key).numel() for key in frozen) == sum(counts)
+
+
+@pytest.mark.parametrize(
+    "name", [*RESNETS, *(f"{one}_{data}" for one in ("inet_vgg16", "dc_inet_vgg16") for data in ("cuhk", "prw"))]
+)
+def test_the_rpn_proposes_128_boxes(name):
+    """I-Net, section 5.1.1."""
+    assert read(name).model.test_cfg.rpn.max_per_img == 128
+
+
+def test_both_start_detection_from_the_same_layers():
+    """Table 4 compares them: I-Net's fc6 and fc7, pretrained and with dropout, in DC-I-Net too."""
+    shared, dc_shared = (read(name).model.roi_head.shared_head for name in VGG)
+    assert shared == dc_shared and shared.init_cfg.prefix == "backbone.classifier."
+    with torch.device("meta"):
+        layers = MODELS.build(dict(dc_shared, init_cfg=None))
+    assert sum(p.numel() for p in layers.parameters()) == 4096 * (512 * 49 + 1) + 4096 * 4097
+    assert [type(layer).__name__ for layer in layers].count("Dropout") == 2
+
+
+@pytest.mark.parametrize("name", VGG)
+def test_mmpretrains_weights_fill_vgg_and_fully_connected_layers(name, tmp_path, monkeypatch):
+    weights = {f"backbone.{key}": torch.rand_like(value) for key, value in build(name).backbone.state_dict().items()}
     shapes = {"0.weight": (8, 25088), "0.bias": (8,), "3.weight": (8, 8), "3.bias": (8,), "6.weight": (10, 8)}
     weights |= {f"backbone.classifier.{key}": torch.rand(shape) for key, shape in shapes.items()}
     torch.save(dict(state_dict=weights), tmp_path / "vgg.pth")
     monkeypatch.setenv("VGG16_WEIGHTS", str(tmp_path / "vgg.pth"))
-    model = build(VGG[0])
+    model = build(name)
     model.init_weights()
     for prefix, part in (("backbone.", model.backbone), ("backbone.classifier.", model.roi_head.shared_head)):
         assert all(torch.equal(value, weights[prefix + key]) for key, value in part.state_dict().items())
     torch.save({key.partition(".")[2]: value for key, value in weights.items()}, tmp_path / "vgg.pth")  # torchvision's
     with pytest.raises(AssertionError, match="backbone"):
-        build(VGG[0]).init_weights()
+        build(name).init_weights()
 
 
 @pytest.mark.parametrize("name", ["inet_vgg16_cuhk", "dc_inet_vgg16_cuhk", "dc_inet_r50_cuhk"])

@@ -1,0 +1,51 @@
+"""MMEngine's runner with a short console: the log file alone gets the config and the environment."""
+
+import logging
+import time
+from typing import Any
+
+from mmengine.hooks import Hook
+from mmengine.logging import MMLogger
+from mmengine.runner import Runner
+
+FILE_ONLY = ("Config:", "System environment:", "Hooks will be executed in the following order")
+
+
+class ConsoleRunner(Runner):
+    """Runner that prints no config and no list of hooks, and tells at the first iteration how long training takes."""
+
+    def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
+        """Build MMEngine's logger; its console leaves out what is for the log file."""
+        logger = super().build_logger(*args, **kwargs)
+        for handler in logger.handlers:
+            if not isinstance(handler, logging.FileHandler):
+                handler.addFilter(_is_for_console)
+        return logger
+
+    def train(self) -> Any:
+        """Train."""
+        self.register_hook(FirstIterationHook(), "VERY_LOW")
+        return super().train()
+
+
+def _is_for_console(record: logging.LogRecord) -> bool:
+    return not any(part in record.getMessage()[:200] for part in FILE_ONLY)
+
+
+class FirstIterationHook(Hook):
+    """Log after the first iteration how long the training takes at its pace."""
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
+        """Start the clock."""
+        if not hasattr(self, "start"):
+            self.start = time.monotonic()
+
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+        """Log once."""
+        if self.start is not None:
+            seconds, left = time.monotonic() - self.start, runner.max_iters - runner.iter
+            runner.logger.info(
+                f"The first iteration took {seconds:.1f} s; {left} iterations at this pace, which later ones often "
+                f"beat, are {seconds * left / 60:.0f} minutes"
+            )
+            self.start = None

@@ -1,0 +1,73 @@
+import math
+
+import pytest
+
+from mmpersonsearch.cli.config_options import check_options
+from mmpersonsearch.cli.run_config import read_config
+from mmpersonsearch.utils.errors import InputError
+
+
+@pytest.fixture(scope="module")
+def config():
+    return read_config("tdn_r50ibn_prw")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("optimm_wrapper.optimizer.lr", 7, "did you mean 'optim_wrapper'"),
+        ("optim_wrapper.optimizer.lrr", 7, r"did you mean 'optim_wrapper\.optimizer\.lr'"),
+        ("default_hooks.loger.interval", 5, r"did you mean 'default_hooks\.logger'"),
+        ("train_dataloader.batch_sze", 2, r"did you mean 'train_dataloader\.batch_size'"),
+        ("model.backbone.dept", 18, r"did you mean 'model\.backbone\.depth'"),
+        ("model.backbone.depth.x", 18, r"model\.backbone\.depth is \d+ \(int\), it has no 'x'"),
+        ("train_cfg.max_epoch", 2, r"did you mean 'train_cfg\.max_epochs'"),
+        ("param_scheduler.9.end", 2, "is a list of"),
+        ("train_dataloader.batch_size", 0, "expected an integer of 1 or more, got 0"),
+        ("train_dataloader.num_workers", -1, "expected 0 or more, got -1"),
+        ("optim_wrapper.optimizer.lr", math.nan, "got nan"),
+        ("optim_wrapper.optimizer.lr", "fast", "expected a number such as"),
+        ("optim_wrapper.optimizer", {"lr": -1.0}, r"\.lr: expected a number above 0"),
+        ("test_evaluator.det_thr", 1.5, "expected a number from 0 to 1, got 1.5"),
+        ("test_evaluator.topk", (1, 0), "expected integers of 1 or more"),
+        ("train_dataloader.dataset.data_root", 5, "expected text such as"),
+        ("model.type", "PersonSearchDetectr", "did you mean 'PersonSearchDetector'"),
+    ],
+)
+def test_what_nothing_reads_or_makes_no_sense_is_refused(config, key, value, message):
+    with pytest.raises(InputError, match=f"^--cfg-options {key}.*{message}"):
+        check_options(config, {key: value})
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("randomness.seed", 3),
+        ("load_from", "a.pth"),
+        ("find_unused_parameters", True),
+        ("optim_wrapper.optimizer.nesterov", True),
+        ("optim_wrapper.accumulative_counts", 2),
+        ("default_hooks.logger.interval", 5),
+        ("default_hooks.mine", {"type": "EMAHook"}),
+        ("train_dataloader.prefetch_factor", 2),
+        ("train_cfg.val_begin", 2),
+        ("env_cfg.dist_cfg.timeout", 60),
+        ("model.backbone.norm_eval", False),
+        ("model.roi_head.bbox_roi_extractor.roi_layer.type", "RoIAlign"),
+        ("custom_hooks.0.priority", "LOW"),
+    ],
+)
+def test_what_mmengine_or_a_class_reads_is_known(config, key, value, capsys):
+    check_options(config, {key: value})
+    assert not capsys.readouterr().err
+
+
+def test_new_keys_may_be_allowed(config):
+    check_options(config, {"my_own.key": 1}, allow_new_keys=True)
+    with pytest.raises(InputError, match="expected an integer"):
+        check_options(config, {"train_dataloader.batch_size": 0}, allow_new_keys=True)
+
+
+def test_variables_of_the_file_are_warned_of(config, capsys):
+    check_options(config, {"data_root": "elsewhere"})
+    assert "data_root is a variable of the config file" in capsys.readouterr().err
