@@ -20,6 +20,7 @@ from mmpersonsearch.utils.errors import InputError
 from mmpersonsearch.utils.files import check_folder, check_out
 
 from .command_line import add_config, add_data_set, add_launcher, exit_on_bad_input, make_parser, write_json
+from .config_checks import check_before
 from .run_config import choose_data_set, read_config
 
 
@@ -87,6 +88,7 @@ def main(argv: list[str] | None = None) -> None:
         config.update(launcher=args.launcher, load_from=os.path.expanduser(args.checkpoint), resume=False)
         join_processes(config)
         runner = ConsoleRunner.from_cfg(config)
+        check_before(runner, ("test",))
         # MMEngine loads it again, but only logs mismatches.
         load_strictly(runner.model, checkpoint, args.checkpoint, allow_unexpected=True)
         model = describe_model(config_text, args.config, config.load_from)

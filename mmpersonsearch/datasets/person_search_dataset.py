@@ -88,6 +88,10 @@ class PersonSearchDataset(BaseDetDataset, metaclass=ABCMeta):
     def img_path(self, img_id: str | int) -> str:
         """Return the file of an image of the split."""
 
+    def declared_size(self, img_id: str | int) -> tuple[float, float]:
+        """Return an image's width and height by the annotations, NaN where they do not tell."""
+        return np.nan, np.nan
+
     @property
     def metainfo(self) -> dict:
         """A copy of the meta information; the search protocol in it, which may be large, is not copied."""
