@@ -11,8 +11,8 @@ from tiny_models import ROOT
 
 from mmpersonsearch.utils.config_files import list_configs
 
-TATTOOS = sorted((ROOT / "projects/tattoo_search/configs").glob("*.py"))
-LEAVES = [*list_configs(), *TATTOOS]
+PROJECTS = [*ROOT.glob("projects/tattoo_search/configs/*.py"), *ROOT.glob("projects/pets09/configs/*.py")]
+LEAVES = [*list_configs(), *sorted(PROJECTS)]
 ALL = sorted([*ROOT.glob("configs/**/*.py"), *ROOT.glob("projects/*/configs/**/*.py")])
 
 
