@@ -14,8 +14,8 @@ from mmpersonsearch.utils.errors import InputError
 from mmpersonsearch.utils.files import check_out
 from mmpersonsearch.visualization import draw_ranking, open_scene, query_titles
 
-from .command_line import add_config, exit_on_bad_input, make_parser, positive
-from .run_config import build_evaluation, read_config
+from .command_line import add_config, add_data_set, exit_on_bad_input, make_parser, positive
+from .run_config import build_evaluation, choose_data_set, read_config
 
 SIMILARITY = "similarity"
 
@@ -48,6 +48,7 @@ def choose_queries(
 def draw(args: argparse.Namespace) -> int:
     """Write the picture and return its number of rows."""
     config = read_config(args.config, args.cfg_options, allow_new_keys=args.allow_new_keys)
+    choose_data_set(config, args.data_set)
     metric, dataset = build_evaluation(config)
     ranking, protocol = find_ranking(metric, args.ranking), metric.search_protocol()
     found = read_predictions(args.predictions, protocol)
@@ -72,6 +73,7 @@ def draw(args: argparse.Namespace) -> int:
 def main(argv: list[str] | None = None) -> None:
     parser = make_parser("rank", __doc__)
     add_config(parser, "config that was tested")
+    add_data_set(parser)
     parser.add_argument("predictions", help="file that mmpersonsearch test --out has written")
     parser.add_argument("--out", default="ranking.png", help="picture to write (ranking.png)")
     parser.add_argument("--scenes", action="store_true", help="draw whole scenes, not crops")
