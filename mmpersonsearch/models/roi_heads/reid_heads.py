@@ -153,7 +153,7 @@ class OIMReIDHead(ReIDHead):
 
 @MODELS.register_module()
 class SoftmaxReIDHead(ReIDHead):
-    """Re-ID head with a bias-free classifier on the BN feature (TDN, section III-A).
+    """Re-ID head with a classifier on the BN feature (TDN, section III-A), without bias as in BoT.
 
     Args:
         loss_id: Config of the loss on (K, num_ids) scores of the labelled persons, e.g. cross entropy (L_ce), divided
