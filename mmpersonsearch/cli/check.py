@@ -35,7 +35,7 @@ def main(argv: list[str] | None = None) -> None:
     if args.workers < 0:
         parser.error(f"--workers {args.workers}: expected 0 or more")
     with exit_on_bad_input("mmpersonsearch check"):
-        config = read_config(args.config, args.cfg_options)
+        config = read_config(args.config, args.cfg_options, allow_new_keys=args.allow_new_keys)
         if not any(config.get(f"{name}_dataloader") for name in SPLITS):
             raise InputError(f"{config.filename} has no {', '.join(f'{name}_dataloader' for name in SPLITS)}")
         init_default_scope(config.get("default_scope", "mmpersonsearch"))

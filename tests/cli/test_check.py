@@ -150,7 +150,7 @@ def test_a_training_set_without_identities(run, tmp_path):
 
 
 def test_a_data_set_that_is_not_there_is_one_line_and_so_is_a_model_that_cannot_be_built(run, tmp_path):
-    status, lines = run(tmp_path / "none", **{"model.roi_head.reid_head.nothing": 1})
+    status, lines = run(tmp_path / "none", "--allow-new-keys", **{"model.roi_head.reid_head.nothing": 1})
     assert status == 1
     assert [line.partition(" does not exist")[0] for line in lines] == [
         f"error: train, val, test: {tmp_path}/none",
@@ -206,7 +206,9 @@ def test_commands_check_before_any_work(tool, prw_root, tmp_path, monkeypatch, c
     checkpoint = tmp_path / "weights.pth"
     torch.save({}, checkpoint)
     monkeypatch.setattr(tool, "use_safe_checkpoint_loader", lambda: None)
-    monkeypatch.setattr(tool, "Runner", SimpleNamespace(from_cfg=lambda cfg: SimpleNamespace(cfg=cfg, model=None)))
+    monkeypatch.setattr(
+        tool, "ConsoleRunner", SimpleNamespace(from_cfg=lambda cfg: SimpleNamespace(cfg=cfg, model=None))
+    )
     options = [f"{name}_dataloader.dataset.data_root={prw_root}" for name in ("train", "val", "test")]
     with pytest.raises(SystemExit) as ended:
         tool.main([find_config(BASE), *([str(checkpoint)] if tool is test else []), "--cfg-options", *options])
