@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,7 @@ class Split:
         person_ids: (N,) -1 for unlabelled persons.
         protocol: Of a test split.
         dataset: Read without its pipeline; crops only.
+        data_set: Its name among several that are joined.
     """
 
     place: str
@@ -51,15 +52,22 @@ class Split:
     person_ids: np.ndarray
     protocol: SearchProtocol | None = None
     dataset: ReIDDataset | None = None
+    data_set: str = ""
 
-    def identities(self) -> list[int]:
-        """The sorted numbers of its identities."""
-        return np.unique(self.person_ids[self.person_ids >= 0]).tolist()
+    def identities(self) -> list[int] | list[str]:
+        """The sorted numbers of its identities; behind the name of the data set where several are joined."""
+        numbers = np.unique(self.person_ids[self.person_ids >= 0]).tolist()
+        return [f"{self.data_set} {number}" for number in numbers] if self.data_set else numbers
 
 
 def read_splits(config: Mapping[str, Any], place: str, training: bool, faults: Faults) -> list[Split]:
     """Read the data set of a data loader's config, or those that it joins; faulty records are skipped and added."""
     joined = config.get("datasets", [config["dataset"]] if "dataset" in config else None)
+    if isinstance(joined, Mapping):  # JointPersonSearchDataset
+        splits = []
+        for name, part in sorted(joined.items()):
+            splits += [replace(split, data_set=name) for split in read_splits(part, place, training, faults)]
+        return splits
     if joined is not None:
         return [split for part in joined for split in read_splits(part, place, training, faults)]
     kind = DATASETS.get(config["type"])
