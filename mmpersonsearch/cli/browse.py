@@ -20,7 +20,7 @@ from mmpersonsearch.utils.files import check_folder
 from mmpersonsearch.visualization import PersonSearchLocalVisualizer
 
 from .command_line import add_config, exit_on_bad_input, make_parser, positive
-from .run_config import read_config
+from .run_config import read_config_of
 
 
 def load_scene(dataset: Dataset, index: int, split: str) -> tuple[np.ndarray, DetDataSample]:
@@ -71,7 +71,7 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
     with exit_on_bad_input("mmpersonsearch browse"):
         check_folder(args.out)
-        config = read_config(args.config, args.cfg_options, allow_new_keys=args.allow_new_keys)
+        config = read_config_of(args)
         if not (loader := config.get(f"{args.split}_dataloader")):
             raise InputError(f"{config.filename} has no {args.split}_dataloader")
         dataset = DATASETS.build(loader.dataset)

@@ -18,7 +18,7 @@ from mmpersonsearch.utils.faults import ERROR, WARNING
 
 from .command_line import add_config, exit_on_bad_input, make_parser
 from .config_checks import SPLITS, check_config
-from .run_config import read_config
+from .run_config import read_config_of
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -35,7 +35,7 @@ def main(argv: list[str] | None = None) -> None:
     if args.workers < 0:
         parser.error(f"--workers {args.workers}: expected 0 or more")
     with exit_on_bad_input("mmpersonsearch check"):
-        config = read_config(args.config, args.cfg_options, allow_new_keys=args.allow_new_keys)
+        config = read_config_of(args)
         if not any(config.get(f"{name}_dataloader") for name in SPLITS):
             raise InputError(f"{config.filename} has no {', '.join(f'{name}_dataloader' for name in SPLITS)}")
         init_default_scope(config.get("default_scope", "mmpersonsearch"))

@@ -20,7 +20,7 @@ from mmpersonsearch.utils.checkpoint import COUNTERS, save_checkpoint
 from mmpersonsearch.utils.files import check_out
 
 from .command_line import add_config_options, exit_on_bad_input, make_parser, print_table
-from .run_config import read_config
+from .run_config import read_config_of
 
 
 def print_summary(converted: Conversion) -> None:
@@ -50,7 +50,7 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
     with exit_on_bad_input("mmpersonsearch convert reid"):
         check_out(args.out, args.source, suffixes=(".pth",))
-        config = read_config(args.config, args.cfg_options, allow_new_keys=args.allow_new_keys)
+        config = read_config_of(args)
         init_default_scope("mmpersonsearch")
         converted = convert(args.source, args.project, config)
     save_checkpoint(converted.checkpoint, args.out)

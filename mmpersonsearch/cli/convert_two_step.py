@@ -13,7 +13,7 @@ from mmpersonsearch.utils.errors import InputError
 from mmpersonsearch.utils.files import check_out
 
 from .command_line import add_config, exit_on_bad_input, make_parser
-from .run_config import read_config
+from .run_config import read_config_of
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -25,7 +25,7 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
     with exit_on_bad_input("mmpersonsearch convert two-step"):
         check_out(args.out, args.detector, args.reid, suffixes=(".pth",))
-        model = build_model(read_config(args.config, args.cfg_options, allow_new_keys=args.allow_new_keys))
+        model = build_model(read_config_of(args))
         if not isinstance(model, TwoStepPersonSearch):
             raise InputError(f"{args.config}: expected model.type TwoStepPersonSearch, got {type(model).__name__}")
         paths = dict(detector=args.detector, reid=args.reid)

@@ -28,7 +28,7 @@ from .command_line import (
     print_table,
     write_json,
 )
-from .run_config import build_evaluation, choose_data_set, find_search_metric, read_config
+from .run_config import build_evaluation, choose_data_set, find_search_metric, read_config_of
 
 
 def change_evaluation(config: Config, args: argparse.Namespace) -> None:
@@ -104,7 +104,7 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
     with exit_on_bad_input("mmpersonsearch eval"):
         check_out(args.out, args.predictions, *args.compare, suffixes=(".json",))
-        config = read_config(args.config, args.cfg_options, allow_new_keys=args.allow_new_keys)
+        config = read_config_of(args)
         choose_data_set(config, args.data_set)
         change_evaluation(config, args)
         others = {path: read_result(path) for path in args.compare}

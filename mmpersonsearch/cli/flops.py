@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from mmpersonsearch.apis import build_model
 
 from .command_line import add_config, exit_on_bad_input, make_parser, positive, print_table
-from .run_config import read_config
+from .run_config import read_config_of
 
 # The unit of each part: its operations are counted per image, RoI or person.
 UNITS = dict(part1="image", rpn="image", roi_head="RoI", shared_head="RoI", ktb="person", part2="person")
@@ -65,7 +65,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON, not a table")
     args = parser.parse_args(argv)
     with exit_on_bad_input("mmpersonsearch flops"):
-        model = build_model(read_config(args.config, args.cfg_options, allow_new_keys=args.allow_new_keys))
+        model = build_model(read_config_of(args))
     parts = count_parts(model, *args.shape, args.num_persons)
     if args.json:
         print(json.dumps({key: round(value, 2) for key, value in parts.items()}))

@@ -31,7 +31,7 @@ from mmpersonsearch.structures import SearchProtocol
 from mmpersonsearch.utils.files import check_out
 
 from .command_line import add_config, add_data_set, add_device, exit_on_bad_input, make_parser, write_json
-from .run_config import build_evaluation, choose_data_set, read_config
+from .run_config import build_evaluation, choose_data_set, read_config_of
 
 Boxes = Mapping[str | int, InstanceData]
 
@@ -96,7 +96,7 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
     with exit_on_bad_input("mmpersonsearch on-boxes"):
         check_out(args.out, args.checkpoint, *filter(None, [args.predictions]), suffixes=(".json",))
-        config = read_config(args.config, args.cfg_options, allow_new_keys=args.allow_new_keys)
+        config = read_config_of(args)
         choose_data_set(config, args.data_set)
         metric, _ = build_evaluation(config)
         boxes = given_boxes(metric.search_protocol(), args.predictions)

@@ -42,7 +42,7 @@ from .command_line import (
     positive,
     save_figure,
 )
-from .run_config import build_evaluation, choose_data_set, read_config
+from .run_config import build_evaluation, choose_data_set, read_config_of
 
 NUM_BINS = 100
 
@@ -95,7 +95,7 @@ def draw_embeddings(args: argparse.Namespace) -> tuple[Figure, dict[str, Any]]:
         FileNotFoundError: A file is missing.
         InputError: Predictions do not fit the test split, or have too few detections of the identities.
     """
-    config = read_config(args.config, args.cfg_options, allow_new_keys=args.allow_new_keys)
+    config = read_config_of(args)
     choose_data_set(config, args.data_set)
     metric, _ = build_evaluation(config)
     protocol = metric.search_protocol()

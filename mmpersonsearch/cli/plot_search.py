@@ -40,7 +40,7 @@ from .command_line import (
     positive,
     save_figure,
 )
-from .run_config import build_evaluation, choose_data_set, read_config
+from .run_config import build_evaluation, choose_data_set, read_config_of
 
 PAPER_SIZES = (50, 100, 500, 1000, 2000, 4000)
 PAPER_STEPS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -158,7 +158,7 @@ def main(argv: list[str] | None = None) -> None:
     with exit_on_bad_input("mmpersonsearch plot search"):
         args.rcp = RankingWithContextPersons(args.threshold, args.weight)
         paths = parse_runs(args.runs)
-        config = read_config(args.config, args.cfg_options, allow_new_keys=args.allow_new_keys)
+        config = read_config_of(args)
         choose_data_set(config, args.data_set)
         if args.kind == "gallery-size":
             set_gallery_sizes(config, args.sizes)

@@ -15,7 +15,7 @@ from mmpersonsearch.utils.files import check_out
 from mmpersonsearch.visualization import draw_ranking, open_scene, query_titles
 
 from .command_line import add_config, add_data_set, exit_on_bad_input, make_parser, positive
-from .run_config import build_evaluation, choose_data_set, read_config
+from .run_config import build_evaluation, choose_data_set, read_config_of
 
 SIMILARITY = "similarity"
 
@@ -47,7 +47,7 @@ def choose_queries(
 
 def draw(args: argparse.Namespace) -> int:
     """Write the picture and return its number of rows."""
-    config = read_config(args.config, args.cfg_options, allow_new_keys=args.allow_new_keys)
+    config = read_config_of(args)
     choose_data_set(config, args.data_set)
     metric, dataset = build_evaluation(config)
     ranking, protocol = find_ranking(metric, args.ranking), metric.search_protocol()

@@ -3,11 +3,13 @@
 import os
 import os.path as osp
 import sys
+from argparse import Namespace
 from glob import glob
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
 from mmengine.dataset import BaseDataset
+from mmengine.dist import is_main_process
 from mmengine.runner import find_latest_checkpoint
 
 from mmpersonsearch.evaluation.metrics import PersonSearchMetric
@@ -51,6 +53,11 @@ def read_config(
     stem = osp.splitext(osp.basename(path))[0]
     config.work_dir = work_dir or config.get("work_dir") or osp.join("work_dirs", stem)
     return config
+
+
+def read_config_of(args: Namespace) -> Config:
+    """Call :func:`read_config` with a command's arguments: config, options and, where it has one, work dir."""
+    return read_config(args.config, args.cfg_options, getattr(args, "work_dir", None), args.allow_new_keys)
 
 
 def fit_batch_to_sampler(config: Config, options: dict[str, Any]) -> None:
@@ -162,8 +169,10 @@ def check_untrained(work_dir: str) -> None:
 
 def warn_of_changes(config: Config) -> None:
     """Print what differs between a config that resumes and that of the checkpoint, and what of it takes effect."""
-    path = config.get("load_from") or find_latest_checkpoint(config.work_dir) if config.get("resume") else None
-    text = load_checkpoint_file(path).get("meta", {}).get("cfg") if path else None
+    if not config.get("resume") or not is_main_process():
+        return
+    path = config.get("load_from") or find_latest_checkpoint(config.work_dir)
+    text = load_checkpoint_file(path).get("meta", {}).get("cfg")
     if not text:
         return
     before, now = flatten(Config.fromstring(text, ".py").to_dict()), flatten(config.to_dict())

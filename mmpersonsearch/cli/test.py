@@ -21,7 +21,7 @@ from mmpersonsearch.utils.files import check_folder, check_out
 
 from .command_line import add_config, add_data_set, add_launcher, exit_on_bad_input, make_parser, write_json
 from .config_checks import check_before
-from .run_config import choose_data_set, read_config
+from .run_config import choose_data_set, read_config_of
 
 
 def draw_detections(config: Config, folder: str) -> None:
@@ -75,7 +75,7 @@ def main(argv: list[str] | None = None) -> None:
     os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
     use_safe_checkpoint_loader()
     with exit_on_bad_input("mmpersonsearch test"):
-        config = read_config(args.config, args.cfg_options, args.work_dir, allow_new_keys=args.allow_new_keys)
+        config = read_config_of(args)
         choose_data_set(config, args.data_set, needed=False)
         # Without the folder of the results, so that its digest does not depend on where the test runs.
         config_text = Config({key: value for key, value in config.items() if key != "work_dir"}).pretty_text

@@ -13,7 +13,7 @@ from mmpersonsearch.utils.files import check_folder
 from .command_line import add_config, add_launcher, exit_on_bad_input, make_parser
 from .run_config import (
     check_untrained,
-    read_config,
+    read_config_of,
     resume_from,
     scale_learning_rate,
     use_mixed_precision,
@@ -37,13 +37,12 @@ def main(argv: list[str] | None = None) -> None:
     os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
     use_safe_checkpoint_loader()
     with exit_on_bad_input("mmpersonsearch train"):
-        config = read_config(args.config, args.cfg_options, args.work_dir, allow_new_keys=args.allow_new_keys)
+        config = read_config_of(args)
         config.launcher = args.launcher
         check_folder(config.work_dir)
         resume_from(config, args.resume)
         if not config.get("resume"):
             check_untrained(config.work_dir)
-        warn_of_changes(config)
         if args.amp:
             use_mixed_precision(config, has_accelerator=get_device() != "cpu")
         if args.auto_scale_lr:
@@ -51,6 +50,7 @@ def main(argv: list[str] | None = None) -> None:
         if config.get("load_from"):
             config.load_from = find_checkpoint(config.load_from)
         join_processes(config)
+        warn_of_changes(config)  # as it runs: with --amp and what the processes set
         from .config_checks import check_before  # imports MMDetection, which a message need not wait for
 
         runner = ConsoleRunner.from_cfg(config)

@@ -35,17 +35,21 @@ def _is_for_console(record: logging.LogRecord) -> bool:
 class FirstIterationHook(Hook):
     """Log after the first iteration how long the training takes at its pace."""
 
+    def __init__(self) -> None:
+        self.start: float | None = None
+        self.is_logged = False
+
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
         """Start the clock."""
-        if not hasattr(self, "start"):
+        if not self.is_logged:
             self.start = time.monotonic()
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
         """Log once."""
-        if self.start is not None:
+        if not self.is_logged:
             seconds, left = time.monotonic() - self.start, runner.max_iters - runner.iter
             runner.logger.info(
                 f"The first iteration took {seconds:.1f} s; {left} iterations at this pace, which later ones often "
                 f"beat, are {seconds * left / 60:.0f} minutes"
             )
-            self.start = None
+            self.is_logged = True

@@ -55,6 +55,10 @@ def test_what_nothing_reads_or_makes_no_sense_is_refused(config, key, value, mes
         ("model.backbone.norm_eval", False),
         ("model.roi_head.bbox_roi_extractor.roi_layer.type", "RoIAlign"),
         ("custom_hooks.0.priority", "LOW"),
+        ("model.roi_head.bridge.norm_eval", True),
+        ("default_hooks.checkpoint.interval", -1),
+        ("model.train_cfg.rpn.assigner.neg_iou_thr", (0.0, 0.3)),
+        ("model.train_cfg.rpn.assigner.ignore_iof_thr", -1),
     ],
 )
 def test_what_mmengine_or_a_class_reads_is_known(config, key, value, capsys):

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from PIL import Image
 
 from mmpersonsearch.cli import plot_embeddings
+from mmpersonsearch.cli.run_config import read_config
 from mmpersonsearch.evaluation.predictions import write_predictions
 
 CONFIG = """
@@ -53,7 +54,7 @@ def tool(monkeypatch, tmp_path, prw_root):
 
 
 def collect(tool, identities, **thresholds):
-    config = tool.read_config("prw.py")
+    config = read_config("prw.py")
     protocol = tool.build_evaluation(config)[1].metainfo["search_protocol"]
     found = tool.read_predictions("oim.pkl", protocol)
     feats, person_ids = tool.collect_embeddings(protocol, found, identities, **thresholds)

@@ -2,14 +2,17 @@ import os
 import sys
 
 import pytest
+import torch
 from mmengine.config import Config
 
 from mmpersonsearch.cli.run_config import (
+    check_untrained,
     find_search_metric,
     read_config,
     resume_from,
     scale_learning_rate,
     use_mixed_precision,
+    warn_of_changes,
 )
 from mmpersonsearch.utils.errors import InputError
 
@@ -130,3 +133,47 @@ def test_batch_size_follows_from_the_sampler(tmp_path, capsys):
     assert read_config(path, both).train_dataloader.batch_size == 24
     with pytest.raises(InputError, match=r"batch_size is 32.*num_ids 16 x num_instances 4 = 64"):
         read_config(path, {"train_dataloader.batch_size": 32})
+
+
+def test_a_work_dir_of_an_earlier_training_is_refused(tmp_path):
+    check_untrained(str(tmp_path / "absent"))
+    check_untrained(str(tmp_path))
+    (tmp_path / "iter_20.pth").touch()  # interrupted before last_checkpoint was written
+    with pytest.raises(InputError, match=r"has checkpoints of an earlier training \(.*iter_20\.pth\): --resume"):
+        check_untrained(str(tmp_path))
+
+
+def save_config_of_training(folder, config):
+    torch.save({"meta": {"cfg": config.pretty_text}, "state_dict": {}}, folder / "iter_1.pth")
+    (folder / "last_checkpoint").write_text(str(folder / "iter_1.pth"))
+
+
+OPTIMIZER = "optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.1))\nmax_iters = 5\n"
+
+
+def test_a_resumed_training_lists_what_differs_and_what_takes_effect(tmp_path, capsys):
+    path = write_config(tmp_path, OPTIMIZER)
+    save_config_of_training(tmp_path, read_config(path))
+    changed = read_config(path, {"optim_wrapper.optimizer.lr": 7.0}, str(tmp_path), allow_new_keys=True)
+    changed.max_iters = 9
+    changed.resume = False
+    warn_of_changes(changed)
+    assert capsys.readouterr().err == ""
+    changed.resume = True
+    warn_of_changes(changed)
+    lines = capsys.readouterr().err.splitlines()[1:]
+    assert lines == [
+        "  max_iters: 5 -> 9 (takes effect)",
+        "  optim_wrapper.optimizer.lr: 0.1 -> 7.0 (no effect: the checkpoint's state goes on)",
+    ]
+
+
+def test_a_training_resumed_by_the_same_command_has_nothing_to_list(tmp_path, capsys):
+    path = write_config(tmp_path, OPTIMIZER)
+    for _ in range(2):
+        config = read_config(path, work_dir=str(tmp_path))
+        use_mixed_precision(config, has_accelerator=False)
+        resume_from(config, "auto")
+        warn_of_changes(config)
+        assert capsys.readouterr().err == ""
+        save_config_of_training(tmp_path, config)

@@ -21,7 +21,7 @@ from torch import Tensor
 from mmpersonsearch.apis import build_model
 from mmpersonsearch.cli.command_line import add_config, exit_on_bad_input, print_table
 from mmpersonsearch.cli.on_boxes import embed, given_boxes
-from mmpersonsearch.cli.run_config import build_evaluation, read_config
+from mmpersonsearch.cli.run_config import build_evaluation, read_config_of
 from mmpersonsearch.evaluation import evaluate_search
 from mmpersonsearch.evaluation.metrics.search_results import SearchResultsMetric
 from mmpersonsearch.evaluation.predictions import read_predictions
@@ -85,7 +85,7 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
     rows = {}
     with exit_on_bad_input(PROG):
-        config = read_config(args.config, args.cfg_options)
+        config = read_config_of(args)
         _, dataset = build_evaluation(config)
         metric = ByPersonsMetric(trained_persons(config))
         metric.dataset_meta = dataset.metainfo

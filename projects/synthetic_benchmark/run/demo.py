@@ -123,18 +123,17 @@ def main(argv: list[str] | None = None) -> None:
     work_dir = args.work_dir.resolve()
     # So that the running command is ended with this one.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    try:
-        stages = make_stages(work_dir, args.seed)
-        with exit_on_bad_input("demo.py"):
+    with exit_on_bad_input("demo.py"):
+        try:
+            stages = make_stages(work_dir, args.seed)
             chain = StageChain(work_dir, stages, args.fresh)
-        estimate_minutes(stages, measure_speed())
-        print(f"On this machine the demo takes about {describe_minutes(chain.count_minutes())}.", flush=True)
-        with exit_on_bad_input("demo.py"):
+            estimate_minutes(stages, measure_speed())
+            print(f"On this machine the demo takes about {describe_minutes(chain.count_minutes())}.", flush=True)
             minutes = chain.run()
-    except StageFailedError as error:
-        sys.exit(f"\n{error}")
-    except KeyboardInterrupt:
-        sys.exit("\nInterrupted; the next run resumes from here.")
+        except StageFailedError as error:
+            sys.exit(f"\n{error}")
+        except KeyboardInterrupt:
+            sys.exit("\nInterrupted; the next run resumes from here.")
     with chain.own_files.recording(work_dir / "result.json"):
         result = write_result(work_dir, minutes)
     print_summary(result, work_dir)
