@@ -78,7 +78,7 @@ def import_mmdet() -> ModuleType:
     return registry
 
 
-_MODELS = ("backbones", "detectors", "roi_heads", "reid", "memories", "losses")
+_MODELS = ("backbones", "dense_heads", "detectors", "roi_heads", "reid", "memories", "losses")
 
 DATASETS = MMDetChildRegistry("DATASETS", ["mmpersonsearch.datasets"])
 DATA_SAMPLERS = MMDetChildRegistry("DATA_SAMPLERS", ["mmpersonsearch.datasets.samplers"], "data sampler")

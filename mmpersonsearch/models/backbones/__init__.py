@@ -1,10 +1,12 @@
 """Backbones that MMDetection and MMPretrain lack."""
 
+from .qsse import QSSE
 from .reid_resnets import MultiGranularityResNetIBN, NonLocalBlock, NonLocalResNetIBN
 from .resnet_ibn import IBN, KnowledgeTransferBridge, ResNetIBN
 
 __all__ = [
     "IBN",
+    "QSSE",
     "KnowledgeTransferBridge",
     "MultiGranularityResNetIBN",
     "NonLocalBlock",

@@ -235,10 +235,7 @@ class ResNetIBN(BaseModule):
             From images one (N, C, H / s, W / s) map per output stage, s = 4, 8, 16, 32; from a map one tensor, as
             MMDetection's RoI heads expect of a ``shared_head``.
         """
-        if x.device.type == "cpu":  # a quarter faster there
-            x = x.contiguous(memory_format=torch.channels_last)
-        if self.with_stem:
-            x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
+        x = self.forward_stem(x) if self.with_stem else _in_fast_layout(x)
         outs = []
         for stage in self.stages:
             x = self._forward_stage(stage, x)
@@ -246,8 +243,21 @@ class ResNetIBN(BaseModule):
                 outs.append(x)
         return tuple(outs) if self.with_stem else x
 
+    def forward_stem(self, images: Tensor) -> Tensor:
+        """Compute the (N, 64, H / 4, W / 4) maps that stage 1 reads from (N, 3, H, W) images."""
+        return self.maxpool(self.relu(self.bn1(self.conv1(_in_fast_layout(images)))))
+
+    def list_blocks(self) -> list[tuple[int, nn.Module]]:
+        """List the residual blocks with their stage, in order, for a model that computes something in between."""
+        return [(stage, block) for stage in self.stages for block in getattr(self, f"layer{stage}")]
+
     def _forward_stage(self, stage: int, x: Tensor) -> Tensor:
         return getattr(self, f"layer{stage}")(x)
+
+
+def _in_fast_layout(x: Tensor) -> Tensor:
+    # A quarter faster on a CPU
+    return x.contiguous(memory_format=torch.channels_last) if x.device.type == "cpu" else x
 
 
 @MODELS.register_module()

@@ -116,9 +116,13 @@ class PersonDetector(TwoStageDetector):
         losses, proposals = self.rpn_head.loss_and_predict(
             x, batch_data_samples, proposal_cfg=self.train_cfg.rpn_proposal
         )
+        return self.share_rpn_losses(losses), proposals
+
+    def share_rpn_losses(self, losses: dict[str, list[Tensor]]) -> dict[str, list[Tensor]]:
+        """Weight the losses that the RPN has just computed by :func:`share_of_samples`."""
         sampled = self.rpn_head._raw_positive_infos["sampling_results"]
-        share = share_of_samples(sum(one.avg_factor for one in sampled), x[0].device)
-        return {name: [share * loss for loss in of_maps] for name, of_maps in losses.items()}, proposals
+        share = share_of_samples(sum(one.avg_factor for one in sampled), next(iter(losses.values()))[0].device)
+        return {name: [share * loss for loss in of_maps] for name, of_maps in losses.items()}
 
 
 @MODELS.register_module()

@@ -5,6 +5,8 @@ from .coupled_roi_head import CoupledRoIHead
 from .disentangled_roi_head import DisentangledRoIHead
 from .fc_layers import FCLayers
 from .person_search_roi_head import PersonSearchRoIHead
+from .qsimnet import QSimNet
+from .query_guided_roi_head import QueryGuidedRoIHead
 from .single_roi_extractor import SingleRoIExtractor
 
 __all__ = [
@@ -12,6 +14,8 @@ __all__ = [
     "DisentangledRoIHead",
     "FCLayers",
     "PersonSearchRoIHead",
+    "QSimNet",
+    "QueryGuidedRoIHead",
     "SingleRoIExtractor",
     "bbox_heads",
     "reid_heads",

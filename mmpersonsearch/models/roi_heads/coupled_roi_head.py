@@ -2,6 +2,7 @@
 
 import torch
 from mmdet.models.layers import multiclass_nms
+from mmdet.models.task_modules.samplers import SamplingResult
 from mmdet.structures import SampleList
 from mmdet.structures.bbox import bbox2roi
 from mmdet.utils import InstanceList
@@ -37,7 +38,18 @@ class CoupledRoIHead(PersonSearchRoIHead):
         """See :meth:`PersonSearchRoIHead.loss`."""
         sampled = self.sample_proposals(proposals, batch_data_samples)
         rois = bbox2roi([one.priors for one in sampled])
-        feat_maps = self.extract_maps(x, rois)
+        return self.loss_by_maps(self.extract_maps(x, rois), rois, sampled, batch_data_samples, images, distil_boxes)
+
+    def loss_by_maps(
+        self,
+        feat_maps: Tensor,
+        rois: Tensor,
+        sampled: list[SamplingResult],
+        batch_data_samples: SampleList,
+        images: Tensor,
+        distil_boxes: BoxDistillation | None = None,
+    ) -> dict[str, Tensor]:
+        """Compute the losses from the (n, C, h, w) maps of the (n, 5) sampled RoIs; see :meth:`loss`."""
         with float32():
             scores, deltas = self.bbox_head(feat_maps.float())
             losses = self.loss_boxes(scores, deltas, rois, sampled, distil_boxes)
@@ -67,13 +79,16 @@ class CoupledRoIHead(PersonSearchRoIHead):
 
     def _detect(self, rois: Tensor, feat_maps: Tensor, img_meta: dict) -> InstanceData:
         """Turn one image's (n, 5) RoIs and their (n, C, h, w) maps into detections; n may be 0."""
-        with float32():
-            scores, deltas = self.bbox_head(feat_maps.float())
-        (raw,) = self.bbox_head.predict_by_feat((rois,), (scores,), (deltas,), [img_meta], rcnn_test_cfg=None)
-        cfg = self.test_cfg
+        raw, cfg = self._classify(rois, feat_maps, img_meta), self.test_cfg
         dets, labels, kept = multiclass_nms(
             raw.bboxes, raw.scores, cfg.score_thr, cfg.nms, cfg.max_per_img, return_inds=True
         )
         found = InstanceData(bboxes=dets[:, :4], scores=dets[:, 4], labels=labels, priors=rois[kept, 1:])
         found.reid_feats = self.reid_head.predict(feat_maps[kept])
         return found
+
+    def _classify(self, rois: Tensor, feat_maps: Tensor, img_meta: dict) -> InstanceData:
+        """Compute (n, 4) ``bboxes`` and (n, 2) ``scores`` of person and background, before NMS; see :meth:`_detect`."""
+        with float32():
+            scores, deltas = self.bbox_head(feat_maps.float())
+        return self.bbox_head.predict_by_feat((rois,), (scores,), (deltas,), [img_meta], rcnn_test_cfg=None)[0]

@@ -1,0 +1,5 @@
+"""Heads on whole maps that MMDetection lacks."""
+
+from .qrpn import QRPN
+
+__all__ = ["QRPN"]

@@ -1,0 +1,112 @@
+"""RoI head that compares the boxes of galleries with queries."""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from mmdet.models.layers import multiclass_nms
+from mmdet.models.task_modules.samplers import SamplingResult
+from mmdet.structures import SampleList
+from mmdet.structures.bbox import bbox2roi
+from mmdet.utils import InstanceList
+from mmengine.structures import InstanceData
+from torch import Tensor
+
+from mmpersonsearch.registry import MODELS
+
+from .coupled_roi_head import CoupledRoIHead
+
+
+@MODELS.register_module()
+class QueryGuidedRoIHead(CoupledRoIHead):
+    """OIM's RoI head with QEEPS' similarity of a query and a gallery's boxes.
+
+    Args:
+        qsimnet: Config of the :class:`QSimNet`; its width is the embedding's. None matches by the cosine, as OIM does.
+        kwargs: See :class:`PersonSearchRoIHead`.
+    """
+
+    def __init__(self, *, qsimnet: dict | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.qsimnet = MODELS.build(dict(qsimnet, channels=self.reid_head.feat_channels)) if qsimnet else None
+
+    def loss_pairs(
+        self,
+        x: tuple[Tensor, ...],
+        proposals: InstanceList,
+        batch_data_samples: SampleList,
+        images: Tensor,
+        query_boxes: list[Tensor],
+        person_ids: Tensor,
+    ) -> dict[str, Tensor]:
+        """Compute the losses of both images, and ``loss_similarity`` of queries and the galleries' sampled RoIs.
+
+        Args:
+            x: (2 P, C, H / s, W / s) maps of the P queries, then of the P galleries, as all arguments.
+            proposals: See :meth:`loss`, as are the next two.
+            batch_data_samples: Ground truth.
+            images: Normalized images.
+            query_boxes: P boxes, (1, 4) in pixels of ``images``.
+            person_ids: (P,) identities of the queries.
+        """
+        sampled = self.sample_proposals(proposals, batch_data_samples)
+        rois = bbox2roi([one.priors for one in sampled])
+        # In one batch, whose statistics the shared head's batch norms take
+        feat_maps = self.extract_maps(x, torch.cat((rois, bbox2roi(query_boxes))))
+        of_rois, of_queries = feat_maps.split((len(rois), len(query_boxes)))
+        losses = self.loss_by_maps(of_rois, rois, sampled, batch_data_samples, images)
+        if self.qsimnet is not None:
+            num_pairs = len(query_boxes)
+            counts = [len(one.priors) for one in sampled]
+            of_galleries = of_rois[sum(counts[:num_pairs]) :]
+            feats = self.reid_head.predict(torch.cat((of_queries, of_galleries)))
+            queries = feats[:num_pairs].repeat_interleave(torch.tensor(counts[num_pairs:], device=feats.device), dim=0)
+            truth = [sample.gt_instances.person_ids for sample in batch_data_samples[num_pairs:]]
+            is_same = [_shows(*one) for one in zip(sampled[num_pairs:], truth, person_ids)]
+            losses["loss_similarity"] = self.qsimnet.loss(queries, feats[num_pairs:], torch.cat(is_same))
+        return losses
+
+    def predict_pairs(
+        self, x: tuple[Tensor, ...], proposals: InstanceList, batch_data_samples: SampleList, query_feats: Tensor
+    ) -> InstanceList:
+        """Detect persons in P galleries, and match them with P queries.
+
+        Args:
+            x: (P, C, H / s, W / s) maps of the galleries.
+            proposals: The galleries', in pixels of the input.
+            batch_data_samples: Of the galleries.
+            query_feats: (P, D) L2-normalized embeddings of the queries.
+
+        Returns:
+            Per pair, by decreasing order in the NMS: ``bboxes`` (n, 4) in pixels of the gallery's input, ``scores``
+            (n,) of the class person, above ``score_thr``, and ``similarities`` (n,), QSimNet's probability or the
+            cosine. NMS keeps the most similar of boxes that overlap; by the cosine, that of highest score, as OIM.
+        """
+        rois = bbox2roi([one.bboxes for one in proposals])
+        counts = [len(one) for one in proposals]
+        parts = zip(rois.split(counts), self.extract_maps(x, rois).split(counts), batch_data_samples, query_feats)
+        match = self._match_by_cosine if self.qsimnet is None else self._match_by_qsimnet
+        return [match(rois, maps, sample.metainfo, query) for rois, maps, sample, query in parts]
+
+    def _match_by_cosine(self, rois: Tensor, feat_maps: Tensor, img_meta: dict, query_feat: Tensor) -> InstanceData:
+        found = self._detect(rois, feat_maps, img_meta)
+        return InstanceData(
+            bboxes=found.bboxes, scores=found.scores, similarities=(found.reid_feats @ query_feat).double()
+        )
+
+    def _match_by_qsimnet(self, rois: Tensor, feat_maps: Tensor, img_meta: dict, query_feat: Tensor) -> InstanceData:
+        raw, cfg = self._classify(rois, feat_maps, img_meta), self.test_cfg
+        is_person = raw.scores[:, 0] > cfg.score_thr
+        bboxes, scores = raw.bboxes[is_person], raw.scores[is_person, 0]
+        feats = self.reid_head.predict(feat_maps[is_person])
+        similarities = self.qsimnet.similarity(query_feat.expand_as(feats), feats)
+        by_class = F.pad(similarities.to(scores)[:, None], (0, 1))  # person and background
+        _, _, kept = multiclass_nms(bboxes, by_class, -1, cfg.nms, cfg.max_per_img, return_inds=True)
+        return InstanceData(bboxes=bboxes[kept], scores=scores[kept], similarities=similarities[kept])
+
+
+def _shows(sampled: SamplingResult, person_ids: Tensor, person_id: Tensor) -> Tensor:
+    """Mark the (n,) sampled RoIs of an image, its persons before its background, that show a person."""
+    is_same = person_ids.new_zeros(len(sampled.priors), dtype=torch.bool)
+    is_same[: len(sampled.pos_priors)] = person_ids[sampled.pos_assigned_gt_inds] == person_id
+    return is_same
