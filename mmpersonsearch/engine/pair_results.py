@@ -59,7 +59,7 @@ class PairResultFiles(Sequence[QueryResults]):
         table = np.array([(*pair, len(found.scores)) for pair, found in pairs.items()], np.int64).reshape(-1, 3)
         fields = {}
         for name, shape in zip(FIELDS, ((0, 4), 0, 0)):
-            found = (one[name].float().numpy() for one in pairs.values())
+            found = (one[name].numpy() for one in pairs.values())
             fields[name] = np.concatenate([np.zeros(shape, np.float32), *found])
         content = io.BytesIO()
         np.savez(content, images=np.array(image_inds, np.int64), pairs=table, **fields)
