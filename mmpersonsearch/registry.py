@@ -85,6 +85,7 @@ DATA_SAMPLERS = MMDetChildRegistry("DATA_SAMPLERS", ["mmpersonsearch.datasets.sa
 TRANSFORMS = MMDetChildRegistry("TRANSFORMS", ["mmpersonsearch.datasets.transforms"])
 MODELS = MMDetChildRegistry("MODELS", [f"mmpersonsearch.models.{part}" for part in _MODELS])
 HOOKS = MMDetChildRegistry("HOOKS", ["mmpersonsearch.engine.hooks"])
+LOOPS = MMDetChildRegistry("LOOPS", ["mmpersonsearch.engine.pair_search_loop"])
 OPTIM_WRAPPERS = MMDetChildRegistry("OPTIM_WRAPPERS", ["mmpersonsearch.engine.optim_wrappers"], "optimizer wrapper")
 METRICS = MMDetChildRegistry("METRICS", ["mmpersonsearch.evaluation.metrics"], needs_mmdet=False)
 VISUALIZERS = MMDetChildRegistry("VISUALIZERS", ["mmpersonsearch.visualization"])
@@ -95,7 +96,6 @@ _INHERITED = [
     MMDetChildRegistry(kind, ["mmpersonsearch.registry"])
     for kind in (
         "LOG_PROCESSORS",
-        "LOOPS",
         "MODEL_WRAPPERS",
         "OPTIMIZERS",
         "OPTIM_WRAPPER_CONSTRUCTORS",

@@ -182,7 +182,7 @@ def _check_thresholds(config: Config, names: Sequence[str], faults: Faults) -> N
     least = ((model.get("test_cfg") or {}).get("rcnn") or {}).get("score_thr", 0)
     for name in names:
         for part in _dicts(config.get(f"{name}_evaluator")):
-            searches = _is(part, "PersonSearchMetric") or _is(part, "DetectionMetric")
+            searches = any(_is(part, f"{kind}Metric") for kind in ("PersonSearch", "PairSearch", "Detection"))
             if searches and (own := part.get("det_thr", 0.5)) < least:
                 message = (
                     f"det_thr {own} of {part['type']} cannot act: model.test_cfg.rcnn.score_thr leaves out "

@@ -13,7 +13,6 @@ from typing import Any
 
 from mmengine.config import Config
 
-from mmpersonsearch.evaluation.predictions import read_predictions
 from mmpersonsearch.evaluation.provenance import check_protocols, describe_versions, read_result
 from mmpersonsearch.utils.errors import InputError
 from mmpersonsearch.utils.files import check_out
@@ -64,8 +63,8 @@ def parse_ranking(words: list[str]) -> dict[str, Any]:
 def evaluate(config: Config, args: argparse.Namespace) -> dict[str, Any]:
     """Return the metrics with records of the protocol, the model and the versions."""
     metric, _ = build_evaluation(config)
-    found = read_predictions(args.predictions, metric.search_protocol(), args.allow_different_protocols)
-    metrics = metric.measure(found.detections, found.query_feats)
+    found = metric.read(args.predictions, metric.search_protocol(), args.allow_different_protocols)
+    metrics = metric.measure(*found.searched)
     records = {"model": found.provenance.get("model", {}), "versions": describe_versions()}
     return {**metrics, "protocol": metric.protocol_record, **records}
 

@@ -21,6 +21,7 @@ VERBS = {
     "to-coco": "convert PRW or CUHK-SYSU to COCO format",
     "convert reid": "convert a published Re-ID checkpoint to a teacher",
     "convert two-step": "join the checkpoints of a detector and of a Re-ID model",
+    "make-lut": "compute a trained model's lookup table, from which a student learns (KD_reid)",
     "flops": "count floating-point operations of each part of a model",
     "on-boxes": "evaluate Re-ID without detection, on given boxes",
     "configs": "list the configs that come with the package",

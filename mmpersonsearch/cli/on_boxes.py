@@ -23,7 +23,7 @@ from rich.progress import track
 from torch import nn
 
 from mmpersonsearch.apis import build_model
-from mmpersonsearch.evaluation.metrics import PersonSearchMetric
+from mmpersonsearch.evaluation.metrics import PairSearchMetric, PersonSearchMetric
 from mmpersonsearch.evaluation.predictions import read_predictions
 from mmpersonsearch.evaluation.provenance import describe_model, describe_versions
 from mmpersonsearch.models.detectors import query_boxes
@@ -99,6 +99,8 @@ def main(argv: list[str] | None = None) -> None:
         config = read_config_of(args)
         choose_data_set(config, args.data_set)
         metric, _ = build_evaluation(config)
+        if isinstance(metric, PairSearchMetric):  # the boxes are given: the embeddings search alone
+            metric = metric.of_embeddings()
         boxes = given_boxes(metric.search_protocol(), args.predictions)
         model = build_model(config, args.checkpoint, args.device)
     write_json(args.out, evaluate(args, config, model, metric, boxes))

@@ -5,11 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from mmpersonsearch.evaluation import BaseRanking, evaluate_search, rank_gallery
+from mmpersonsearch.evaluation import BaseRanking
 from mmpersonsearch.evaluation.metrics import PersonSearchMetric
-from mmpersonsearch.evaluation.predictions import Predictions, read_predictions
+from mmpersonsearch.evaluation.predictions import PairPredictions, Predictions
 from mmpersonsearch.evaluation.ranking_list import worst_queries
-from mmpersonsearch.structures import SearchProtocol
 from mmpersonsearch.utils.errors import InputError
 from mmpersonsearch.utils.files import check_out
 from mmpersonsearch.visualization import draw_ranking, open_scene, query_titles
@@ -33,15 +32,15 @@ def find_ranking(metric: PersonSearchMetric, name: str) -> BaseRanking | None:
 
 
 def choose_queries(
-    args: argparse.Namespace, protocol: SearchProtocol, found: Predictions, searched: dict
+    args: argparse.Namespace, metric: PersonSearchMetric, found: Predictions | PairPredictions, searched: dict
 ) -> tuple[list[int], dict[int, float] | None]:
     """Return the indices of the queries to draw, and all average precisions if the worst are chosen."""
     if args.worst_first:
-        result = evaluate_search(protocol, found.detections, found.query_feats, **searched)
+        result = metric.evaluate_one(metric.search_protocol(), *found.searched, **searched)
         return worst_queries(result, args.num_queries), result.ap_by_query()
     if args.queries:
         return args.queries, None
-    last = len(protocol.queries) - 1
+    last = len(metric.search_protocol().queries) - 1
     return np.linspace(0, last, min(args.num_queries, last + 1)).round().astype(int).tolist(), None
 
 
@@ -51,11 +50,11 @@ def draw(args: argparse.Namespace) -> int:
     choose_data_set(config, args.data_set)
     metric, dataset = build_evaluation(config)
     ranking, protocol = find_ranking(metric, args.ranking), metric.search_protocol()
-    found = read_predictions(args.predictions, protocol)
+    found = metric.read(args.predictions, protocol)
     gallery = protocol.main_gallery if args.gallery_size is None else args.gallery_size
     searched = dict(det_thr=metric.det_thr, ranking=ranking, gallery=gallery)
-    query_inds, aps = choose_queries(args, protocol, found, searched)
-    rankings = rank_gallery(protocol, found.detections, found.query_feats, query_inds, k=args.topk, **searched)
+    query_inds, aps = choose_queries(args, metric, found, searched)
+    rankings = metric.rank(protocol, *found.searched, query_inds, k=args.topk, **searched)
     title = [Path(args.config).stem, args.ranking, *([] if gallery is None else [f"gallery of {gallery}"])]
     title += ["lowest average precision first"] if args.worst_first else []
     draw_ranking(

@@ -132,9 +132,11 @@ def find_search_metric(config: Config) -> ConfigDict:
     """
     evaluators = config.get("test_evaluator") or []
     for evaluator in [evaluators] if isinstance(evaluators, dict) else evaluators:
-        if evaluator["type"].rpartition(".")[2] == "PersonSearchMetric":
+        if evaluator["type"].rpartition(".")[2] in ("PersonSearchMetric", "PairSearchMetric"):
             return evaluator
-    raise InputError(f"{config.filename}: expected a PersonSearchMetric in test_evaluator, got {evaluators}")
+    raise InputError(
+        f"{config.filename}: expected a PersonSearchMetric or PairSearchMetric in test_evaluator, got {evaluators}"
+    )
 
 
 def resume_from(config: Config, resume: str | None) -> None:

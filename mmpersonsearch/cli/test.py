@@ -11,6 +11,7 @@ import mmpersonsearch.registry  # noqa: F401
 from mmpersonsearch.datasets import JointPersonSearchDataset
 from mmpersonsearch.engine.console_runner import ConsoleRunner
 from mmpersonsearch.engine.launch import join_processes
+from mmpersonsearch.evaluation.metrics.pair_search import DumpPairPredictions, PairSearchMetric
 from mmpersonsearch.evaluation.metrics.person_search import PersonSearchMetric
 from mmpersonsearch.evaluation.metrics.ranking_pictures import RankingPictures
 from mmpersonsearch.evaluation.metrics.search_results import DumpPredictions
@@ -41,14 +42,20 @@ def add_metrics(runner: Runner, out: str | None, show_dir: str | None, records: 
     """Add the metrics that write predictions (``--out``) and draw rankings (``--show-dir``).
 
     Raises:
-        InputError: ``--out`` without a person search metric.
+        InputError: ``--out`` without a person search metric, ``--show-dir`` of search by pairs.
     """
     metrics = runner.test_evaluator.metrics
     search = find_search(runner)
     if out and search is None:
         raise InputError(f"--out writes person search predictions, {runner.cfg.filename} has no PersonSearchMetric")
+    by_pairs = isinstance(search, PairSearchMetric)
+    if show_dir and by_pairs:
+        raise InputError(
+            "--show-dir: in search by pairs an image has other detections for each query; --out writes predictions, "
+            "from which mmpersonsearch rank draws the queries with their best matches"
+        )
     if out:
-        metrics.append(DumpPredictions(out, records))
+        metrics.append(DumpPairPredictions(out, records) if by_pairs else DumpPredictions(out, records))
     if show_dir and search is not None:
         dataset = runner.test_dataloader.dataset
         joint = isinstance(dataset, JointPersonSearchDataset)

@@ -57,7 +57,7 @@ def _write_crops(scenes: list[dict], labels: dict[int, int], folder: Path, size:
     lines = []
     for i, scene in enumerate(tqdm(scenes, desc=f"cropping {folder.name}", unit="image")):
         persons = [person for person in scene["instances"] if person["person_id"] >= 0]
-        for j, (person, crop) in enumerate(zip(persons, _crops(scene["img_path"], persons, size))):
+        for j, (person, crop) in enumerate(zip(persons, cut_persons(scene["img_path"], persons, size))):
             if crop is None:
                 continue
             label = labels[person["person_id"]]
@@ -67,8 +67,13 @@ def _write_crops(scenes: list[dict], labels: dict[int, int], folder: Path, size:
     return lines
 
 
-def _crops(path: str, persons: list[dict], size: tuple[int, int]) -> list[Image.Image | None]:
-    """A crop of each person; None where its box lies outside the image."""
+def cut_persons(path: str, persons: list[dict], size: tuple[int, int]) -> list[Image.Image | None]:
+    """Cut each person's ``bbox`` out of an image file, at a height and width in pixels; None where it lies outside.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        InputError: It cannot be decoded.
+    """
     if not persons:
         return []
     try:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from mmpersonsearch.registry import DATASETS
-from mmpersonsearch.structures import AllImages, CrossCamera, Query, SceneImage, SearchProtocol
+from mmpersonsearch.structures import AllImages, CrossCamera, ImageList, Listed, Query, SceneImage, SearchProtocol
 from mmpersonsearch.utils.errors import InputError
 from mmpersonsearch.utils.files import digest_files
 
@@ -19,6 +19,7 @@ from .readers.mat_files import load_names, load_variable
 # Older versions of the data set use the other names.
 _BOX_KEYS = ("box_new", "anno_file", "anno_previous")
 _UNLABELLED = -2
+PRW_MINI = "https://github.com/munjalbharti/Query-guided-End-to-End-Person-Search"
 
 
 @DATASETS.register_module()
@@ -34,8 +35,11 @@ class PRWDataset(PersonSearchDataset):
         data_root: Folder of the data set.
         split: ``'train'`` or ``'test'``.
         query_file: File of queries, ``id x y w h frame`` per line, in ``data_root`` or with a path of its own.
-            PRW-mini is PRW with such a file of 30 lines.
+            PRW-mini (Munjal et al., CVPR 2019) is PRW with such a file of 30 lines. Its authors truncate x, y, w and h
+            before they add width and height; here the sum is truncated, as in all of PRW, one pixel more at most.
         cross_camera: Galleries are the test frames of other cameras than the query's, else all but its own.
+        gallery_file: File of galleries, like ``query_file``: in the line of each query the frames that it is searched
+            in, separated by blanks. None gives galleries by ``cross_camera``.
         kwargs: Arguments of :class:`PersonSearchDataset`.
     """
 
@@ -45,9 +49,13 @@ class PRWDataset(PersonSearchDataset):
         split: str = "train",
         query_file: str = "query_info.txt",
         cross_camera: bool = False,
+        gallery_file: str | None = None,
         **kwargs,
     ) -> None:
+        if cross_camera and gallery_file is not None:
+            raise InputError("PRWDataset: cross_camera and gallery_file exclude each other")
         self.query_file = Path(data_root) / query_file
+        self.gallery_file = None if gallery_file is None else Path(data_root) / gallery_file
         self.cross_camera = cross_camera
         super().__init__(data_root=str(data_root), split=split, **kwargs)
 
@@ -70,7 +78,11 @@ class PRWDataset(PersonSearchDataset):
             "boxes": digest_files(map(self._box_file, known)),
             "queries": digest_files([self.query_file]),
         }
-        return SearchProtocol(scenes, queries, CrossCamera() if self.cross_camera else AllImages(), data)
+        galleries = CrossCamera() if self.cross_camera else AllImages()
+        if self.gallery_file is not None:
+            galleries = _read_galleries(self.gallery_file, queries, scenes)
+            data["galleries"] = digest_files([self.gallery_file])
+        return SearchProtocol(scenes, queries, galleries, data)
 
     def _read_frames(self, split: str) -> list[str]:
         for folder in ("", "frames", "annotations"):
@@ -106,7 +118,8 @@ class PRWDataset(PersonSearchDataset):
 
 
 def _read_queries(path: Path, frames: set[str]) -> list[Query]:
-    check_file(path, "queries, 'id x y w h frame' per line")
+    origin = f"; PRW-mini's is in {PRW_MINI}" if "mini" in path.name else ""
+    check_file(path, f"queries, 'id x y w h frame' per line{origin}")
     lines = enumerate(path.read_text().splitlines(), start=1)
     queries = []
     for number, line in lines:
@@ -133,6 +146,26 @@ def _parse_query(line: str, place: str, frames: set[str]) -> Query:
     if frame not in frames:
         raise InputError(f"{place}: frame {frame!r} is not among the test frames of frame_test.mat")
     return Query(frame, bbox[0], person_id, _camera_of(frame))
+
+
+def _read_galleries(path: Path, queries: list[Query], scenes: list[SceneImage]) -> Listed:
+    """Read the frames of each query's gallery; the size is the longest one's."""
+    check_file(path, "galleries, the names of the frames in the line of each query")
+    lines = [line.split() for line in path.read_text().splitlines() if line.strip()]
+    if len(lines) != len(queries):
+        raise InputError(f"{path} has {len(lines)} lines, expected one for each of the {len(queries)} queries")
+    places = {scene.img_id: i for i, scene in enumerate(scenes)}
+    lists = []
+    for number, (query, names) in enumerate(zip(queries, lines), start=1):
+        frames = [name.removesuffix(".jpg") for name in names]
+        if wrong := [name for name in frames if name not in places or name == query.img_id]:
+            what = "the query's own" if wrong[0] in places else "not among the test frames"
+            raise InputError(f"{path}, line {number}: frame {wrong[0]!r} is {what}")
+        found = [np.flatnonzero(scenes[places[name]].person_ids == query.person_id) for name in frames]
+        present = [k for k, rows in enumerate(found) if len(rows)]
+        boxes = [scenes[places[frames[k]]].bboxes[found[k][0]] for k in present]
+        lists.append(ImageList([places[name] for name in frames], present, boxes))
+    return Listed({max(map(len, lines)): lists})
 
 
 def _camera_of(frame: str) -> int:

@@ -2,7 +2,9 @@
 
 from .curves import DetectionCurve, SearchCurve, detection_curve, search_curve
 from .detection import DetectionResult, evaluate_detections
-from .ranking_list import rank_gallery
+from .index.pairs import QueryResults
+from .pairs import evaluate_pair_search, evaluate_pair_searches
+from .ranking_list import rank_gallery, rank_pairs
 from .rankings import BaseRanking, ContextBipartiteGraphMatching, RankingWithContextPersons
 from .search import SearchResult, evaluate_search, evaluate_searches
 
@@ -11,13 +13,17 @@ __all__ = [
     "ContextBipartiteGraphMatching",
     "DetectionCurve",
     "DetectionResult",
+    "QueryResults",
     "RankingWithContextPersons",
     "SearchCurve",
     "SearchResult",
     "detection_curve",
     "evaluate_detections",
+    "evaluate_pair_search",
+    "evaluate_pair_searches",
     "evaluate_search",
     "evaluate_searches",
     "rank_gallery",
+    "rank_pairs",
     "search_curve",
 ]

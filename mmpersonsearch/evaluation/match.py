@@ -7,42 +7,42 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .index.gallery import Gallery
+from .index.gallery import Searched
 from .index.ragged import places_in_segments, precisions_at, ragged_ranges, segment_last_argmax
 
 
-def aps_and_ranks(gallery: Gallery, ranked: Tensor, query_inds: Tensor) -> tuple[Tensor, Tensor]:
+def aps_and_ranks(searched: Searched, ranked: Tensor, query_inds: Tensor) -> tuple[Tensor, Tensor]:
     """Compute average precision x recall, and the rank of the best true positive.
 
     Args:
-        gallery: The galleries of the queries, each of which shows its query's person at least once.
+        searched: The galleries of the queries, each of which shows its query's person at least once.
         ranked: (R, N) similarities to all detections.
         query_inds: (R,) the queries.
 
     Returns:
         (R,) float64 average precisions, (R,) int64 ranks from 0; the largest integer without a true positive.
     """
-    matches = _true_positives(gallery, ranked, query_inds)
-    ordered = _sort_rows_(gallery.arrange(ranked, query_inds))
-    aps = _precisions(ordered, matches).sum(1) / gallery.pairs.counts[query_inds]
-    return aps, _best_ranks(gallery, ranked, query_inds, ordered, matches)
+    matches = _true_positives(searched, ranked, query_inds)
+    ordered = _sort_rows_(searched.arrange(ranked, query_inds))
+    aps = _precisions(ordered, matches).sum(1) / searched.pairs.counts[query_inds]
+    return aps, _best_ranks(searched, ranked, query_inds, ordered, matches)
 
 
-def match_precisions(gallery: Gallery, ranked: Tensor, query_inds: Tensor) -> Tensor:
+def match_precisions(searched: Searched, ranked: Tensor, query_inds: Tensor) -> Tensor:
     """Compute the precision at each true positive, the least similar first; arguments as :func:`aps_and_ranks`.
 
     Returns:
         (R, M) float64, M the most true positives of a query, padded with zeros.
     """
-    matches = _true_positives(gallery, ranked, query_inds)
-    return _precisions(_sort_rows_(gallery.arrange(ranked, query_inds)), matches)
+    matches = _true_positives(searched, ranked, query_inds)
+    return _precisions(_sort_rows_(searched.arrange(ranked, query_inds)), matches)
 
 
 @dataclass
 class _Matches:
     """The M true positives, at most one per image that shows the query's person.
 
-    ``columns`` are those of :meth:`Gallery.arrange`, ``firsts`` and ``ends`` those of the image's first detection and
+    ``columns`` are those of :meth:`Searched.arrange`, ``firsts`` and ``ends`` those of the image's first detection and
     after its last.
     """
 
@@ -53,9 +53,8 @@ class _Matches:
     ends: Tensor
 
 
-def _true_positives(gallery: Gallery, ranked: Tensor, query_inds: Tensor) -> _Matches:
-    pairs = gallery.pairs
-    index = gallery.index
+def _true_positives(searched: Searched, ranked: Tensor, query_inds: Tensor) -> _Matches:
+    pairs = searched.pairs
     pair_inds, pair_rows = ragged_ranges(pairs.offsets[query_inds], pairs.counts[query_inds])
     starts = pairs.candidate_offsets[pair_inds]
     inds, owners = ragged_ranges(starts, pairs.candidate_offsets[pair_inds + 1] - starts)
@@ -65,14 +64,13 @@ def _true_positives(gallery: Gallery, ranked: Tensor, query_inds: Tensor) -> _Ma
     best = segment_last_argmax(values, owners, len(pair_inds))
     matched = best >= 0
     best = best[matched]
-    image_inds = pairs.image_inds[pair_inds[matched]]
     firsts = pairs.columns[pair_inds[matched]]
     return _Matches(
         rows=pair_rows[matched],
         values=values[best],
-        columns=firsts + detections[best] - index.offsets[image_inds],
+        columns=firsts + detections[best] - pairs.starts[pair_inds[matched]],
         firsts=firsts,
-        ends=firsts + index.counts[image_inds],
+        ends=firsts + pairs.lengths[pair_inds[matched]],
     )
 
 
@@ -83,7 +81,7 @@ def _precisions(ordered: Tensor, matches: _Matches) -> Tensor:
     return precisions_at(ordered, positives.sort(1)[0].contiguous())
 
 
-def _best_ranks(gallery: Gallery, ranked: Tensor, query_inds: Tensor, ordered: Tensor, matches: _Matches) -> Tensor:
+def _best_ranks(searched: Searched, ranked: Tensor, query_inds: Tensor, ordered: Tensor, matches: _Matches) -> Tensor:
     """Number of detections before the best true positive of each query.
 
     The public code sorts a list by ``np.argsort(similarities)[::-1]``, stable here: of equal ones the later comes
@@ -103,7 +101,7 @@ def _best_ranks(gallery: Gallery, ranked: Tensor, query_inds: Tensor, ordered: T
     tied = torch.nonzero((equal > 1) & (best >= 0)).flatten()
     if len(tied):
         best = best[tied, None]
-        same = gallery.arrange(ranked[tied], query_inds[tied]) == thresholds[tied, None]
+        same = searched.arrange(ranked[tied], query_inds[tied]) == thresholds[tied, None]
         columns = torch.arange(width, device=same.device)[: same.shape[1]]
         before = (columns >= matches.firsts[best]) & (columns < matches.columns[best])
         before |= columns >= matches.ends[best]

@@ -1,11 +1,11 @@
-"""Prediction files: detections and embeddings of a test split."""
+"""Prediction files of a test split: detections and embeddings, or the results of search by pairs."""
 
 from __future__ import annotations
 
 import io
 import pickle
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from torch import Tensor
 from mmpersonsearch.structures import SearchProtocol
 from mmpersonsearch.utils.errors import InputError
 from mmpersonsearch.utils.files import describe_file, write_whole
+
+from .index.pairs import QueryResults
 
 FIELDS = ("bboxes", "scores", "reid_feats")
 
@@ -36,6 +38,24 @@ class Predictions:
     detections: list[InstanceData]
     query_feats: Tensor
     provenance: dict[str, Any]
+
+    @property
+    def searched(self) -> tuple[list[InstanceData], Tensor]:
+        """What :func:`evaluate_search` takes after the protocol."""
+        return self.detections, self.query_feats
+
+
+@dataclass
+class PairPredictions:
+    """Results of search by pairs: those of each query, and ``provenance`` as :class:`Predictions` has it."""
+
+    results: list[QueryResults]
+    provenance: dict[str, Any]
+
+    @property
+    def searched(self) -> tuple[list[QueryResults]]:
+        """What :func:`evaluate_pair_search` takes after the protocol."""
+        return (self.results,)
 
 
 def write_predictions(
@@ -63,8 +83,50 @@ def read_predictions(path: str | Path, protocol: SearchProtocol, allow_differenc
         InputError: It is no prediction file, lacks images or queries of the protocol, or was written for other
             annotation files.
     """
-    content = _load(Path(path))
+    content = _load(Path(path), "images", "search by embeddings")
     images, provenance = content["images"], content["provenance"]
+    _check_same_data(path, provenance, protocol, allow_differences)
+    try:
+        return Predictions(*in_protocol_order(protocol, images, FIELDS), provenance)
+    except InputError as error:
+        raise InputError(f"{path}: {error}; was it written for this data set?") from None
+
+
+def write_pair_predictions(
+    path: str | Path, img_ids: Sequence[str | int], results: Sequence[QueryResults], provenance: Mapping[str, Any]
+) -> None:
+    """Write results of search by pairs, one per query, like :func:`write_predictions`.
+
+    ``img_ids`` are those of the protocol's images, to which the results' ``image_inds`` refer.
+    """
+    queries = [{name: value.numpy() for name, value in vars(found).items()} for found in results]
+    content = {"provenance": dict(provenance), "img_ids": list(img_ids), "queries": queries}
+    write_whole(path, pickle.dumps(content, protocol=4))
+
+
+def read_pair_predictions(
+    path: str | Path, protocol: SearchProtocol, allow_differences: bool = False
+) -> PairPredictions:
+    """Read a file of :func:`write_pair_predictions`; see :func:`read_predictions` for the argument and the errors."""
+    content = _load(Path(path), "queries", "search by pairs")
+    queries, provenance = content["queries"], content["provenance"]
+    _check_same_data(path, provenance, protocol, allow_differences)
+    places = {name: i for i, name in enumerate(content.get("img_ids", ()))}
+    names = [scene.img_id for scene in protocol.images]
+    if len(queries) != len(protocol.queries) or places.keys() != set(names):
+        raise InputError(
+            f"{path} is of {len(queries)} queries in {len(places)} images, the config's test split has "
+            f"{len(protocol.queries)} in {len(names)}, or other images; was it written for this data set?"
+        )
+    own = torch.empty(len(names), dtype=torch.int64)
+    own[[places[name] for name in names]] = torch.arange(len(names))
+    results = [QueryResults(**{name: torch.as_tensor(value) for name, value in one.items()}) for one in queries]
+    return PairPredictions([replace(found, image_inds=own[found.image_inds]) for found in results], provenance)
+
+
+def _check_same_data(
+    path: str | Path, provenance: Mapping[str, Any], protocol: SearchProtocol, allow_differences: bool
+) -> None:
     # A gallery of another size is another file, which predictions do not depend on.
     own = provenance.get("data", {})
     differing = [what for what in own if what in protocol.data and own[what] != protocol.data[what]]
@@ -74,10 +136,6 @@ def read_predictions(path: str | Path, protocol: SearchProtocol, allow_differenc
             f"{path} was written for other data: {what} is {own[what]}, "
             f"the config's test split has {protocol.data[what]}"
         )
-    try:
-        return Predictions(*in_protocol_order(protocol, images, FIELDS), provenance)
-    except InputError as error:
-        raise InputError(f"{path}: {error}; was it written for this data set?") from None
 
 
 def in_protocol_order(
@@ -118,7 +176,7 @@ def _name_some(names: list) -> str:
     return shown if len(names) <= 5 else f"{shown}, ... ({len(names)} in all)"
 
 
-def _load(path: Path) -> dict[str, Any]:
+def _load(path: Path, part: str, kind: str) -> dict[str, Any]:
     if path.is_dir():
         raise InputError(f"predictions {path}: it is a folder, expected a file (mmpersonsearch test ... --out)")
     if not path.is_file():
@@ -130,8 +188,11 @@ def _load(path: Path) -> dict[str, Any]:
         raise InputError(
             f"{path} is no file of predictions (mmpersonsearch test ... --out), it {what}: {error}"
         ) from None
-    if not isinstance(content, dict) or not {"images", "provenance"} <= set(content):
-        raise InputError(f"{path} is no file of predictions: expected a dict with 'images' and 'provenance'")
+    if isinstance(content, dict) and part not in content and {"images", "queries"} & set(content):
+        other = "search by pairs (PairSearchMetric)" if "queries" in content else "search by embeddings"
+        raise InputError(f"{path} holds predictions of {other}, expected those of {kind}, as the config's metric is")
+    if not isinstance(content, dict) or not {part, "provenance"} <= set(content):
+        raise InputError(f"{path} is no file of predictions: expected a dict with {part!r} and 'provenance'")
     return content
 
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-from mmpersonsearch.structures import RankingList, SearchProtocol
+from mmpersonsearch.structures import Listed, RankingList, SearchProtocol
 from mmpersonsearch.utils.errors import InputError
 
 from .index.gallery import Gallery, build_gallery
+from .index.pairs import QueryResults, check_results
 from .index.ragged import ragged_ranges, segment_last_argmax
 from .index.search_index import SearchIndex, build_search_index
+from .pairs import refuse_rankings
 from .rankings.base import BaseRanking, QueryChunk
 from .search import SearchResult, iterate_chunks
 
@@ -47,6 +50,41 @@ def rank_gallery(
         for query_ind, row in zip(inds, ranked):
             lists[int(query_ind)] = _best_images(index, searched, query_ind, row, k)
     return [lists[int(i)] for i in wanted]
+
+
+def rank_pairs(
+    protocol: SearchProtocol,
+    results: Sequence[QueryResults],
+    query_inds: Sequence[int],
+    k: int = 5,
+    det_thr: float = 0.5,
+    ranking: BaseRanking | None = None,
+    gallery: int | None = None,
+) -> list[RankingList]:
+    """:func:`rank_gallery` of search by pairs; see :func:`evaluate_pair_search` for the arguments and the errors.
+
+    A query alone is searched by embeddings of width 1, its matching scores.
+    """
+    refuse_rankings([ranking])
+    if bad := [i for i in query_inds if not 0 <= i < len(protocol.queries)]:
+        raise InputError(f"query_inds: {bad[0]} is not a query, the protocol has {len(protocol.queries)}")
+    lists = []
+    for i in query_inds:
+        check_results(protocol, i, results[i])
+        detections = results[i].by_image(len(protocol.images))
+        for found in detections:
+            found.reid_feats = found.similarities[:, None]
+        alone = _with_one_query(protocol, i)
+        (best,) = rank_gallery(alone, detections, torch.ones(1, 1), [0], k, det_thr, None, gallery)
+        lists.append(replace(best, query_ind=i))
+    return lists
+
+
+def _with_one_query(protocol: SearchProtocol, query_ind: int) -> SearchProtocol:
+    galleries = protocol.galleries
+    if isinstance(galleries, Listed):
+        galleries = Listed({size: [lists[query_ind]] for size, lists in galleries.lists.items()})
+    return replace(protocol, queries=[protocol.queries[query_ind]], galleries=galleries)
 
 
 def worst_queries(result: SearchResult, number: int) -> list[int]:

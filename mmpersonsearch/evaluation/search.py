@@ -158,6 +158,23 @@ def _evaluate(
                     inds = query_inds[rows]
                     part = ranked if rows.all() else ranked[rows]
                     aps[g, r, inds], ranks[g, r, inds] = aps_and_ranks(gallery, part, inds)
+    names = [None if ranking is None else ranking.name for ranking in rankings]
+    return summarize([gallery.name for gallery in galleries], names, held, aps, ranks, topk)
+
+
+def summarize(
+    galleries: Sequence[str | int],
+    rankings: Sequence[str | None],
+    held: Tensor,
+    aps: Tensor,
+    ranks: Tensor,
+    topk: Sequence[int],
+) -> list[SearchResult]:
+    """Summarize (G, R, Q) average precisions, and ranks from 0, of the queries that the (G, Q) galleries hold.
+
+    Returns:
+        One result per gallery and ranking, given by their names, the rankings of the first gallery first.
+    """
     return [
         SearchResult(
             mAP=float(aps[g, r, held[g]].mean()),
@@ -165,8 +182,8 @@ def _evaluate(
             aps=aps[g, r, held[g]].cpu().numpy(),
             query_inds=torch.nonzero(held[g]).flatten().cpu().numpy(),
             num_skipped=int((~held[g]).sum()),
-            gallery=gallery.name,
-            ranking=None if ranking is None else ranking.name,
+            gallery=gallery,
+            ranking=ranking,
         )
         for g, gallery in enumerate(galleries)
         for r, ranking in enumerate(rankings)

@@ -3,7 +3,9 @@ import re
 import numpy as np
 import pytest
 from dataset_writers import PRW_TEST, PRW_TRAIN, write_prw
+from mmengine.config import Config
 from scipy.io import loadmat, savemat
+from tiny_models import CONFIGS
 
 from mmpersonsearch.datasets import PRWDataset
 from mmpersonsearch.structures import AllImages, CrossCamera
@@ -255,12 +257,59 @@ def test_real_sample(samples_root, slash):
         assert (query.person_id, query.bbox.tolist()) in list(zip(image.person_ids, image.bboxes.tolist()))
 
 
-def test_prw_mini_form(samples_root, tmp_path):
-    """The real file of PRW-mini's queries is read; its frames are not in the sample."""
-    lines = (samples_root / "prwmini_query_info.txt").read_text().split("\n")
-    frames = {line.split()[5] for line in lines if line.strip()}
-    root = write_prw(tmp_path, test={frame: [(1, 1, 1, 9, 9)] for frame in frames})
-    dataset = PRWDataset(data_root=str(root), split="test", query_file=str(samples_root / "prwmini_query_info.txt"))
-    assert len(dataset.metainfo["search_protocol"].queries) == 30
+def test_a_file_of_galleries(prw_root):
+    (prw_root / "galleries.txt").write_text(
+        "c3s2_000013 c2s2_000011.jpg\nc1s2_000012\n\nc1s2_000012 c1s2_000010 c3s2_000013\n"
+    )
+    dataset = PRWDataset(data_root=str(prw_root), split="test", gallery_file="galleries.txt")
+    protocol = dataset.metainfo["search_protocol"]
+    (lists,) = protocol.galleries.lists.values()
+    assert protocol.galleries.sizes == (3,) and "galleries" in protocol.data
+    assert [one.image_inds.tolist() for one in lists] == [[3, 1], [2], [2, 0, 3]]
+    assert [one.present.tolist() for one in lists] == [[1], [0], [1]]
+    assert [one.bboxes.tolist() for one in lists] == [[[90, 18, 116, 84]], [[40, 20, 64, 80]], [[12, 16, 42, 88]]]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("c2s2_000011\n", "has 1 lines, expected one for each of the 3 queries"),
+        ("c2s2_000011\nc1s2_000010\nc1s2_000010\n", "line 2: frame 'c1s2_000010' is the query's own"),
+        ("c2s2_000011\nnowhere\nc1s2_000010\n", "line 2: frame 'nowhere' is not among the test frames"),
+    ],
+)
+def test_malformed_galleries_are_named(prw_root, text, message):
+    (prw_root / "galleries.txt").write_text(text)
+    with pytest.raises(ValueError, match=re.escape(message)):
+        PRWDataset(data_root=str(prw_root), split="test", gallery_file="galleries.txt")
+
+
+def test_galleries_by_file_and_by_camera_exclude_each_other(prw_root):
+    with pytest.raises(ValueError, match="cross_camera and gallery_file"):
+        PRWDataset(data_root=str(prw_root), split="test", gallery_file="galleries.txt", cross_camera=True)
+
+
+def test_a_missing_file_of_prw_mini_tells_where_it_is(prw_root):
+    with pytest.raises(FileNotFoundError, match=r"prwmini_query_info.txt does not exist.*github.com/munjalbharti"):
+        PRWDataset(data_root=str(prw_root), split="test", query_file="prwmini_query_info.txt")
+
+
+def test_prw_mini(samples_root, tmp_path, monkeypatch):
+    """The real file of PRW-mini's queries, as the config reads it; its frames are not in the sample."""
+    text = (samples_root / "prwmini_query_info.txt").read_text()
+    frames = {line.split()[5] for line in text.split("\n") if line.strip()}
+    root = write_prw(tmp_path / "prw", test={frame: [(1, 1, 1, 9, 9)] for frame in frames})
+    (root / "prwmini_query_info.txt").write_text(text)
+    monkeypatch.setenv("PRW_ROOT", str(root))
+    config = Config.fromfile(CONFIGS / "_base_/datasets/prw_mini_900.py").test_dataloader.dataset
+    assert config.pop("type") == "PRWDataset"
+    protocol = PRWDataset(**{**config, "pipeline": []}).metainfo["search_protocol"]
+    assert len(protocol.queries) == len({query.person_id for query in protocol.queries}) == 30
+    assert {query.camera_id for query in protocol.queries} == {1, 2, 3, 4, 5, 6}
+    assert protocol.galleries == AllImages()
     # 484 849.7009 619.8089 172.6134 440.8639 c2s1_159941
-    assert dataset.metainfo["search_protocol"].queries[0].bbox.tolist() == [849, 619, 1022, 1060]
+    assert protocol.queries[0].bbox.tolist() == [849, 619, 1022, 1060]
+    for query, line in zip(protocol.queries, text.split("\n")):
+        x, y, w, h = (int(float(number)) for number in line.split()[1:5])  # as the authors' reader
+        difference = query.bbox - [x, y, x + w, y + h]
+        assert ((difference >= 0) & (difference <= 1)).all()

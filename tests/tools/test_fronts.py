@@ -24,6 +24,7 @@ FRONTS = {
     "to-coco": "dataset_converters/to_coco.py",
     "convert reid": "model_converters/convert_reid_checkpoint.py",
     "convert two-step": "model_converters/join_two_step.py",
+    "make-lut": "model_converters/make_lut.py",
     "flops": "analysis_tools/get_flops.py",
     "on-boxes": "analysis_tools/test_on_boxes.py",
 }

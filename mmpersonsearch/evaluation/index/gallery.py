@@ -28,6 +28,8 @@ class TruePairs:
         offsets: (Q + 1,) int64; query q has the pairs ``offsets[q] ... offsets[q + 1] - 1``.
         image_inds: (T,) int64 image of each pair.
         bboxes: (T, 4) float64 the person's box in it, xyxy in pixels.
+        starts: (T,) int64 the image's first detection.
+        lengths: (T,) int64 number of the image's detections.
         columns: (T,) int64 column at which the image's detections begin in the query's list of similarities.
         candidates: (C,) int64 detections that overlap the pair's true box enough, sorted by pair.
         candidate_offsets: (T + 1,) int64; pair t has the candidates ``[offsets[t], offsets[t + 1])``.
@@ -36,6 +38,8 @@ class TruePairs:
     offsets: Tensor
     image_inds: Tensor
     bboxes: Tensor
+    starts: Tensor
+    lengths: Tensor
     columns: Tensor
     candidates: Tensor
     candidate_offsets: Tensor
@@ -46,20 +50,14 @@ class TruePairs:
         return self.offsets.diff()
 
 
-class Gallery(ABC):
-    """Galleries of all queries.
+class Searched(ABC):
+    """What true positives are matched in: detections in the order of each query's gallery.
 
     Attributes:
-        name: ``'all'``, ``'cross_camera'`` or the size.
-        index: The detections.
         pairs: The gallery images that show the queries' persons.
-        max_columns: The largest L of :meth:`arrange`.
     """
 
-    name: str | int
-    index: SearchIndex
     pairs: TruePairs
-    max_columns: int
 
     @abstractmethod
     def arrange(self, similarities: Tensor, query_inds: Tensor) -> Tensor:
@@ -68,6 +66,20 @@ class Gallery(ABC):
         Returns:
             (R, L) a new tensor, -inf where a column is not in the query's gallery.
         """
+
+
+class Gallery(Searched):
+    """Galleries of all queries, which are searched in the same detections.
+
+    Attributes:
+        name: ``'all'``, ``'cross_camera'`` or the size.
+        index: The detections.
+        max_columns: The largest L of :meth:`arrange`.
+    """
+
+    name: str | int
+    index: SearchIndex
+    max_columns: int
 
     @abstractmethod
     def image_lists(self, query_inds: Tensor) -> Tensor:
@@ -241,22 +253,37 @@ def _true_boxes(protocol: SearchProtocol) -> tuple[np.ndarray, np.ndarray, np.nd
 def _true_pairs(
     index: SearchIndex, query_inds: Tensor, image_inds: Tensor, bboxes: Tensor, columns: Tensor
 ) -> TruePairs:
-    """Find the candidates of each pair: the detections that reach the IoU threshold of the true box's size."""
+    starts, lengths = index.offsets[image_inds], index.counts[image_inds]
+    return TruePairs(
+        offsets_of(query_inds, len(index.query_feats)),
+        image_inds,
+        bboxes,
+        starts,
+        lengths,
+        columns,
+        *find_candidates(index.bboxes, starts, lengths, bboxes),
+    )
+
+
+def find_candidates(found: Tensor, starts: Tensor, lengths: Tensor, bboxes: Tensor) -> tuple[Tensor, Tensor]:
+    """Find the candidates of each pair: the detections that reach the IoU threshold of the true box's size.
+
+    Args:
+        found: (N, 4) boxes of all detections.
+        starts: (T,) int64 first detection of each pair's image.
+        lengths: (T,) int64 number of the image's detections.
+        bboxes: (T, 4) float64 true boxes.
+
+    Returns:
+        (C,) ``candidates`` and (T + 1,) ``candidate_offsets`` of :class:`TruePairs`.
+    """
     sides = bboxes[:, 2:] - bboxes[:, :2]
     thresholds = (sides.prod(1) / (sides + 10).prod(1)).clamp_max(0.5)
-    lengths = index.counts[image_inds]
-    candidates, owners = [image_inds[:0]], [image_inds[:0]]
+    candidates, owners = [starts[:0]], [starts[:0]]
     for block in blocks_by_total(lengths.cpu().numpy(), _MAX_COMPARISONS):
-        dets, pairs = ragged_ranges(index.offsets[image_inds[block]], lengths[block])
+        dets, pairs = ragged_ranges(starts[block], lengths[block])
         pairs += block.start
-        found = paired_iou(index.bboxes[dets], bboxes[pairs]) >= thresholds[pairs]
-        candidates.append(dets[found])
-        owners.append(pairs[found])
-    return TruePairs(
-        offsets=offsets_of(query_inds, len(index.query_feats)),
-        image_inds=image_inds,
-        bboxes=bboxes,
-        columns=columns,
-        candidates=torch.cat(candidates),
-        candidate_offsets=offsets_of(torch.cat(owners), len(image_inds)),
-    )
+        overlapping = paired_iou(found[dets], bboxes[pairs]) >= thresholds[pairs]
+        candidates.append(dets[overlapping])
+        owners.append(pairs[overlapping])
+    return torch.cat(candidates), offsets_of(torch.cat(owners), len(bboxes))

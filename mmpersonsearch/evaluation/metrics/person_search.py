@@ -11,11 +11,13 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from mmpersonsearch.evaluation.detection import evaluate_detections
-from mmpersonsearch.evaluation.search import SearchResult, evaluate_searches
+from mmpersonsearch.evaluation.ranking_list import rank_gallery
+from mmpersonsearch.evaluation.search import SearchResult, evaluate_search, evaluate_searches
 from mmpersonsearch.registry import METRICS, RANKINGS
 from mmpersonsearch.structures import SearchProtocol
 from mmpersonsearch.utils.errors import InputError
 
+from ..predictions import read_predictions
 from ..provenance import describe_protocol
 from ..rankings import BaseRanking
 from .search_results import SearchResultsMetric
@@ -41,9 +43,15 @@ class PersonSearchMetric(SearchResultsMetric):
         iou_thr: Least IoU of a match of the detection metrics.
         kwargs: Arguments of :class:`SearchResultsMetric`.
 
+    ``read``, ``evaluate_one`` and ``rank`` are the functions of its predictions; a subclass has its own.
+
     Raises:
         InputError: Two rankings of one name, no ranking, an unknown one, or wrong parameters of one.
     """
+
+    read = staticmethod(read_predictions)
+    evaluate_one = staticmethod(evaluate_search)
+    rank = staticmethod(rank_gallery)
 
     def __init__(
         self,
@@ -70,6 +78,12 @@ class PersonSearchMetric(SearchResultsMetric):
         """See :meth:`SearchResultsMetric.measure`."""
         protocol = self.search_protocol()
         searches = evaluate_searches(protocol, detections, query_feats, self.det_thr, self.topk, self.rankings)
+        warn_without_detections(detections, self.det_thr)
+        return self.report(searches, detection_metrics(protocol, detections, self.iou_thr, self.det_thr))
+
+    def report(self, searches: list[SearchResult], detection: dict[str, float]) -> dict[str, float]:
+        """Log and record results of all searches and of :func:`detection_metrics`; returns the metrics by key."""
+        protocol = self.search_protocol()
         metrics = {}
         for result in searches:
             sizes = [f"g{result.gallery}/"] if protocol.galleries.sizes else []
@@ -78,11 +92,9 @@ class PersonSearchMetric(SearchResultsMetric):
             for prefix in (f"person_search/{size}{ranking}" for size in sizes):
                 metrics[f"{prefix}mAP"] = result.mAP
                 metrics.update({f"{prefix}top-{k}": value for k, value in result.topk.items()})
-        detection = detection_metrics(protocol, detections, self.iou_thr, self.det_thr)
         metrics.update({f"detection/{key}": value for key, value in detection.items()})
         self.protocol_record = describe_protocol(protocol, searches, self.rankings, self.det_thr, self.iou_thr)
         self._log(searches, detection)
-        warn_without_detections(detections, self.det_thr)
         return metrics
 
     def _log(self, searches: list[SearchResult], detection: dict[str, float]) -> None:

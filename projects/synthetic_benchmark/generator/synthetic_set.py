@@ -17,6 +17,7 @@ from mmpersonsearch.utils.errors import InputError
 from . import prw_layout
 from .cameras import Camera, draw_cameras
 from .identities import Identity, draw_identities
+from .mini import write_mini
 from .scenes import Scene, draw_groups, draw_scene, plan_scenes
 
 FORMAT_VERSION = 1
@@ -115,6 +116,7 @@ def write_set(args: argparse.Namespace, root: Path) -> dict:
     for split, scenes in world.scenes.items():
         prw_layout.write_split(root, split, [scene.name for scene in scenes], list(world.identities[split]))
     prw_layout.write_queries(root, queries)
+    write_mini(root)
     facts = {"format": FORMAT_VERSION, "parameters": _parameters(args), **_describe(world, truth, queries)}
     (root / "synth.json").write_text(json.dumps(facts, indent=1) + "\n")
     return facts

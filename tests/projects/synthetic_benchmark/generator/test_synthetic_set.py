@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections import defaultdict
@@ -14,6 +15,7 @@ from PIL import Image
 from scipy.io import loadmat
 
 from projects.synthetic_benchmark.generator import __main__ as command
+from projects.synthetic_benchmark.generator import mini
 
 SMALL = {
     "--train-scenes": 24, "--test-scenes": 30, "--train-ids": 8, "--test-ids": 7,
@@ -128,6 +130,29 @@ def test_every_query_is_annotated_and_has_a_match_in_another_frame_and_camera(ro
         asked[number].add(name)
     assert sorted(map(int, asked)) == sorted(ids["test"])
     assert sorted(map(len, asked.values())) == [2, 2, 2, 2, 2, 2, 3]
+
+
+def test_the_mini_protocol_has_one_query_an_identity_and_scenes_of_its_own(root):
+    frames, ids, queries = read(root)
+    lines = (root / mini.QUERIES).read_text().splitlines()
+    assert [int(line.split()[0]) for line in lines] == sorted(ids["test"])
+    assert {tuple(line.split()) for line in lines} <= set(map(tuple, queries))
+    galleries = [line.split() for line in (root / mini.GALLERIES).read_text().splitlines()]
+    for line, names in zip(lines, galleries, strict=True):
+        number, *_, own = line.split()
+        shown = {name for name, rows in frames["test"].items() if int(number) in rows[:, 0]} - {own}
+        assert len(names) == len(set(names)) == 29 and own not in names
+        assert shown == shown & set(names) or len(shown & set(names)) == mini.SIZE // 2
+    assert len({tuple(names) for names in galleries}) == len(galleries)
+
+
+def test_a_set_without_the_mini_protocol_gets_the_same(root, tmp_path):
+    copy = Path(shutil.copytree(root, tmp_path / "set"))
+    (copy / mini.GALLERIES).unlink()
+    for _ in range(2):
+        mini.main([str(copy)])
+    assert digests(copy) == digests(root)
+    command.main([*arguments(copy, workers=1), "--force"])  # nothing in it is foreign
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,6 @@
+"""The command ``mmpersonsearch make-lut``."""
+
+from mmpersonsearch.cli.make_lut import main
+
+if __name__ == "__main__":
+    main()
