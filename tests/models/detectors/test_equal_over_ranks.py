@@ -43,7 +43,7 @@ DETECTORS = {
     "dc-inet": "dc_inet/dc_inet_r18_synth.py",
     "kd-det": "oim/oim_r18_synth_kd-det.py",
     "kd-reid": "oim/oim_r18_synth_kd-reid.py",
-    "qeeps": "qeeps/qeeps_r18_synth.py",
+    "qeeps": "qeeps/qeeps_r18_synth-mini.py",
 }
 
 

@@ -1,10 +1,14 @@
 """QEEPS as its configs have it, against OIM and against what the equations say."""
 
+from pathlib import Path
+
 import pytest
 import torch
+import yaml
 from mmdet.structures.bbox import bbox_overlaps
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
+from mmengine.runner import load_checkpoint
 from mmengine.structures import InstanceData
 from tiny_models import NUM_IDS, draw_batch
 
@@ -19,10 +23,14 @@ VARIANTS = ["", "_wo-qsse", "_wo-qrpn", "_wo-qsimnet"]
 PARTS = ("qsse.", "qrpn.", "roi_head.qsimnet.")
 
 
-def read(name):
+def read_config(name):
     cfg = Config.fromfile(find_config(name))
     init_default_scope(cfg.default_scope)
-    return cfg.model
+    return cfg
+
+
+def read(name):
+    return read_config(name).model
 
 
 def read_small(name):
@@ -34,7 +42,7 @@ def read_small(name):
     return cfg
 
 
-def build(variant="", name="qeeps_r18_synth"):
+def build(variant="", name="qeeps_r18_synth-mini"):
     """The untrained model for few identities and RoIs, whose new layers tell images apart."""
     torch.manual_seed(0)
     cfg = read_small(name + variant)
@@ -173,7 +181,7 @@ def test_pairs_may_be_in_any_order_and_batch():
 def test_without_its_three_parts_it_is_oim():
     """Boxes, scores and the cosines of OIM's embeddings."""
     oim = build("", "oim_r18_synth").eval()
-    cfg = read_small("qeeps_r18_synth_wo-qsimnet")
+    cfg = read_small("qeeps_r18_synth-mini_wo-qsimnet")
     cfg.update(qsse=None, qrpn=None)
     model = MODELS.build(cfg).eval()
     model.load_state_dict(oim.state_dict())
@@ -310,7 +318,7 @@ def test_oims_checkpoint_fills_all_but_the_new_layers(depth, weights):
 def test_new_layers_start_as_pytorchs(monkeypatch):
     monkeypatch.setenv("SYNTH_WEIGHTS", "none")
     torch.manual_seed(0)
-    model = MODELS.build(read("qeeps_r18_synth"))
+    model = MODELS.build(read("qeeps_r18_synth-mini"))
     before = {key: value.clone() for key, value in model.state_dict().items()}
     model.init_weights()
     changed = {key for key, value in model.state_dict().items() if not torch.equal(value, before[key])}
@@ -318,3 +326,73 @@ def test_new_layers_start_as_pytorchs(monkeypatch):
     gate = next(part for part in model.modules() if isinstance(part, QSSE))
     bound = gate.squeeze.in_features**-0.5  # of PyTorch's uniform distribution
     assert 0.8 * bound < gate.squeeze.weight.abs().max() <= bound
+
+
+def test_training_starts_from_oim(tmp_path, monkeypatch):
+    oim, path = build("", "oim_r18_synth-mini"), tmp_path / "oim.pth"
+    oim.roi_head.reid_head.loss_id.lut.features.normal_()
+    torch.save(dict(state_dict=oim.state_dict()), path)
+    monkeypatch.setenv("OIM_CHECKPOINT", str(path))
+    model = build()
+    load_checkpoint(model, read_config("qeeps_r18_synth-mini").load_from)
+    ours = model.state_dict()
+    assert all(torch.equal(ours[key], value) for key, value in oim.state_dict().items())
+    monkeypatch.setenv("OIM_CHECKPOINT", "none")
+    assert {read_config(name).load_from for name in ("qeeps_r18_synth-mini", "qeeps_r50_prw", "qeeps_r18_cuhk")} == {
+        None
+    }
+
+
+# The 11 rows of tables 1 to 3 that have QEEPS: mAP, top-1 and the teacher.
+ROWS = {
+    "oim_r50_cuhk_kd-reid_qeeps-r50-teacher": (83.8, 84.2, "qeeps_r50_cuhk"),
+    "qeeps_r50_cuhk": (84.4, 84.4, None),
+    "qeeps_r50_cuhk_kd-reid_oim-r50-teacher": (83.2, 82.9, "oim_r50_cuhk"),
+    "qeeps_r50_cuhk_kd-reid": (85.0, 85.5, "qeeps_r50_cuhk"),
+    "oim_r18_cuhk_kd-reid_qeeps-r50-teacher": (82.4, 83.0, "qeeps_r50_cuhk"),
+    "qeeps_r18_cuhk": (76.6, 76.0, None),
+    "qeeps_r18_cuhk_kd-reid_oim-r50-teacher": (82.1, 81.4, "oim_r50_cuhk"),
+    "qeeps_r18_cuhk_kd-reid": (84.1, 84.3, "qeeps_r50_cuhk"),
+    "oim_r50_prw-mini_900_kd-reid_qeeps-r50-teacher": (39.5, 73.3, "qeeps_r50_prw-mini"),
+    "qeeps_r50_prw-mini": (39.1, 80.0, None),
+    "qeeps_r50_prw-mini_kd-reid": (39.7, 80.0, "qeeps_r50_prw-mini"),
+}
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_rows_of_the_papers_tables(name):
+    path = find_config(name)
+    method = yaml.safe_load((Path(path).parent / "method.yml").read_text())
+    (row,) = (row for row in method["rows"] if row["config"] == name)
+    assert (*row["paper"][:2], ROWS[name][2]) == ROWS[name]
+    cfg = read_config(name)
+    loss_id = cfg.model.roi_head.reid_head.loss_id
+    if ROWS[name][2] is None:
+        assert loss_id.get("loss_weight", 1.0) == 1.0 and "lut_checkpoint" not in loss_id
+    else:
+        assert (loss_id.loss_weight, loss_id.freeze_lut) == (0.1, True)
+        assert loss_id.lut_checkpoint == last_checkpoint(ROWS[name][2], cfg)
+
+
+@pytest.mark.parametrize("data", ["cuhk", "prw", "prw-mini"])
+@pytest.mark.parametrize("depth", [18, 50])
+def test_configs_of_the_sets(depth, data):
+    cfg = read_config(f"qeeps_r{depth}_{data}")
+    assert cfg.load_from == last_checkpoint(f"oim_r{depth}_{data}{'_900' if data == 'prw-mini' else ''}", cfg)
+    assert (cfg.test_cfg.type, cfg.test_evaluator) == ("PairSearchLoop", dict(type="PairSearchMetric"))
+    assert cfg.train_dataloader.batch_sampler.type == "IdentityPairBatchSampler"
+    assert cfg.train_dataloader.batch_size == 2
+    oim = read_config(f"oim_r{depth}_{data.partition('-')[0]}")
+    assert cfg.optim_wrapper == oim.optim_wrapper and cfg.param_scheduler == oim.param_scheduler
+    assert cfg.model.test_cfg == oim.model.test_cfg and cfg.model.train_cfg == oim.model.train_cfg
+    assert cfg.test_dataloader.dataset.get("query_file") == (None if data == "cuhk" else "prwmini_query_info.txt")
+    sizes = {step.scale for step in cfg.test_dataloader.dataset.pipeline if step.type == "mmdet.Resize"}
+    assert sizes == {(1500, 900) if data == "prw-mini" else (1000, 600)}
+
+
+def last_checkpoint(name, cfg):
+    """Path of the last checkpoint of a config that is trained on the same identities."""
+    trained = read_config(name)
+    assert trained.train_dataloader.dataset == cfg.train_dataloader.dataset
+    assert trained.num_ids == cfg.num_ids
+    return f"work_dirs/{name}/epoch_{trained.train_cfg.max_epochs}.pth"
