@@ -64,7 +64,7 @@ def test_leaves_are_short():
 def test_papers_configs_are_on_prw_and_cuhk_sysu_only():
     names = [path.stem for path in list_configs() if path.is_relative_to(ROOT / "configs")]
     assert [name for name in names if not re.search("_(prw|cuhk|prw-cuhk|prw-mini)(_|$)", name)] == []
-    assert len(list_configs()) == 178
+    assert len(list_configs()) == 205
 
 
 def test_metafiles_and_tables_are_up_to_date():

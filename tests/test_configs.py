@@ -84,6 +84,7 @@ def test_a_detectors_student_has_the_teacher_that_its_config_trains(path):
         ("oim/oim_r50_synth.py", "bot_r50ibn_synth.py"),
         ("oim/faster-rcnn_r18-c4_synth.py", "bot_r18ibn_synth.py"),
         ("fdps/fdps_r18_synth.py", "bot_r18ibn_synth.py"),
+        ("qeeps/qeeps_r18_synth-mini.py", "bot_r18ibn_synth.py"),
         ("inet/inet_r18_synth.py", "bot_r18ibn_synth.py"),
         ("dc_inet/dc_inet_r18_synth.py", "bot_r18ibn_synth.py"),
     ],

@@ -84,12 +84,11 @@ class QRPN(nn.Module):
         persons, ignored, metas = unpack_gt_instances(batch_data_samples)
         sought = [one[one.person_ids == person_id] for one, person_id in zip(persons, person_ids)]
         anchors, flags = rpn_head.get_anchors([logits.shape[-2:]], metas, device=logits.device)
-        targets = rpn_head.get_targets(anchors, flags, sought, metas, ignored)
-        ((labels,), (weights,), _, _, num_sampled) = targets
+        (labels,), (weights,), *_ = rpn_head.get_targets(anchors, flags, sought, metas, ignored)
         flat = logits.permute(0, 2, 3, 1).reshape(labels.shape)
         is_sought = (labels == 0).to(flat)  # 1 is background
         summed = F.binary_cross_entropy_with_logits(flat, is_sought, weights, reduction="sum")
-        return self.loss_weight * summed / mean_over_ranks(torch.tensor(num_sampled, device=flat.device))
+        return self.loss_weight * summed / mean_over_ranks((weights > 0).sum())
 
 
 def add_objectness(logits: Tensor, query_logits: Tensor) -> Tensor:

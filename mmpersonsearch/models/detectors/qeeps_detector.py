@@ -16,7 +16,7 @@ from mmpersonsearch.models.dense_heads.qrpn import add_objectness
 from mmpersonsearch.registry import MODELS
 from mmpersonsearch.structures import PairImages
 from mmpersonsearch.utils.errors import InputError
-from mmpersonsearch.utils.forward_modes import float32
+from mmpersonsearch.utils.forward_modes import batch_norms, float32
 
 from .person_search_detector import PersonSearchDetector, query_boxes
 
@@ -47,7 +47,7 @@ class QEEPSDetector(PersonSearchDetector):
         super().__init__(backbone=backbone, **kwargs)
         self.qsse = self.qrpn = None
         if qsse is not None:
-            widths = [32 * 2**stage * self.backbone.expansion for stage, _ in self.backbone.list_blocks()]
+            widths = [batch_norms(block)[-1].num_features for _, block in self.backbone.list_blocks()]
             self.qsse = nn.ModuleList(MODELS.build(dict(qsse, channels=width)) for width in widths)
         if qrpn is not None:
             head = self.rpn_head
@@ -64,18 +64,18 @@ class QEEPSDetector(PersonSearchDetector):
             InputError: Two images show no labelled person in common.
         """
         pairs = draw_pairs(batch_data_samples)
-        num_pairs = len(pairs.query_boxes)
         images = batch_inputs[pairs.order]
         samples = [batch_data_samples[i] for i in pairs.order]
         shared = self.extract_shared(images)
-        sides = [PairImages(shared[part], samples[part]) for part in (slice(num_pairs), slice(num_pairs, None))]
-        query_map, gallery_map = self.extract_pairs(*sides)
-        x = (torch.cat((query_map, gallery_map)),)
+        queries, galleries = (PairImages(shared[side::2], samples[side::2]) for side in (0, 1))
+        query_map, gallery_map = self.extract_pairs(queries, galleries)
+        places = torch.arange(len(samples)).view(2, -1).t().flatten()
+        x = (torch.cat((query_map, gallery_map))[places],)  # pair by pair, as the memories shall see them
         losses, query_logits = {}, None
         if self.qrpn is not None:
             query_feats = self.roi_head.bbox_roi_extractor((query_map,), bbox2roi(pairs.query_boxes))
             query_logits = self.qrpn(query_feats, gallery_map)
-            losses["loss_qrpn"] = self.qrpn.loss(query_logits, self.rpn_head, sides[1].data_samples, pairs.person_ids)
+            losses["loss_qrpn"] = self.qrpn.loss(query_logits, self.rpn_head, galleries.data_samples, pairs.person_ids)
         of_rpn, proposals = self.loss_proposals(x, samples, query_logits)
         of_rois = self.roi_head.loss_pairs(x, proposals, samples, images, pairs.query_boxes, pairs.person_ids)
         return {**of_rpn, **losses, **of_rois}
@@ -87,7 +87,7 @@ class QEEPSDetector(PersonSearchDetector):
         """Compute the RPN's losses of queries and galleries, and the proposals.
 
         Args:
-            x: (2 P, C, H / s, W / s) maps of the queries, then of the galleries.
+            x: (2 P, C, H / s, W / s) maps, those of a pair's query and gallery in turn.
             batch_data_samples: In the same order.
             query_logits: (P, A, H / s, W / s) of the QRPN, which it adds to the galleries'; None adds nothing.
         """
@@ -95,8 +95,8 @@ class QEEPSDetector(PersonSearchDetector):
         (logits,), (deltas,) = self.rpn_head(x)
         losses = self.share_rpn_losses(self.rpn_head.loss_by_feat([logits], [deltas], persons, metas, ignored))
         if query_logits is not None:
-            of_queries, of_galleries = logits.detach().split(len(query_logits))
-            logits = torch.cat((of_queries, add_objectness(of_galleries, query_logits.detach())))
+            logits = logits.detach().clone()
+            logits[1::2] = add_objectness(logits[1::2], query_logits.detach())
         cfg = self.train_cfg.rpn_proposal
         return losses, self.rpn_head.predict_by_feat([logits], [deltas], batch_img_metas=metas, cfg=cfg)
 
@@ -169,7 +169,7 @@ class TrainingPairs(NamedTuple):
     """Pairs of a batch.
 
     Attributes:
-        order: Numbers of the queries' images in the batch, then of the galleries'.
+        order: Numbers of the images in the batch, those of a pair's query and gallery in turn.
         query_boxes: P boxes, (1, 4) in pixels of the input.
         person_ids: (P,) int64 identities of the queries.
     """
@@ -187,7 +187,7 @@ def draw_pairs(batch_data_samples: SampleList) -> TrainingPairs:
     """
     if len(batch_data_samples) % 2:
         raise InputError(f"QEEPSDetector: a batch of {len(batch_data_samples)} images, expected pairs (an even number)")
-    queries, galleries, boxes, drawn = [], [], [], []
+    order, boxes, drawn = [], [], []
     for first in range(0, len(batch_data_samples), 2):
         query = first + int(torch.randint(2, ()))
         gallery = 2 * first + 1 - query
@@ -200,11 +200,10 @@ def draw_pairs(batch_data_samples: SampleList) -> TrainingPairs:
                 "batch_sampler=dict(type='IdentityPairBatchSampler'), and a pipeline that keeps these persons"
             )
         person = common[torch.randint(len(common), ())]
-        queries.append(query)
-        galleries.append(gallery)
+        order += [query, gallery]
         boxes.append(batch_data_samples[query].gt_instances.bboxes[person][None])
         drawn.append(ids[person])
-    return TrainingPairs(queries + galleries, boxes, torch.stack(drawn))
+    return TrainingPairs(order, boxes, torch.stack(drawn))
 
 
 def _run_on_both(block: nn.Module, query_map: Tensor, gallery_map: Tensor) -> tuple[Tensor, Tensor]:

@@ -42,29 +42,42 @@ class QueryGuidedRoIHead(CoupledRoIHead):
         """Compute the losses of both images, and ``loss_similarity`` of queries and the galleries' sampled RoIs.
 
         Args:
-            x: (2 P, C, H / s, W / s) maps of the P queries, then of the P galleries, as all arguments.
-            proposals: See :meth:`loss`, as are the next two.
-            batch_data_samples: Ground truth.
-            images: Normalized images.
+            x: (2 P, C, H / s, W / s) maps, those of a pair's query and gallery in turn, as the next three.
+            proposals: See :meth:`loss`.
+            batch_data_samples: See :meth:`loss`.
+            images: See :meth:`loss`.
             query_boxes: P boxes, (1, 4) in pixels of ``images``.
             person_ids: (P,) identities of the queries.
         """
         sampled = self.sample_proposals(proposals, batch_data_samples)
-        rois = bbox2roi([one.priors for one in sampled])
+        rois, query_rois = bbox2roi([one.priors for one in sampled]), bbox2roi(query_boxes)
+        query_rois[:, 0] *= 2
         # In one batch, whose statistics the shared head's batch norms take
-        feat_maps = self.extract_maps(x, torch.cat((rois, bbox2roi(query_boxes))))
-        of_rois, of_queries = feat_maps.split((len(rois), len(query_boxes)))
+        feat_maps = self.extract_maps(x, torch.cat((rois, query_rois)))
+        of_rois, of_queries = feat_maps.split((len(rois), len(query_rois)))
         losses = self.loss_by_maps(of_rois, rois, sampled, batch_data_samples, images)
         if self.qsimnet is not None:
-            num_pairs = len(query_boxes)
-            counts = [len(one.priors) for one in sampled]
-            of_galleries = of_rois[sum(counts[:num_pairs]) :]
-            feats = self.reid_head.predict(torch.cat((of_queries, of_galleries)))
-            queries = feats[:num_pairs].repeat_interleave(torch.tensor(counts[num_pairs:], device=feats.device), dim=0)
-            truth = [sample.gt_instances.person_ids for sample in batch_data_samples[num_pairs:]]
-            is_same = [_shows(*one) for one in zip(sampled[num_pairs:], truth, person_ids)]
-            losses["loss_similarity"] = self.qsimnet.loss(queries, feats[num_pairs:], torch.cat(is_same))
+            losses["loss_similarity"] = self._loss_similarity(
+                of_queries, of_rois[rois[:, 0] % 2 == 1], sampled[1::2], batch_data_samples[1::2], person_ids
+            )
         return losses
+
+    def _loss_similarity(
+        self,
+        of_queries: Tensor,
+        of_galleries: Tensor,
+        sampled: list[SamplingResult],
+        batch_data_samples: SampleList,
+        person_ids: Tensor,
+    ) -> Tensor:
+        """Compare P queries with the sampled RoIs of their galleries, from the maps of both."""
+        counts = torch.tensor([len(one.priors) for one in sampled], device=person_ids.device)
+        queries, boxes = self.reid_head.predict(torch.cat((of_queries, of_galleries))).split(
+            (len(of_queries), len(of_galleries))
+        )
+        truth = [sample.gt_instances.person_ids for sample in batch_data_samples]
+        is_same = torch.cat([_shows(*one) for one in zip(sampled, truth, person_ids)])
+        return self.qsimnet.loss(queries.repeat_interleave(counts, dim=0), boxes, is_same)
 
     def predict_pairs(
         self, x: tuple[Tensor, ...], proposals: InstanceList, batch_data_samples: SampleList, query_feats: Tensor

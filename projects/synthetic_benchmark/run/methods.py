@@ -42,6 +42,10 @@ DET_50 = {"DETECTOR_CHECKPOINT": f"{CONFIGS}/oim/faster-rcnn_r50-c4_synth.py"}
 OIM_50 = {"LUT_CHECKPOINT": f"{CONFIGS}/oim/oim_r50_synth.py"}
 LUT_18 = {"LUT_CHECKPOINT": f"{CONFIGS}/oim/oim_r18_synth.py"}
 OIM_18 = {"OIM_CHECKPOINT": f"{CONFIGS}/oim/oim_r18_synth.py"}
+# QEEPS, and OIM beside it, are tested on the mini protocol.
+_QEEPS = f"{CONFIGS}/qeeps/qeeps_r18_synth-mini"
+OIM_18_MINI = {"OIM_CHECKPOINT": f"{CONFIGS}/oim/oim_r18_synth-mini.py"}
+LUT_QEEPS = {"LUT_CHECKPOINT": f"{_QEEPS}.py"}
 _TDN, _FDPS = f"{CONFIGS}/tdn/tdn_r18ibn_synth", f"{CONFIGS}/fdps/fdps_r18_synth"
 
 
@@ -158,6 +162,31 @@ COMPARISONS = [
             }.items()
         },
     ),
+    Comparison(
+        "QEEPS and its distillation, on the mini protocol",
+        2,
+        {
+            "oim-r18-mini": Method("OIM_18", f"{CONFIGS}/oim/oim_r18_synth-mini.py"),
+            "qeeps-r18": Method("QEEPS_18", f"{_QEEPS}.py", OIM_18_MINI),
+            "qeeps-r18-kd-reid-oim-r18": Method(
+                "QEEPS_18, KD_reid from OIM_18",
+                f"{_QEEPS}_kd-reid_oim-r18-teacher.py",
+                OIM_18_MINI | {"LUT_CHECKPOINT": OIM_18_MINI["OIM_CHECKPOINT"]},
+            ),
+            "oim-r18-kd-reid-qeeps-r18": Method(
+                "OIM_18, KD_reid from QEEPS_18",
+                f"{CONFIGS}/oim/oim_r18_synth-mini_kd-reid_qeeps-r18-teacher.py",
+                LUT_QEEPS,
+            ),
+            "qeeps-r18-kd-reid": Method(
+                "QEEPS_18, KD_reid from QEEPS_18", f"{_QEEPS}_kd-reid.py", OIM_18_MINI | LUT_QEEPS
+            ),
+            "qeeps-r18-wo-qsse": Method("QEEPS_18 without QSSE", f"{_QEEPS}_wo-qsse.py", OIM_18_MINI),
+            "qeeps-r18-wo-qrpn": Method("QEEPS_18 without QRPN", f"{_QEEPS}_wo-qrpn.py", OIM_18_MINI),
+            "qeeps-r18-wo-qsimnet": Method("QEEPS_18 without QSimNet", f"{_QEEPS}_wo-qsimnet.py", OIM_18_MINI),
+        },
+    ),
 ]
 METHODS = {name: method for comparison in COMPARISONS for name, method in comparison.methods.items()}
 BUDGETS = {name: comparison.budget for comparison in COMPARISONS for name in comparison.methods}
+NEEDS = {method.config: method.needs for method in METHODS.values()}

@@ -10,7 +10,7 @@ from mmengine.config import Config
 
 from .data_stages import data_variables
 from .digests import digest_config
-from .methods import BUDGETS, METHODS, weights_config
+from .methods import BUDGETS, METHODS, NEEDS, weights_config
 from .stages import LATEST, ROOT
 
 
@@ -52,8 +52,14 @@ class Planner:
 
     def plan_needed(self, name: str, seed: int) -> dict[str, Training]:
         """The trainings of what a method learns from or consists of, by the config's variables."""
-        budget = BUDGETS[name]
-        return {variable: self.plan_training(path, budget, seed, {}) for variable, path in METHODS[name].needs.items()}
+        return self._plan_all(METHODS[name].needs, BUDGETS[name], seed)
+
+    def _plan_all(self, needs: dict[str, str], budget: float, seed: int) -> dict[str, Training]:
+        # A teacher that is a method of its own, as QEEPS, has needs, too.
+        return {
+            variable: self.plan_training(path, budget, seed, self._plan_all(NEEDS.get(path, {}), budget, seed))
+            for variable, path in needs.items()
+        }
 
     def plan(self, name: str, seed: int) -> Training:
         """A method's own training; it must not be a two-step model."""

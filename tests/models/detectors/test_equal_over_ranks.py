@@ -20,6 +20,7 @@ from tiny_models import NUM_IDS, SYNTH
 from torch import nn
 
 from mmpersonsearch.models.backbones import resnet_ibn
+from mmpersonsearch.models.detectors import qeeps_detector
 from mmpersonsearch.registry import MODELS
 from mmpersonsearch.utils.config_files import find_config
 from mmpersonsearch.utils.forward_modes import batch_norms
@@ -29,6 +30,8 @@ STEPS, SIZE = 10, (72, 104)
 PERSONS = [(2, 1, 0, 3, 1, 2), (1, 2, 2, 0, 0, 0), (3, 0, 0, 0, 2, 1), (0, 0, 0, 0, 0, 0), (0, 0, 2, 1, 1, 1)]
 # Where the ranks' images begin and end in every other step, as a sampler may give them out at the end of an epoch.
 UNEVEN = {1: (0, 6), 2: (0, 2, 6), 3: (0, 1, 3, 6)}
+UNEVEN_PAIRS = {1: (0, 6), 2: (0, 4, 6), 3: (0, 2, 4, 6)}
+DRAW_PAIRS = qeeps_detector.draw_pairs
 DETECTORS = {
     "oim": "oim/oim_r18_synth.py",
     "oim-star": "tdn/tdn_r18ibn_synth_oim-star.py",
@@ -40,6 +43,7 @@ DETECTORS = {
     "dc-inet": "dc_inet/dc_inet_r18_synth.py",
     "kd-det": "oim/oim_r18_synth_kd-det.py",
     "kd-reid": "oim/oim_r18_synth_kd-reid.py",
+    "qeeps": "qeeps/qeeps_r18_synth-mini.py",
 }
 
 
@@ -134,6 +138,28 @@ def choose(candidates, number):
     return candidates[torch.randperm(len(candidates), generator=generator)[:number]]
 
 
+def draw_pairs(samples):
+    """Draw which image is the query, and its person, by generators that only depend on the pair's first image."""
+    pairs = []
+    for i in range(0, len(samples), 2):
+        torch.manual_seed(len(samples[i].gt_instances))
+        pairs.append(DRAW_PAIRS(samples[i : i + 2]))
+    order = [2 * i + one for i, pair in enumerate(pairs) for one in pair.order]
+    boxes = [box for pair in pairs for box in pair.query_boxes]
+    return qeeps_detector.TrainingPairs(order, boxes, torch.cat([pair.person_ids for pair in pairs]))
+
+
+def add_common_persons(samples):
+    """Add one person to both images of each pair."""
+    for i, sample in enumerate(samples):
+        person = InstanceData(
+            bboxes=torch.tensor([[40.0 + 5 * (i % 2), 12, 68, 64]]),
+            labels=torch.zeros(1).long(),
+            person_ids=torch.tensor([i // 2]),
+        )
+        sample.gt_instances = InstanceData.cat([sample.gt_instances, person])
+
+
 def to_float(values):
     """``Tensor.float`` that keeps double precision."""
     return values if values.dtype == torch.float64 else values.to(torch.float32)
@@ -147,6 +173,7 @@ def share_of(rank, world_size):
 def prepare_process():
     """As long as this process lives, double precision is kept and ResNets are narrow."""
     torch.Tensor.float = to_float
+    qeeps_detector.draw_pairs = draw_pairs
     divide_widths_of_resnets()
 
 
@@ -169,6 +196,9 @@ def train_on_rank(rank, world_size, name, path, synchronised=False):
     for step in range(STEPS):
         images, samples = draw_images(step)
         mine = slice(*UNEVEN[world_size][rank : rank + 2]) if step % 2 else share_of(rank, world_size)
+        if name == "qeeps":
+            add_common_persons(samples)
+            mine = slice(*UNEVEN_PAIRS[world_size][rank : rank + 2])
         torch.manual_seed(100 * rank + step)  # ranks draw differently
         with optimizer.optim_context(wrapped):
             found = wrapped(images[mine], samples[mine], mode="loss")
