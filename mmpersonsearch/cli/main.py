@@ -16,6 +16,7 @@ VERBS = {
     "plot search": "plot search against gallery size or RCP's parameters, or precision-recall curves",
     "plot embeddings": "plot embeddings by t-SNE, or the similarities of the identities' centers",
     "plot lambda": "plot detection and search against the weight of the OIM loss",
+    "plot proposals": "plot the best proposals of RPN and query-guided RPN for a query",
     "browse": "draw the scenes of a split as the pipeline passes them to the model",
     "crop": "crop labelled persons from scenes, as a training set for Re-ID teachers",
     "to-coco": "convert PRW or CUHK-SYSU to COCO format",

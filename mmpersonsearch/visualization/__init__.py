@@ -2,9 +2,11 @@
 
 from .curve_plots import plot_gallery_sizes, plot_loss_weights, plot_precision_recall, plot_rcp_parameters
 from .embedding_plots import plot_center_similarities, plot_embeddings
+from .proposal_plots import ProposalRow, plot_proposals
 from .ranking_picture import draw_ranking, open_scene, query_titles
 
 __all__ = [
+    "ProposalRow",
     "draw_ranking",
     "open_scene",
     "plot_center_similarities",
@@ -12,6 +14,7 @@ __all__ = [
     "plot_gallery_sizes",
     "plot_loss_weights",
     "plot_precision_recall",
+    "plot_proposals",
     "plot_rcp_parameters",
     "query_titles",
 ]
