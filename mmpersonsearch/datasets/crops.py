@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from tqdm import tqdm
 
 from mmpersonsearch.utils.errors import InputError
 from mmpersonsearch.utils.files import write_whole
+from mmpersonsearch.utils.scene_files import open_scene
 
 from .person_search_dataset import PersonSearchDataset
 from .readers.files import has_area
@@ -39,11 +41,12 @@ def crop_persons(dataset: PersonSearchDataset, out: Path, split: str, size: tupl
     unfinished = out / f"{split}.unfinished"
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
-    lines = []
+    lines, outside = [], []
     for i, scene in enumerate(tqdm(scenes, desc=f"cropping {split}", unit="image")):
         persons = [person for person in scene["instances"] if person["person_id"] >= 0]
         for j, (person, crop) in enumerate(zip(persons, _crops(scene["img_path"], persons, size))):
             if crop is None:
+                outside.append(scene["img_path"])
                 continue
             label = labels[person["person_id"]]
             name = f"{label:05d}_{i:06d}_{j:03d}.jpg"
@@ -54,6 +57,11 @@ def crop_persons(dataset: PersonSearchDataset, out: Path, split: str, size: tupl
     shutil.rmtree(out / split, ignore_errors=True)
     unfinished.rename(out / split)
     write_whole(out / f"{split}.txt", "".join(lines).encode())
+    if outside:
+        warnings.warn(
+            f"{split}: {len(outside)} boxes lie outside their image and have no crop, the first in {outside[0]}",
+            stacklevel=2,
+        )
     return len(lines)
 
 
@@ -61,13 +69,7 @@ def _crops(path: str, persons: list[dict], size: tuple[int, int]) -> list[Image.
     """A crop of each person; None where its box lies outside the image."""
     if not persons:
         return []
-    try:
-        with Image.open(path) as file:
-            image = file.convert("RGB")
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise InputError(f"{path} cannot be decoded as an image: {error}") from error
+    image = open_scene(path)
     boxes = np.clip([person["bbox"] for person in persons], 0, [image.width, image.height] * 2)
     return [
         image.resize(size[::-1], Image.Resampling.BILINEAR, box=tuple(box)) if inside else None
