@@ -10,6 +10,7 @@ from mmpersonsearch.registry import DATASETS
 from mmpersonsearch.structures import AllImages, CrossCamera, SceneImage, SearchProtocol
 from mmpersonsearch.utils.errors import InputError
 from mmpersonsearch.utils.files import digest_files, write_whole
+from mmpersonsearch.utils.own_files import OwnFiles
 
 from .person_search_dataset import PersonSearchDataset
 from .readers.coco_json import annotations_json, labelled_elsewhere, queries_json, read_annotations, read_queries
@@ -94,12 +95,18 @@ def convert_to_coco(dataset: PersonSearchDataset, out: Path) -> list[Path]:
 
     Returns:
         The files in the folder ``out``; that of queries only for a test split.
+
+    Raises:
+        InputError: A file of this name is there that this function did not write.
     """
     protocol = dataset.read_protocol() if dataset.split == "test" else None
     scenes = dataset.read_training() if protocol is None else protocol.images
-    files = [out / f"{dataset.split}.json"]
-    write_whole(files[0], json.dumps(annotations_json(scenes, dataset.img_path)).encode())
+    contents = {out / f"{dataset.split}.json": annotations_json(scenes, dataset.img_path)}
     if protocol is not None:
-        files.append(out / f"{dataset.split}_queries.json")
-        write_whole(files[1], json.dumps(queries_json(scenes, protocol.queries)).encode())
-    return files
+        contents[out / f"{dataset.split}_queries.json"] = queries_json(scenes, protocol.queries)
+    own_files = OwnFiles(out, f"to-coco-{dataset.split}")
+    own_files.check(*contents)
+    with own_files.recording(*contents):
+        for path, content in contents.items():
+            write_whole(path, json.dumps(content).encode())
+    return list(contents)

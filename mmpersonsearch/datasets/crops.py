@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import tempfile
 import warnings
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from mmpersonsearch.utils.errors import InputError
 from mmpersonsearch.utils.files import write_whole
+from mmpersonsearch.utils.own_files import OwnFiles
 from mmpersonsearch.utils.scene_files import open_scene
 
 from .person_search_dataset import PersonSearchDataset
@@ -31,18 +32,32 @@ def crop_persons(dataset: PersonSearchDataset, out: Path, split: str, size: tupl
         Number of crops.
 
     Raises:
-        InputError: An image cannot be decoded, or no person is labelled.
+        InputError: An image cannot be decoded, no person is labelled, or what is there already is not of this tool.
     """
     scenes = [dataset.get_data_info(i) for i in range(len(dataset))]
     own = sorted({person["person_id"] for scene in scenes for person in scene["instances"]} - {-1})
     if not own:
         raise InputError("the split has no labelled persons")
     labels = {person_id: label for label, person_id in enumerate(own)}
-    unfinished = out / f"{split}.unfinished"
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
+    own_files, parts = OwnFiles(out, f"crop-{split}"), (out / split, out / f"{split}.txt")
+    own_files.check(*parts)
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{split}-", dir=out) as folder:
+        new = Path(folder) / split
+        new.mkdir()
+        lines = _write_crops(scenes, labels, new, size)
+        own_files.remove(*parts)
+        with own_files.recording(*parts):
+            new.rename(out / split)
+            # The list last: where it is, the crops are complete.
+            write_whole(out / f"{split}.txt", "".join(lines).encode())
+    return len(lines)
+
+
+def _write_crops(scenes: list[dict], labels: dict[int, int], folder: Path, size: tuple[int, int]) -> list[str]:
+    """Write all crops; returns the lines of their list."""
     lines, outside = [], []
-    for i, scene in enumerate(tqdm(scenes, desc=f"cropping {split}", unit="image")):
+    for i, scene in enumerate(tqdm(scenes, desc=f"cropping {folder.name}", unit="image")):
         persons = [person for person in scene["instances"] if person["person_id"] >= 0]
         for j, (person, crop) in enumerate(zip(persons, _crops(scene["img_path"], persons, size))):
             if crop is None:
@@ -50,19 +65,14 @@ def crop_persons(dataset: PersonSearchDataset, out: Path, split: str, size: tupl
                 continue
             label = labels[person["person_id"]]
             name = f"{label:05d}_{i:06d}_{j:03d}.jpg"
-            crop.save(unfinished / name, quality=JPEG_QUALITY)
+            crop.save(folder / name, quality=JPEG_QUALITY)
             lines.append(f"{name} {label}\n")
-    # The list last: where it is, the crops are complete.
-    (out / f"{split}.txt").unlink(missing_ok=True)
-    shutil.rmtree(out / split, ignore_errors=True)
-    unfinished.rename(out / split)
-    write_whole(out / f"{split}.txt", "".join(lines).encode())
     if outside:
         warnings.warn(
-            f"{split}: {len(outside)} boxes lie outside their image and have no crop, the first in {outside[0]}",
-            stacklevel=2,
+            f"{folder.name}: {len(outside)} boxes lie outside their image and have no crop, the first in {outside[0]}",
+            stacklevel=3,
         )
-    return len(lines)
+    return lines
 
 
 def _crops(path: str, persons: list[dict], size: tuple[int, int]) -> list[Image.Image | None]:

@@ -2,9 +2,7 @@
 
 import hashlib
 import os
-import tempfile
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 
 
@@ -30,17 +28,3 @@ def digest_files(paths: Iterable[str | Path]) -> str:
             while chunk := file.read(1 << 20):
                 digest.update(chunk)
     return f"sha256:{digest.hexdigest()[:16]}"
-
-
-@contextmanager
-def write_whole_folder(path: Path) -> Iterator[Path]:
-    """Yield a new folder that replaces the one at the absolute ``path`` when the block ends without an error."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Beside the target, which a rename then replaces.
-    with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as folder:
-        new = Path(folder) / "new"
-        new.mkdir()
-        yield new
-        if path.exists():
-            path.rename(Path(folder) / "old")
-        new.rename(path)

@@ -57,12 +57,13 @@ def test_crops_take_the_label_of_training(tool, prw_root, tmp_path):
 def test_crops_are_the_same_when_cut_again(tool, cuhk_root, tmp_path):
     args = ("--dataset", "CUHK-SYSU", "--data-root", cuhk_root, "--split", "test", "--size", 64, 32)
     tool("crop", *args, "--out", tmp_path / "a")
-    (tmp_path / "a" / "test" / "left_over.jpg").write_bytes(b"of an older set")
-    (tmp_path / "a" / "test.unfinished").mkdir()
+    (tmp_path / "a" / "mine.txt").write_text("beside the crops")
     tool("crop", *args, "--out", tmp_path / "a")
+    assert (tmp_path / "a" / "mine.txt").read_text() == "beside the crops"
+    (tmp_path / "a" / "mine.txt").unlink()
     tool("crop", *args, "--out", tmp_path / "b")
     assert files(tmp_path / "a") == files(tmp_path / "b")
-    assert len(files(tmp_path / "a")) == 4 + 1
+    assert len(files(tmp_path / "a")) == 4 + 1 + 1  # crops, their list, the list of what was written
     # Identities 0 and 1, each in its query image and in one of the gallery.
     assert sorted(line.split()[1] for line in (tmp_path / "a" / "test.txt").read_text().splitlines()) == list("0011")
 
@@ -82,6 +83,19 @@ def test_interrupted_crops_leave_no_half_set(tool, prw_root, tmp_path):
     with pytest.raises(SystemExit, match=r"mmpersonsearch crop: .*c1s1_000004.jpg cannot be decoded"):
         tool("crop", "--dataset", "PRW", "--data-root", prw_root, "--split", "train", "--out", tmp_path / "c")
     assert not (tmp_path / "c" / "train").exists() and not (tmp_path / "c" / "train.txt").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "theirs"),
+    [("crop", "train/mine.jpg"), ("crop", "train.txt"), ("to_coco", "train.json")],
+)
+def test_what_somebody_else_put_there_stays(tool, prw_root, tmp_path, name, theirs):
+    path = tmp_path / "out" / theirs
+    path.parent.mkdir(parents=True)
+    path.write_text("mine")
+    with pytest.raises(SystemExit, match=f"{theirs.partition('/')[0]} is not"):
+        tool(name, "--dataset", "PRW", "--data-root", prw_root, "--split", "train", "--out", tmp_path / "out")
+    assert {str(name): content for name, content in files(tmp_path / "out").items()} == {theirs: b"mine"}
 
 
 def test_crops_of_a_split_without_identities(tool, tmp_path):

@@ -1,6 +1,6 @@
 import pytest
 
-from mmpersonsearch.utils.files import digest_files, write_whole, write_whole_folder
+from mmpersonsearch.utils.files import digest_files, write_whole
 
 
 def names(folder):
@@ -13,27 +13,6 @@ def test_a_file_replaces_the_one_before_and_leaves_nothing_beside(tmp_path):
     write_whole(path, b"second")
     assert path.read_bytes() == b"second"
     assert names(path.parent) == ["figures.json"]
-
-
-def test_a_folder_takes_the_place_of_the_one_before(tmp_path):
-    path = tmp_path / "deep" / "set"
-    for content in ("first", "second"):
-        with write_whole_folder(path) as new:
-            assert new != path
-            (new / f"{content}.txt").write_text(content)
-    assert names(path) == ["second.txt"]
-    assert names(path.parent) == ["set"]
-
-
-def test_an_interrupted_folder_leaves_the_one_before(tmp_path):
-    path = tmp_path / "set"
-    path.mkdir()
-    (path / "mine.txt").write_text("keep")
-    with pytest.raises(KeyboardInterrupt), write_whole_folder(path) as new:
-        (new / "half.txt").write_text("half")
-        raise KeyboardInterrupt
-    assert names(path) == ["mine.txt"]
-    assert names(tmp_path) == ["set"]
 
 
 def test_digests_tell_contents_names_and_order_apart(tmp_path):

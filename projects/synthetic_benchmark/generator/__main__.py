@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mmpersonsearch.cli.command_line import exit_on_bad_input
 from mmpersonsearch.utils.errors import InputError
-from mmpersonsearch.utils.files import write_whole_folder
+from mmpersonsearch.utils.own_files import write_whole_folder
 
 from .synthetic_set import write_set
 
@@ -35,7 +35,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--size", type=int, nargs=2, default=(336, 192), metavar=("W", "H"), help="frame, pixels")
     parser.add_argument("--persons", type=float, default=4.0, help="mean number of persons in a scene")
     parser.add_argument("--workers", type=int, default=2, help="processes; the set does not depend on it")
-    parser.add_argument("--force", action="store_true", help="replace what is in the folder")
+    parser.add_argument("--force", action="store_true", help="replace the set that is in the folder")
     return parser.parse_args(argv)
 
 
@@ -57,7 +57,7 @@ def check_args(args: argparse.Namespace) -> None:
     if args.out.exists() and not args.out.is_dir():
         raise InputError(f"--out {args.out} is a file, expected a folder")
     if not args.force and args.out.exists() and any(args.out.iterdir()):
-        raise InputError(f"--out {args.out} is not empty; --force replaces it")
+        raise InputError(f"--out {args.out} is not empty; --force replaces a set that this tool wrote")
 
 
 def _check_density(args: argparse.Namespace, split: str) -> None:
@@ -77,7 +77,7 @@ def main(argv: list[str] | None = None) -> None:
     args.out = args.out.resolve()
     with exit_on_bad_input(PROG):
         check_args(args)
-        with write_whole_folder(args.out) as root:
+        with write_whole_folder(args.out, "synthetic-set") as root:
             facts = write_set(args, root)
     print(json.dumps(facts["counts"], indent=1))
 

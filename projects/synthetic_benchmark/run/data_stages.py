@@ -41,7 +41,13 @@ def make_data_stages(
     return [
         Stage("synth", "Draw the synthetic set", draw, synth),
         *(
-            Stage(f"crops-{split}", f"Crop the {persons[split]} for the teacher", [*crop, split], crops / split)
+            Stage(
+                f"crops-{split}",
+                f"Crop the {persons[split]} for the teacher",
+                [*crop, split],
+                crops / split,
+                beside=(crops / f"{split}.txt", crops / f".crop-{split}.files.json"),
+            )
             for split in splits
         ),
     ]

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import signal
 import sys
 from pathlib import Path
 
+from mmpersonsearch.cli.command_line import exit_on_bad_input
 from mmpersonsearch.utils.files import write_whole
 
 from .data_stages import METRICS, data_variables, make_data_stages
@@ -116,24 +116,28 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--work-dir", type=Path, default=ROOT / "work_dirs/demo", help="folder for everything")
     parser.add_argument("--seed", type=int, default=0, help="of both trainings; the set stays the same")
-    parser.add_argument("--fresh", action="store_true", help="begin anew: removes what is in the work dir")
+    parser.add_argument(
+        "--fresh", action="store_true", help="begin anew: removes what an earlier run left in the work dir"
+    )
     args = parser.parse_args(argv)
     work_dir = args.work_dir.resolve()
-    if args.fresh and work_dir.exists():
-        shutil.rmtree(work_dir)
     # So that the running command is ended with this one.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         stages = make_stages(work_dir, args.seed)
+        with exit_on_bad_input("demo.py"):
+            chain = StageChain(work_dir, stages, args.fresh)
         estimate_minutes(stages, measure_speed())
-        chain = StageChain(work_dir, stages)
         print(f"On this machine the demo takes about {describe_minutes(chain.count_minutes())}.", flush=True)
-        minutes = chain.run()
+        with exit_on_bad_input("demo.py"):
+            minutes = chain.run()
     except StageFailedError as error:
         sys.exit(f"\n{error}")
     except KeyboardInterrupt:
         sys.exit("\nInterrupted; the next run resumes from here.")
-    print_summary(write_result(work_dir, minutes), work_dir)
+    with chain.own_files.recording(work_dir / "result.json"):
+        result = write_result(work_dir, minutes)
+    print_summary(result, work_dir)
 
 
 if __name__ == "__main__":

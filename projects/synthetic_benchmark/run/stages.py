@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from mmengine.runner import find_latest_checkpoint
 from tqdm import tqdm
 
 from mmpersonsearch.utils.files import write_whole
+from mmpersonsearch.utils.own_files import OwnFiles
 
 PROJECT = Path(__file__).resolve().parents[1]
 ROOT = PROJECT.parents[1]
@@ -39,6 +39,7 @@ class Stage:
         product: What it leaves behind; removed when an earlier stage runs anew.
         env: Variables that its config reads.
         minutes: About how long it takes, if that is known.
+        beside: What it leaves behind beside its product.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Stage:
     product: Path
     env: dict[str, str] = field(default_factory=dict)
     minutes: float | None = None
+    beside: tuple[Path, ...] = ()
 
     @property
     def made_by(self) -> list:
@@ -64,10 +66,19 @@ class StageChain:
     Args:
         work_dir: Folder that everything goes into.
         stages: In order.
+        fresh: Whether to remove what an earlier chain left in the folder.
+
+    Raises:
+        InputError: The folder holds files, but no chain was run there; with ``fresh``, it holds what no chain wrote.
     """
 
-    def __init__(self, work_dir: Path, stages: list[Stage]) -> None:
+    def __init__(self, work_dir: Path, stages: list[Stage], fresh: bool = False) -> None:
         self.stages = stages
+        self.own_files = OwnFiles(work_dir, "stages")
+        if fresh:
+            self.own_files.remove(work_dir)
+        elif not self.own_files.mark.exists():
+            self.own_files.check(work_dir)
         self.logs = work_dir / "logs"
         self.memory = work_dir / "stages.json"
         self.complete = json.loads(self.memory.read_text()) if self.memory.exists() else {}
@@ -90,9 +101,10 @@ class StageChain:
                 heading += f" (about {describe_minutes(stage.minutes)})"
             print(heading, flush=True)
             self._forget(stage, later=self.stages[i + 1 :])
-            start = time.monotonic()
-            run_command(stage, self.logs / f"{stage.name}.log")
-            link_latest_checkpoint(stage.product)
+            start, log = time.monotonic(), self.logs / f"{stage.name}.log"
+            with self.own_files.recording(stage.product, *stage.beside, self.logs):
+                run_command(stage, log)
+                link_latest_checkpoint(stage.product)
             self.complete[stage.name] = dict(made_by=stage.made_by, minutes=(time.monotonic() - start) / 60)
             self._remember()
         return {stage.name: self.complete[stage.name]["minutes"] for stage in self.stages}
@@ -107,15 +119,13 @@ class StageChain:
 
     def _forget(self, stage: Stage, later: list[Stage]) -> None:
         """Drop what was made from what this stage is about to replace; it may resume from its own product."""
-        for outdated in later:
-            if outdated.product.is_dir():
-                shutil.rmtree(outdated.product)
-            outdated.product.unlink(missing_ok=True)
+        self.own_files.remove(*(path for outdated in later for path in (outdated.product, *outdated.beside)))
         self.complete.pop(stage.name, None)
         self._remember()
 
     def _remember(self) -> None:
-        write_whole(self.memory, json.dumps(self.complete, indent=2).encode())
+        with self.own_files.recording(self.memory):
+            write_whole(self.memory, json.dumps(self.complete, indent=2).encode())
 
 
 def run_command(stage: Stage, log: Path) -> None:

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from mmpersonsearch.cli.command_line import exit_on_bad_input
 from mmpersonsearch.utils.errors import InputError
-from mmpersonsearch.utils.files import write_whole_folder
+from mmpersonsearch.utils.own_files import write_whole_folder
 
 FORMAT_VERSION = 1
 JPEG_QUALITY = 92
@@ -36,7 +36,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--test-ids", type=int, default=60, help="labelled tattoos of the test split")
     parser.add_argument("--queries", type=int, default=120, help="shared evenly among the test split's tattoos")
     parser.add_argument("--size", type=int, nargs=2, default=(256, 192), metavar=("LONG", "SHORT"), help="pixels")
-    parser.add_argument("--force", action="store_true", help="replace what is in the folder")
+    parser.add_argument("--force", action="store_true", help="replace the set that is in the folder")
     return parser.parse_args(argv)
 
 
@@ -59,7 +59,7 @@ def check_args(args: argparse.Namespace) -> None:
     if args.out.exists() and not args.out.is_dir():
         raise InputError(f"--out {args.out} is a file, expected a folder")
     if not args.force and args.out.exists() and any(args.out.iterdir()):
-        raise InputError(f"--out {args.out} is not empty; --force replaces it")
+        raise InputError(f"--out {args.out} is not empty; --force replaces a set that this tool wrote")
 
 
 def plan_photos(
@@ -189,7 +189,7 @@ def main(argv: list[str] | None = None) -> None:
     args.out = args.out.resolve()
     with exit_on_bad_input("make_tattoos.py"):
         check_args(args)
-        with write_whole_folder(args.out) as root:
+        with write_whole_folder(args.out, "tattoos") as root:
             facts = write_set(args, root)
     print(json.dumps(facts["counts"], indent=1))
 

@@ -145,9 +145,12 @@ def test_a_used_folder_is_replaced_by_force_only(tmp_path):
     with pytest.raises(SystemExit, match="set is not empty; --force"):
         make_tattoos.main(arguments(tmp_path / "set", **few))
     assert (tmp_path / "set" / "mine.txt").read_text() == "keep"
-    make_tattoos.main([*arguments(tmp_path / "set", **few), "--force"])
-    assert not (tmp_path / "set" / "mine.txt").exists()
-    assert [path.name for path in tmp_path.iterdir()] == ["set"]
+    with pytest.raises(SystemExit, match=r"mine\.txt is not"):
+        make_tattoos.main([*arguments(tmp_path / "set", **few), "--force"])
+    (tmp_path / "set" / "mine.txt").rename(tmp_path / "mine.txt")
+    for seed in ("1", "2"):
+        make_tattoos.main([*arguments(tmp_path / "set", **few), "--force", "--seed", seed])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine.txt", "set"]
 
 
 def plain(kind, **changes):

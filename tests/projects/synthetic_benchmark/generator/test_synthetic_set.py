@@ -164,7 +164,10 @@ def test_a_used_folder_is_replaced_by_force_only(tmp_path):
     with pytest.raises(SystemExit, match="set is not empty; --force"):
         command.main(arguments(tmp_path / "set", **few))
     assert (tmp_path / "set" / "mine.txt").read_text() == "keep"
-    command.main([*arguments(tmp_path / "set", **few), "--force"])
-    assert not (tmp_path / "set" / "mine.txt").exists()
+    with pytest.raises(SystemExit, match=r"mine\.txt is not"):
+        command.main([*arguments(tmp_path / "set", **few), "--force"])
+    (tmp_path / "set" / "mine.txt").rename(tmp_path / "mine.txt")
+    for seed in ("1", "2"):
+        command.main([*arguments(tmp_path / "set", **few), "--force", "--seed", seed])
     assert (tmp_path / "set" / "synth.json").exists()
-    assert [path.name for path in tmp_path.iterdir()] == ["set"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine.txt", "set"]

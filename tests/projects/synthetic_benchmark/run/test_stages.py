@@ -2,6 +2,7 @@ import io
 
 import pytest
 
+from mmpersonsearch.utils.errors import InputError
 from projects.synthetic_benchmark.run import stages
 
 
@@ -99,6 +100,39 @@ def test_an_earlier_stage_that_fails_leaves_nothing_outdated(tmp_path):
         stages.StageChain(tmp_path, make_stages(tmp_path, fail="a")).run()
     assert not (tmp_path / "b").exists()
     assert not (tmp_path / "c").exists()
+
+
+def test_a_chain_removes_only_what_a_chain_wrote(tmp_path):
+    folder, theirs = tmp_path / "work", tmp_path / "work" / "b"
+    theirs.mkdir(parents=True)
+    (theirs / "mine.txt").write_text("mine")
+    for fresh in (False, True):  # a folder of somebody else's is not begun in, and not cleared
+        with pytest.raises(InputError, match="work/b is not"):
+            stages.StageChain(folder, make_stages(folder), fresh)
+    (theirs / "mine.txt").rename(tmp_path / "mine.txt")
+    theirs.rmdir()
+    stages.StageChain(folder, make_stages(folder)).run()
+    calls(folder)
+    (folder / "notes.txt").write_text("mine")
+    (folder / "c").write_text("mine, too")
+    with pytest.raises(InputError, match=r"work/(notes.txt|c) is not"):
+        stages.StageChain(folder, make_stages(folder), fresh=True)
+    changed = make_stages(folder)
+    changed[1].env["COLOR"] = "red"
+    with pytest.raises(InputError, match="work/c is not"):
+        stages.StageChain(folder, changed).run()
+    assert sorted(path.name for path in folder.iterdir() if path.is_file()) == [
+        ".stages.files.json",
+        "a",
+        "b",
+        "c",
+        "notes.txt",
+        "stages.json",
+    ]
+    for name in ("c", "notes.txt"):
+        (folder / name).rename(tmp_path / name)
+    stages.StageChain(folder, make_stages(folder), fresh=True)
+    assert list(folder.iterdir()) == []
 
 
 def test_progress_follows_mmengines_log_and_own_bars(monkeypatch):
