@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from mmdet.structures.bbox import bbox_overlaps
 from mmengine.structures import InstanceData
 from torch import Tensor
 
@@ -16,6 +17,7 @@ from .index.ragged import blocks_by_total, paired_iou, precisions_at, ragged_ran
 
 # Pairs of a true box and a detection compared at a time: about 200 bytes each.
 _MAX_COMPARISONS = 2_000_000
+_IGNORED_SHARE = 0.5
 
 
 @dataclass
@@ -40,6 +42,7 @@ def evaluate_detections(
     detections: Sequence[InstanceData],
     iou_thr: float = 0.5,
     det_thr: float = 0.5,
+    ignored_bboxes: Sequence[Tensor | np.ndarray] | None = None,
 ) -> DetectionResult:
     """Evaluate detections by the public person-search protocol.
 
@@ -51,6 +54,8 @@ def evaluate_detections(
         detections: One per image, with ``bboxes`` (n, 4) xyxy and ``scores`` (n,); n may be 0.
         iou_thr: Least IoU of a match.
         det_thr: Detections with a lower score are skipped.
+        ignored_bboxes: One per image: (k, 4) regions, xyxy. An unmatched detection of which at least half lies in one
+            of them is skipped, too, as COCO's evaluation does.
 
     Returns:
         The metrics; zeros without detections.
@@ -59,6 +64,9 @@ def evaluate_detections(
         InputError: Different numbers of images, no true box at all, malformed or non-finite boxes or scores.
     """
     scores, matched, num_persons = match_detections(gt_bboxes, detections, iou_thr, det_thr)
+    if ignored_bboxes is not None:
+        counted = matched | ~_lie_in_ignored(detections, ignored_bboxes, det_thr)
+        scores, matched = scores[counted], matched[counted]
     recall = int(matched.sum()) / num_persons
     ap = 0.0
     if matched.any():
@@ -91,6 +99,18 @@ def match_detections(
     keep = scores >= det_thr
     num_boxes = torch.bincount(image_inds[keep], minlength=len(detections))
     return scores[keep], _match(truths, num_truths, boxes[keep], num_boxes, iou_thr), len(truths)
+
+
+def _lie_in_ignored(
+    detections: Sequence[InstanceData], ignored_bboxes: Sequence[Tensor | np.ndarray], det_thr: float
+) -> Tensor:
+    """(N,) whether at least half of each detection of score >= det_thr lies in one ignored region."""
+    inside = [torch.zeros(0, dtype=torch.bool)]
+    for found, regions in zip(detections, ignored_bboxes, strict=True):
+        boxes = found.bboxes.detach().cpu().double()[found.scores.detach().cpu() >= det_thr]
+        shares = bbox_overlaps(boxes, torch.as_tensor(regions).reshape(-1, 4).double(), mode="iof")
+        inside.append((shares >= _IGNORED_SHARE).any(dim=1))
+    return torch.cat(inside)
 
 
 def _flat_boxes(boxes: Sequence[Tensor | np.ndarray], name: str) -> tuple[Tensor, Tensor]:

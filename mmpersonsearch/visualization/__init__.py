@@ -1,8 +1,10 @@
 """Figures and pictures of results."""
 
+from mmpersonsearch.utils.scene_files import open_scene
+
 from .curve_plots import plot_gallery_sizes, plot_loss_weights, plot_precision_recall, plot_rcp_parameters
 from .embedding_plots import plot_center_similarities, plot_embeddings
-from .ranking_picture import draw_ranking, open_scene, query_titles
+from .ranking_picture import draw_ranking, query_titles
 
 __all__ = [
     "draw_ranking",

@@ -10,10 +10,9 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
-from PIL import Image, ImageOps
+from PIL import Image
 
 from mmpersonsearch.structures import RankingList, SceneImage, SearchProtocol
-from mmpersonsearch.utils.errors import InputError
 
 LoadImage = Callable[[str | int], Image.Image | np.ndarray]
 
@@ -92,22 +91,6 @@ def query_titles(
             parts.append(f"AP {100 * aps[query_ind]:.1f}%" if query_ind in aps else "in no gallery image")
         titles.append(", ".join(parts))
     return titles
-
-
-def open_scene(path: str | Path) -> Image.Image:
-    """Read an image as the models get it: RGB, rotated by its EXIF orientation.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        InputError: The file is no image, or truncated.
-    """
-    try:
-        with Image.open(path) as file:
-            return ImageOps.exif_transpose(file).convert("RGB")
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise InputError(f"{path} cannot be decoded as an image: {error}") from error
 
 
 def _make_page(

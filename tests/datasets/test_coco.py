@@ -88,9 +88,42 @@ def test_annotations_of_other_categories_are_skipped(build):
         build(annotations=annotations, categories=categories, metainfo=dict(classes=("dog",)))
     with pytest.raises(ValueError, match=r"annotations\[0\] has no 'category_id'"):
         build(categories=categories)
-    crowd = [dict(image_id=5, bbox=[1, 2, 30, 40], category_id=3, iscrowd=1)]
-    with pytest.raises(ValueError, match=r"annotations\[0\]: iscrowd is 1, expected a box of one object"):
-        build(annotations=crowd, categories=categories)
+    unknown = [dict(image_id=5, bbox=[1, 2, 30, 40], category_id=0)]
+    with pytest.raises(ValueError, match=r"annotations\[0\]: category_id 0, but the categories' ids are \[3, 7, 9\]"):
+        build(annotations=unknown, categories=categories)
+    with pytest.raises(ValueError, match=r"categories\[0\] has no 'name'"):
+        build(categories=[dict(id=3)])
+
+
+def test_regions_to_ignore_are_no_persons(build):
+    crowd = dict(image_id=5, bbox=[100, 2, 30, 40], iscrowd=1)
+    entry = build(annotations=[*ANNOTATIONS, crowd]).get_data_info(0)
+    assert [(i["ignore_flag"], i["person_id"]) for i in entry["instances"]] == [(0, 0), (0, -1), (0, -1), (1, -1)]
+    protocol = build(annotations=[*ANNOTATIONS, crowd], queries=QUERIES).metainfo["search_protocol"]
+    assert protocol.images[0].ignored_bboxes.tolist() == [[100, 2, 130, 42]] and len(protocol.images[0].bboxes) == 3
+    with pytest.raises(ValueError, match=r"annotations\[0\]: iscrowd is 2"):
+        build(annotations=[crowd | dict(iscrowd=2)])
+
+
+def test_nobody_labelled_is_an_error_that_names_what_was_seen(build):
+    hidden = [dict(image_id=5, bbox=[1, 2, 30, 40], attributes=dict(person_id=5, color="red"))]
+    with pytest.raises(
+        ValueError, match=r"ann.json annotations label nobody.*look like identities: attributes.person_id$"
+    ):
+        build(annotations=hidden)
+
+
+def test_nothing_left_is_an_error(build, tmp_path):
+    (tmp_path / "img").mkdir()
+    with pytest.raises(ValueError, match=r"ann.json: 'images' is empty"):
+        build(images=[])
+    with pytest.raises(ValueError, match=r"filter_empty_gt leaves none of 3 images of .*ann.json"):
+        build(annotations=[], filter_cfg=dict(filter_empty_gt=True))
+
+
+def test_paths_of_windows_are_found_at_loading(build):
+    with pytest.raises(ValueError, match=r"images\[0\]: file_name .* is a path of Windows.*'cam1/0001.jpg'"):
+        build(images=[dict(id=5, file_name="cam1\\0001.jpg")], annotations=[])
 
 
 def test_cross_camera_needs_cameras(build):
@@ -107,6 +140,11 @@ def test_cross_camera_needs_cameras(build):
         (dict(bbox=None), r"annotations\[0\]: bbox None"),
         (dict(person_id=-2), r"annotations\[0\]: person_id -2"),
         (dict(person_id="7"), r"annotations\[0\]: person_id '7'"),
+        (dict(person_id=2**64), r"annotations\[0\]: person_id 18446744073709551616"),
+        (dict(person_id=True), r"annotations\[0\]: person_id True"),
+        (dict(bbox=["1", 2, 30, 40]), r"annotations\[0\]: bbox \['1', 2, 30, 40\]"),
+        (dict(bbox=[1, 2, float("nan"), 40]), r"annotations\[0\]: bbox \[1, 2, nan, 40\]"),
+        (dict(bbox=[1, 2, -30, 40]), r"annotations\[0\]: bbox \[1, 2, -30, 40\]"),
         (dict(image_id=77), r"annotations\[0\]: image_id 77 is not among the images"),
         (dict(camera_id=9), r"image 5 has several camera_id: \[1, 9\]"),
     ],
