@@ -102,7 +102,7 @@ def draw_embeddings(args: argparse.Namespace) -> tuple[Figure, dict[str, Any]]:
     identities = choose_identities(protocol, args.identities, args.num_identities)
     planes, runs = {}, {}
     for name, path in parse_runs(args.runs).items():
-        found = read_predictions(path, protocol, args.allow_different_protocols)
+        found = read_predictions(path, protocol, args.allow_different_protocols, metric.det_thr)
         feats, person_ids = collect_embeddings(protocol, found, identities, metric.det_thr, metric.iou_thr)
         if len(feats) < 4:
             raise InputError(f"{path}: {len(feats)} detections on identities {identities}, expected 4 or more")

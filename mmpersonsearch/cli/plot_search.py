@@ -166,7 +166,7 @@ def main(argv: list[str] | None = None) -> None:
         protocol = metric.search_protocol()
         runs, sources = {}, {}
         for name, path in paths.items():  # one at a time: embeddings may fill much of the memory
-            found = read_predictions(path, protocol, args.allow_different_protocols)
+            found = read_predictions(path, protocol, args.allow_different_protocols, metric.det_thr)
             runs[name] = measure(args, metric, found)
             sources[name] = {"predictions": path, **found.provenance}
         figure = draw(values, runs)

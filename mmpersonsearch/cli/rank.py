@@ -51,7 +51,7 @@ def draw(args: argparse.Namespace) -> int:
     choose_data_set(config, args.data_set)
     metric, dataset = build_evaluation(config)
     ranking, protocol = find_ranking(metric, args.ranking), metric.search_protocol()
-    found = read_predictions(args.predictions, protocol)
+    found = read_predictions(args.predictions, protocol, det_thr=metric.det_thr)
     gallery = protocol.main_gallery if args.gallery_size is None else args.gallery_size
     searched = dict(det_thr=metric.det_thr, ranking=ranking, gallery=gallery)
     query_inds, aps = choose_queries(args, protocol, found, searched)

@@ -21,7 +21,7 @@ from mmpersonsearch.utils.files import check_folder, check_out
 
 from .command_line import add_config, add_data_set, add_launcher, exit_on_bad_input, make_parser, write_json
 from .config_checks import check_before
-from .run_config import choose_data_set, read_config_of
+from .run_config import choose_data_set, read_config_of, score_threshold
 
 
 def draw_detections(config: Config, folder: str) -> None:
@@ -91,7 +91,7 @@ def main(argv: list[str] | None = None) -> None:
         check_before(runner, ("test",))
         # MMEngine loads it again, but only logs mismatches.
         load_strictly(runner.model, checkpoint, args.checkpoint, allow_unexpected=True)
-        model = describe_model(config_text, args.config, config.load_from)
+        model = describe_model(config_text, args.config, config.load_from, score_threshold(config))
         records = {"model": model, "versions": describe_versions()}
         add_metrics(runner, args.out, args.show_dir, records)
         search = find_search(runner)

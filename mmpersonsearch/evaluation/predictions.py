@@ -53,15 +53,18 @@ def write_predictions(
     write_whole(path, pickle.dumps(content, protocol=4))
 
 
-def read_predictions(path: str | Path, protocol: SearchProtocol, allow_differences: bool = False) -> Predictions:
+def read_predictions(
+    path: str | Path, protocol: SearchProtocol, allow_differences: bool = False, det_thr: float | None = None
+) -> Predictions:
     """Read a file of :func:`write_predictions` for a test split; only plain data and arrays are unpickled.
 
-    With ``allow_differences`` predictions for other annotation files than the protocol's are accepted.
+    With ``allow_differences`` predictions for other annotation files than the protocol's are accepted. ``det_thr`` is
+    the least score of the detections that will be used, if known.
 
     Raises:
         FileNotFoundError: There is no such file.
-        InputError: It is no prediction file, lacks images or queries of the protocol, or was written for other
-            annotation files.
+        InputError: It is no prediction file, lacks images or queries of the protocol, was written for other annotation
+            files, or its model, by the file's record, left out detections of scores above ``det_thr``.
     """
     content = _load(Path(path))
     images, provenance = content["images"], content["provenance"]
@@ -73,6 +76,12 @@ def read_predictions(path: str | Path, protocol: SearchProtocol, allow_differenc
         raise InputError(
             f"{path} was written for other data: {what} is {own[what]}, "
             f"the config's test split has {protocol.data[what]}"
+        )
+    score_thr = provenance.get("model", {}).get("score_thr", 0.0)
+    if det_thr is not None and det_thr < score_thr:
+        raise InputError(
+            f"det_thr {det_thr} cannot act: the model of {path} left out detections below its own "
+            f"model.test_cfg.rcnn.score_thr {score_thr}"
         )
     try:
         return Predictions(*in_protocol_order(protocol, images, FIELDS), provenance)

@@ -44,6 +44,14 @@ def test_what_is_written_is_read(case, path):
     assert found.provenance == {"data": DATA, "model": {"config": "c.py"}}
 
 
+def test_a_threshold_below_the_models_is_refused(case, tmp_path):
+    write_predictions(tmp_path / "p.pkl", as_images(*case), {"data": DATA, "model": {"score_thr": 0.5}})
+    for enough in (None, 0.5, 0.7):
+        read_predictions(tmp_path / "p.pkl", case[0], det_thr=enough)
+    with pytest.raises(ValueError, match=r"det_thr 0\.3 cannot act: the model of .*p\.pkl .*score_thr 0\.5"):
+        read_predictions(tmp_path / "p.pkl", case[0], det_thr=0.3)
+
+
 def test_plain_pickle_reads_it_too(case, path):
     assert set(pickle.loads(path.read_bytes())["images"]) == {scene.img_id for scene in case[0].images}
 
