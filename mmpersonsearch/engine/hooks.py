@@ -1,6 +1,7 @@
 """Hooks of MMEngine's training loop."""
 
 import itertools
+import os
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -17,6 +18,7 @@ from torch import nn
 
 from mmpersonsearch.registry import HOOKS
 from mmpersonsearch.utils.errors import InputError
+from mmpersonsearch.utils.scene_files import names_below
 
 
 def _unwrapped(runner: Runner) -> nn.Module:
@@ -184,8 +186,11 @@ class PersonSearchVisualizationHook(DetVisualizationHook):
     """MMDetection's drawing hook, for the images of all ranks.
 
     MMEngine's visualizers draw on rank 0 only, which gets the other ranks' samples. ``DefaultSampler`` deals images out
-    to the ranks in turn, and repeats the first ones to fill up the last round; the repetitions are not drawn.
+    to the ranks in turn, and repeats the first ones to fill up the last round; the repetitions are not drawn. Pictures
+    of images in several folders are in folders of the same names.
     """
+
+    _names: dict[str, str] | None = None  # of the test images, by path
 
     def after_test_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict, outputs: Sequence[DetDataSample]
@@ -196,5 +201,18 @@ class PersonSearchVisualizationHook(DetVisualizationHook):
         ranks = all_gather_object([sample.cpu() for sample in outputs])
         if is_main_process():
             samples = [sample for samples in zip(*ranks) for sample in samples]
-            left = len(runner.test_dataloader.dataset) - self._test_index
-            super().after_test_iter(runner, batch_idx, data_batch, samples[:left])
+            dataset = runner.test_dataloader.dataset
+            if self._names is None:
+                self._names = scene_names(dataset)
+            out_dir = self.test_out_dir
+            for sample in samples[: len(dataset) - self._test_index]:
+                if out_dir is not None:
+                    name = self._names.get(sample.get("img_path"), "")
+                    self.test_out_dir = os.path.join(out_dir, os.path.dirname(name))
+                super().after_test_iter(runner, batch_idx, data_batch, [sample])
+            self.test_out_dir = out_dir
+
+
+def scene_names(dataset: BaseDataset) -> dict[str, str]:
+    """Name a data set's images, by their path, as :func:`names_below` does."""
+    return names_below(dataset.get_data_info(i)["img_path"] for i in range(len(dataset)))

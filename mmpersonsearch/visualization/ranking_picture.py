@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -161,8 +162,7 @@ class _Cells:
         if self.scenes:
             for box in (*other_boxes, (bbox, color, 2, "-")):
                 _draw_box(axes, *box)
-        path = Path(str(scene.img_id))
-        name = path.stem if path.suffix.lower() in (".jpg", ".jpeg", ".png") else path.name
+        name = re.sub(r"\.(jpe?g|png)$", "", str(scene.img_id), flags=re.IGNORECASE)
         most = (_SCENE if self.scenes else _CROP)[0] // 6  # characters
         name = name if len(name) <= most else f"{name[: most // 2]}…{name[-(most // 2 - 1) :]}"
         small = name if scene.camera_id is None else f"camera {scene.camera_id}\n{name}"
