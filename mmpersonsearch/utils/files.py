@@ -28,6 +28,8 @@ def describe_file(path: str | Path) -> str:
         return "seems to be a PyTorch checkpoint"
     if start[:1] == b"\x80":
         return "seems to be a pickle, such as predictions of mmpersonsearch test --out"
+    if start[:2] == b"\x1f\x8b":
+        return "seems to be compressed by gzip"
     if not start:
         return "is empty"
     if start.lstrip()[:1] in (b"{", b"["):
