@@ -11,8 +11,8 @@ from tiny_models import ROOT
 
 from mmpersonsearch.utils.config_files import list_configs
 
-TATTOOS = sorted((ROOT / "projects/tattoo_search/configs").glob("*.py"))
-LEAVES = [*list_configs(), *TATTOOS]
+PROJECTS = [*ROOT.glob("projects/tattoo_search/configs/*.py"), *ROOT.glob("projects/pets09/configs/*.py")]
+LEAVES = [*list_configs(), *sorted(PROJECTS)]
 ALL = sorted([*ROOT.glob("configs/**/*.py"), *ROOT.glob("projects/*/configs/**/*.py")])
 
 
@@ -63,8 +63,8 @@ def test_leaves_are_short():
 
 def test_papers_configs_are_on_prw_and_cuhk_sysu_only():
     names = [path.stem for path in list_configs() if path.is_relative_to(ROOT / "configs")]
-    assert [name for name in names if not re.search("_(prw|cuhk)(_|$)", name)] == []
-    assert len(list_configs()) == 167
+    assert [name for name in names if not re.search("_(prw|cuhk|prw-cuhk)(_|$)", name)] == []
+    assert len(list_configs()) == 176
 
 
 def test_metafiles_and_tables_are_up_to_date():

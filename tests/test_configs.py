@@ -32,8 +32,10 @@ def test_config_builds(path):
     METRICS.build(cfg.test_evaluator)
     for loader in (cfg.train_dataloader, cfg.test_dataloader):
         assert DATASETS.get(loader.dataset.type) is not None
-        for transform in loader.dataset.pipeline:
-            TRANSFORMS.build(transform)
+        for dataset in loader.dataset.get("datasets", {"": loader.dataset}).values():
+            assert DATASETS.get(dataset.type) is not None
+            for transform in dataset.pipeline:
+                TRANSFORMS.build(transform)
     if "reid_head" in cfg.model.get("roi_head", {}):
         reid_head = model.roi_head.reid_head
         assert reid_head.num_ids == cfg.num_ids

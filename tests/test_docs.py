@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from dataset_writers import write_image
+from dataset_writers import write_image, write_prw
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
@@ -43,7 +43,8 @@ def test_tools_and_configs_that_are_named_exist(path):
 
 def test_the_config_for_own_data_is_read_and_built(tmp_path, monkeypatch):
     path = tmp_path / "tdn_r50ibn_own.py"
-    for config, name in zip(code_blocks("own_data.md", "python"), (path.name, "bot_r50ibn_own.py"), strict=True):
+    names = (path.name, "bot_r50ibn_own.py", "oim_r50_prw-own.py")
+    for config, name in zip(code_blocks("own_data.md", "python"), names, strict=True):
         (tmp_path / name).write_text(config)
     examples = [json.loads(block) for block in code_blocks("own_data.md", "json")]
     (tmp_path / "data/own/images").mkdir(parents=True)
@@ -64,6 +65,13 @@ def test_the_config_for_own_data_is_read_and_built(tmp_path, monkeypatch):
     teacher = Config.fromfile(tmp_path / "bot_r50ibn_own.py")
     assert teacher.model.head.num_ids == model.roi_head.reid_head.teacher.model.head.num_ids == 300
     assert teacher.train_dataloader.dataset.data_root == "data/own_reid/"
+
+    write_prw(tmp_path / "data/PRW")
+    joint = Config.fromfile(tmp_path / "oim_r50_prw-own.py")
+    train, test = (DATASETS.build(loader.dataset) for loader in (joint.train_dataloader, joint.test_dataloader))
+    assert train.metainfo["identities"] == ["own 17", "prw 3", "prw 7", "prw 932"]
+    assert {train[i]["data_samples"].data_set for i in range(len(train))} == set(test.metainfo["data_sets"])
+    assert joint.model.roi_head.reid_head.num_ids == 783 and joint.val_dataloader == joint.test_dataloader
 
 
 def test_the_parts_of_ones_own_are_built_and_used(tmp_path, monkeypatch):

@@ -114,6 +114,11 @@ def add_config_options(parser: ArgumentParser) -> None:
     )
 
 
+def add_data_set(parser: ArgumentParser) -> None:
+    """Add the choice of one of a joint test split's data sets."""
+    parser.add_argument("--data-set", metavar="NAME", help="of a config that tests several data sets, the one to take")
+
+
 def add_launcher(parser: ArgumentParser) -> None:
     """Add the work dir and the arguments of distributed runs."""
     parser.add_argument("--work-dir", help="folder for logs and results (work_dirs/<config's name>)")

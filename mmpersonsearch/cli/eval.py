@@ -18,8 +18,17 @@ from mmpersonsearch.evaluation.provenance import check_protocols, describe_versi
 from mmpersonsearch.utils.errors import InputError
 from mmpersonsearch.utils.files import check_out
 
-from .command_line import add_config, exit_on_bad_input, fraction, make_parser, positive, print_table, write_json
-from .run_config import build_evaluation, find_search_metric, read_config
+from .command_line import (
+    add_config,
+    add_data_set,
+    exit_on_bad_input,
+    fraction,
+    make_parser,
+    positive,
+    print_table,
+    write_json,
+)
+from .run_config import build_evaluation, choose_data_set, find_search_metric, read_config
 
 
 def change_evaluation(config: Config, args: argparse.Namespace) -> None:
@@ -75,6 +84,7 @@ def main(argv: list[str] | None = None) -> None:
     parser = make_parser("eval", __doc__)
     parser.add_argument("predictions", help="file that mmpersonsearch test --out has written")
     add_config(parser, "config of the data set, the rankings and the thresholds")
+    add_data_set(parser)
     parser.add_argument(
         "--ranking",
         nargs="+",
@@ -95,6 +105,7 @@ def main(argv: list[str] | None = None) -> None:
     with exit_on_bad_input("mmpersonsearch eval"):
         check_out(args.out, args.predictions, *args.compare, suffixes=(".json",))
         config = read_config(args.config, args.cfg_options, allow_new_keys=args.allow_new_keys)
+        choose_data_set(config, args.data_set)
         change_evaluation(config, args)
         others = {path: read_result(path) for path in args.compare}
         results = {args.predictions: evaluate(config, args), **others}

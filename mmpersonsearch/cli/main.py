@@ -10,6 +10,7 @@ from importlib import import_module
 VERBS = {
     "train": "train a model from a config",
     "test": "evaluate a checkpoint: detection and search",
+    "check": "check a config's data, checkpoints and thresholds before a training",
     "eval": "evaluate predictions with other rankings, gallery sizes or thresholds; compare results",
     "rank": "draw queries beside their best matches",
     "plot search": "plot search against gallery size or RCP's parameters, or precision-recall curves",

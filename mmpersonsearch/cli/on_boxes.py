@@ -30,8 +30,8 @@ from mmpersonsearch.models.detectors import query_boxes
 from mmpersonsearch.structures import SearchProtocol
 from mmpersonsearch.utils.files import check_out
 
-from .command_line import add_config, add_device, exit_on_bad_input, make_parser, write_json
-from .run_config import build_evaluation, read_config
+from .command_line import add_config, add_data_set, add_device, exit_on_bad_input, make_parser, write_json
+from .run_config import build_evaluation, choose_data_set, read_config
 
 Boxes = Mapping[str | int, InstanceData]
 
@@ -88,6 +88,7 @@ def evaluate(
 def main(argv: list[str] | None = None) -> None:
     parser = make_parser("on-boxes", __doc__)
     add_config(parser)
+    add_data_set(parser)
     parser.add_argument("checkpoint", help="file or URL")
     parser.add_argument("--predictions", metavar="PREDICTIONS.pkl", help="embed these boxes, not the true ones")
     parser.add_argument("--out", metavar="RESULT.json", help="write the metrics to this file")
@@ -96,6 +97,7 @@ def main(argv: list[str] | None = None) -> None:
     with exit_on_bad_input("mmpersonsearch on-boxes"):
         check_out(args.out, args.checkpoint, *filter(None, [args.predictions]), suffixes=(".json",))
         config = read_config(args.config, args.cfg_options, allow_new_keys=args.allow_new_keys)
+        choose_data_set(config, args.data_set)
         metric, _ = build_evaluation(config)
         boxes = given_boxes(metric.search_protocol(), args.predictions)
         model = build_model(config, args.checkpoint, args.device)

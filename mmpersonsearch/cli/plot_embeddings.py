@@ -33,6 +33,7 @@ from mmpersonsearch.visualization import plot_center_similarities, plot_embeddin
 
 from .command_line import (
     add_config,
+    add_data_set,
     add_figure,
     add_runs,
     exit_on_bad_input,
@@ -41,7 +42,7 @@ from .command_line import (
     positive,
     save_figure,
 )
-from .run_config import build_evaluation, read_config
+from .run_config import build_evaluation, choose_data_set, read_config
 
 NUM_BINS = 100
 
@@ -95,6 +96,7 @@ def draw_embeddings(args: argparse.Namespace) -> tuple[Figure, dict[str, Any]]:
         InputError: Predictions do not fit the test split, or have too few detections of the identities.
     """
     config = read_config(args.config, args.cfg_options, allow_new_keys=args.allow_new_keys)
+    choose_data_set(config, args.data_set)
     metric, _ = build_evaluation(config)
     protocol = metric.search_protocol()
     identities = choose_identities(protocol, args.identities, args.num_identities)
@@ -144,6 +146,7 @@ def main(argv: list[str] | None = None) -> None:
     commands = parser.add_subparsers(dest="kind", required=True)
     tsne = commands.add_parser("tsne", help="embeddings of some identities by t-SNE")
     add_config(tsne, "config of the test split and the thresholds")
+    add_data_set(tsne)
     add_runs(tsne)
     which = tsne.add_mutually_exclusive_group()
     which.add_argument("--identities", type=int, nargs="+", metavar="ID", help="numbers in the data set")

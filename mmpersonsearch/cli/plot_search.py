@@ -30,6 +30,7 @@ from mmpersonsearch.visualization import plot_gallery_sizes, plot_precision_reca
 
 from .command_line import (
     add_config,
+    add_data_set,
     add_figure,
     add_runs,
     exit_on_bad_input,
@@ -39,7 +40,7 @@ from .command_line import (
     positive,
     save_figure,
 )
-from .run_config import build_evaluation, read_config
+from .run_config import build_evaluation, choose_data_set, read_config
 
 PAPER_SIZES = (50, 100, 500, 1000, 2000, 4000)
 PAPER_STEPS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -135,6 +136,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         text = measure.__doc__
         command = commands.add_parser(name, help=text, description=text, formatter_class=ArgumentDefaultsHelpFormatter)
         add_config(command, "config of the test split and the thresholds")
+        add_data_set(command)
         add_runs(command)
         add_figure(command)
         command.add_argument("--threshold", type=fraction, default=0.3, help="RCP's threshold, the paper's b")
@@ -157,6 +159,7 @@ def main(argv: list[str] | None = None) -> None:
         args.rcp = RankingWithContextPersons(args.threshold, args.weight)
         paths = parse_runs(args.runs)
         config = read_config(args.config, args.cfg_options, allow_new_keys=args.allow_new_keys)
+        choose_data_set(config, args.data_set)
         if args.kind == "gallery-size":
             set_gallery_sizes(config, args.sizes)
         metric, _ = build_evaluation(config)

@@ -22,8 +22,8 @@ from mmpersonsearch.utils.errors import InputError
 from mmpersonsearch.utils.files import check_out
 from mmpersonsearch.visualization import draw_ranking, open_scene, query_titles, run_title
 
-from .command_line import add_config, exit_on_bad_input, make_parser, parse_runs, positive
-from .run_config import build_evaluation, read_config
+from .command_line import add_config, add_data_set, exit_on_bad_input, make_parser, parse_runs, positive
+from .run_config import build_evaluation, choose_data_set, read_config
 
 SIMILARITY = "similarity"
 
@@ -91,6 +91,7 @@ def rank_runs(
 def draw(args: argparse.Namespace) -> int:
     """Write the picture and return its number of queries."""
     config = read_config(args.config, args.cfg_options, allow_new_keys=args.allow_new_keys)
+    choose_data_set(config, args.data_set)
     metric, dataset = build_evaluation(config)
     protocol = metric.search_protocol()
     gallery = protocol.main_gallery if args.gallery_size is None else args.gallery_size
@@ -118,6 +119,7 @@ def draw(args: argparse.Namespace) -> int:
 def main(argv: list[str] | None = None) -> None:
     parser = make_parser("rank", __doc__)
     add_config(parser, "config that was tested")
+    add_data_set(parser)
     parser.add_argument(
         "predictions",
         nargs="+",

@@ -76,6 +76,29 @@ def fit_batch_to_sampler(config: Config, options: dict[str, Any]) -> None:
     loader.batch_size = size
 
 
+def choose_data_set(config: Config, name: str | None, needed: bool = True) -> None:
+    """Have a config whose test split joins several data sets (``JointPersonSearchDataset``) test one of them.
+
+    Args:
+        config: Changed in place.
+        name: ``--data-set``.
+        needed: Whether one of several data sets has to be chosen.
+
+    Raises:
+        InputError: There is no data set of this name, or one is needed and none is named.
+    """
+    joint = (config.get("test_dataloader") or {}).get("dataset", {})
+    names = list(joint.datasets) if joint.get("type") == "JointPersonSearchDataset" else []
+    if name is None and needed and names:
+        raise InputError(f"{config.filename} tests several data sets: choose one by --data-set, of {', '.join(names)}")
+    if name is None:
+        return
+    if name not in names:
+        known = f"expected one of {', '.join(names)}" if names else "its test split is of one data set only"
+        raise InputError(f"--data-set {name}: {config.filename} has no such data set, {known}")
+    config.test_dataloader.dataset = joint.datasets[name]
+
+
 def build_evaluation(config: Config) -> tuple[PersonSearchMetric, BaseDataset]:
     """Build the person search metric of a config and the test split that it evaluates, without a pipeline.
 

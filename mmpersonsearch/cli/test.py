@@ -8,6 +8,7 @@ from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 
 import mmpersonsearch.registry  # noqa: F401
+from mmpersonsearch.datasets import JointPersonSearchDataset
 from mmpersonsearch.engine.console_runner import ConsoleRunner
 from mmpersonsearch.engine.launch import join_processes
 from mmpersonsearch.evaluation.metrics.person_search import PersonSearchMetric
@@ -18,8 +19,9 @@ from mmpersonsearch.utils.checkpoint import load_checkpoint_file, load_strictly,
 from mmpersonsearch.utils.errors import InputError
 from mmpersonsearch.utils.files import check_folder, check_out
 
-from .command_line import add_config, add_launcher, exit_on_bad_input, make_parser, write_json
-from .run_config import read_config
+from .command_line import add_config, add_data_set, add_launcher, exit_on_bad_input, make_parser, write_json
+from .config_checks import check_before
+from .run_config import choose_data_set, read_config
 
 
 def draw_detections(config: Config, folder: str) -> None:
@@ -48,7 +50,9 @@ def add_metrics(runner: Runner, out: str | None, show_dir: str | None, records: 
     if out:
         metrics.append(DumpPredictions(out, records))
     if show_dir and search is not None:
-        img_path = runner.test_dataloader.dataset.img_path
+        dataset = runner.test_dataloader.dataset
+        joint = isinstance(dataset, JointPersonSearchDataset)
+        img_path = {name: one.img_path for name, one in dataset.by_name.items()} if joint else dataset.img_path
         metrics.append(RankingPictures(show_dir, img_path, search.rankings[0], search.det_thr))
     for metric in metrics:  # MMEngine sets it in the metrics of the config only
         metric.dataset_meta = runner.test_evaluator.dataset_meta
@@ -65,12 +69,14 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("checkpoint", help="file or URL")
     parser.add_argument("--out", metavar="PREDICTIONS.pkl", help="write all detections and embeddings to this file")
     parser.add_argument("--show-dir", help="draw test images with detections, and the matches of the worst queries")
+    add_data_set(parser)
     add_launcher(parser)
     args = parser.parse_args(argv)
     os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
     use_safe_checkpoint_loader()
     with exit_on_bad_input("mmpersonsearch test"):
         config = read_config(args.config, args.cfg_options, args.work_dir, allow_new_keys=args.allow_new_keys)
+        choose_data_set(config, args.data_set, needed=False)
         # Without the folder of the results, so that its digest does not depend on where the test runs.
         config_text = Config({key: value for key, value in config.items() if key != "work_dir"}).pretty_text
         check_out(args.out, args.checkpoint, suffixes=(".pkl", ".pickle"))
@@ -82,6 +88,7 @@ def main(argv: list[str] | None = None) -> None:
         config.update(launcher=args.launcher, load_from=os.path.expanduser(args.checkpoint), resume=False)
         join_processes(config)
         runner = ConsoleRunner.from_cfg(config)
+        check_before(runner, ("test",))
         # MMEngine loads it again, but only logs mismatches.
         load_strictly(runner.model, checkpoint, args.checkpoint, allow_unexpected=True)
         model = describe_model(config_text, args.config, config.load_from)
@@ -91,4 +98,6 @@ def main(argv: list[str] | None = None) -> None:
         metrics = {name: float(value) for name, value in runner.test().items()}
     if is_main_process():
         protocol = {} if search is None else {"protocol": search.protocol_record}
+        if search is not None and search.by_data_set is not None:
+            protocol = {"protocols": {name: one.protocol_record for name, one in search.by_data_set.items()}}
         write_json(os.path.join(runner.work_dir, "result.json"), {**metrics, **records, **protocol})

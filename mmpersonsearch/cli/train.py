@@ -51,4 +51,8 @@ def main(argv: list[str] | None = None) -> None:
         if config.get("load_from"):
             config.load_from = find_checkpoint(config.load_from)
         join_processes(config)
-        ConsoleRunner.from_cfg(config).train()
+        from .config_checks import check_before  # imports MMDetection, which a message need not wait for
+
+        runner = ConsoleRunner.from_cfg(config)
+        check_before(runner, ("train", "val"))
+        runner.train()

@@ -2,6 +2,7 @@
 
 from .coco import CocoPersonSearchDataset
 from .cuhk_sysu import CUHKSYSUDataset
+from .joint import JointPersonSearchDataset
 from .person_search_dataset import PersonSearchDataset
 from .prw import PRWDataset
 from .samplers import PKSampler
@@ -10,6 +11,7 @@ from .transforms import LoadPersonSearchAnnotations, LoadSceneImage, PackPersonS
 __all__ = [
     "CUHKSYSUDataset",
     "CocoPersonSearchDataset",
+    "JointPersonSearchDataset",
     "LoadPersonSearchAnnotations",
     "LoadSceneImage",
     "PKSampler",

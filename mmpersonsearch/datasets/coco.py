@@ -6,6 +6,8 @@ import json
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
+
 from mmpersonsearch.registry import DATASETS
 from mmpersonsearch.structures import AllImages, CrossCamera, SceneImage, SearchProtocol
 from mmpersonsearch.utils.errors import InputError
@@ -65,6 +67,11 @@ class CocoPersonSearchDataset(PersonSearchDataset):
     def img_path(self, img_id: str | int) -> str:
         """See :meth:`PersonSearchDataset.img_path`."""
         return str(Path(self.data_prefix["img_path"]) / self.annotations[0][img_id]["file_name"])
+
+    def declared_size(self, img_id: str | int) -> tuple[float, float]:
+        """See :meth:`PersonSearchDataset.declared_size`."""
+        entry = self.annotations[0][img_id]
+        return entry.get("width") or np.nan, entry.get("height") or np.nan
 
     def read_training(self) -> list[SceneImage]:
         """Read all images, in the order of the json."""

@@ -17,7 +17,7 @@ from mmpersonsearch.utils.files import digest_files
 
 from .person_search_dataset import PersonSearchDataset
 from .readers.cuhk_galleries import GalleryRecord, read_galleries
-from .readers.files import check_file, check_unique, read_xywh
+from .readers.files import check_file, check_unique, one_record, read_xywh
 from .readers.mat_files import load_names, load_variable, read_text, require_fields
 
 # A person's box as in the files, by which identities are assigned: image name, x, y, w, h.
@@ -91,7 +91,10 @@ class CUHKSYSUDataset(PersonSearchDataset):
         require_fields(images, ("imname", "box"), f"{path}, Img")
         names = [read_text(image["imname"], f"{path}, Img({i})") for i, image in enumerate(images, start=1)]
         check_unique(names, path)
-        boxes = {name: _all_boxes(image["box"], f"{path}, {name}") for name, image in zip(names, images)}
+        boxes = dict.fromkeys(names, np.empty((0, 4), dtype=np.int64))
+        for name, image in zip(names, images):
+            with one_record():
+                boxes[name] = _all_boxes(image["box"], f"{path}, {name}")
         pool_file = self._annotation("pool.mat")
         pool = load_names(pool_file, "pool")
         check_unique(pool, pool_file)

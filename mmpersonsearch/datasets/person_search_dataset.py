@@ -59,6 +59,11 @@ class PersonSearchDataset(BaseDetDataset, metaclass=ABCMeta):
             raise InputError(f"{type(self).__name__}: split must be 'train' or 'test', got {split!r}")
         if unknown := set(filter_cfg or ()) - {"filter_empty_gt"}:
             raise InputError(f"{type(self).__name__}: filter_cfg knows only 'filter_empty_gt', got {sorted(unknown)}")
+        if "gallery_sizes" in kwargs:
+            raise InputError(
+                f"{type(self).__name__} has no gallery_sizes: only data sets with galleries of several sizes have "
+                "them, such as CUHKSYSUDataset"
+            )
         if split == "test" and kwargs.get("indices") is not None:
             raise InputError(f"{type(self).__name__}: indices: a part of the test split would lack gallery images")
         self.split = split
@@ -82,6 +87,10 @@ class PersonSearchDataset(BaseDetDataset, metaclass=ABCMeta):
     @abstractmethod
     def img_path(self, img_id: str | int) -> str:
         """Return the file of an image of the split."""
+
+    def declared_size(self, img_id: str | int) -> tuple[float, float]:
+        """Return an image's width and height by the annotations, NaN where they do not tell."""
+        return np.nan, np.nan
 
     @property
     def metainfo(self) -> dict:

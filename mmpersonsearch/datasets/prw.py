@@ -13,7 +13,7 @@ from mmpersonsearch.utils.errors import InputError
 from mmpersonsearch.utils.files import digest_files
 
 from .person_search_dataset import PersonSearchDataset
-from .readers.files import check_file, check_unique, has_area, read_xywh
+from .readers.files import check_file, check_unique, has_area, one_record, read_xywh
 from .readers.mat_files import load_names, load_variable
 
 # Older versions of the data set use the other names.
@@ -57,16 +57,17 @@ class PRWDataset(PersonSearchDataset):
 
     def read_training(self) -> list[SceneImage]:
         """Read the training frames, in the order of ``frame_train.mat``."""
-        return [self._read_scene(frame) for frame in self._read_frames("train")]
+        return self._read_scenes(self._read_frames("train"))
 
     def read_protocol(self) -> SearchProtocol:
         """Read test frames and queries, in the order of ``frame_test.mat`` and of the file of queries."""
         frames = self._read_frames("test")
-        scenes = [self._read_scene(frame) for frame in frames]
-        queries = _read_queries(self.query_file, set(frames))
+        scenes = self._read_scenes(frames)
+        known = {scene.img_id: None for scene in scenes}  # all frames, unless errors are collected
+        queries = [query for query in _read_queries(self.query_file, set(frames)) if query.img_id in known]
         data = {
             "images": digest_files([self._index_file("test")]),
-            "boxes": digest_files(map(self._box_file, frames)),
+            "boxes": digest_files(map(self._box_file, known)),
             "queries": digest_files([self.query_file]),
         }
         return SearchProtocol(scenes, queries, CrossCamera() if self.cross_camera else AllImages(), data)
@@ -84,6 +85,13 @@ class PRWDataset(PersonSearchDataset):
     def _box_file(self, frame: str) -> Path:
         return Path(self.data_root) / "annotations" / f"{frame}.jpg.mat"
 
+    def _read_scenes(self, frames: list[str]) -> list[SceneImage]:
+        scenes = []
+        for frame in frames:
+            with one_record():
+                scenes.append(self._read_scene(frame))
+        return scenes
+
     def _read_scene(self, frame: str) -> SceneImage:
         path = self._box_file(frame)
         rows = load_variable(path, _BOX_KEYS)
@@ -100,7 +108,11 @@ class PRWDataset(PersonSearchDataset):
 def _read_queries(path: Path, frames: set[str]) -> list[Query]:
     check_file(path, "queries, 'id x y w h frame' per line")
     lines = enumerate(path.read_text().splitlines(), start=1)
-    queries = [_parse_query(line.strip(), f"{path}, line {number}", frames) for number, line in lines if line.strip()]
+    queries = []
+    for number, line in lines:
+        if line.strip():
+            with one_record():
+                queries.append(_parse_query(line.strip(), f"{path}, line {number}", frames))
     if not queries:
         raise InputError(f"{path} holds no queries, expected 'id x y w h frame' per line")
     return queries

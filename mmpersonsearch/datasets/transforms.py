@@ -17,7 +17,10 @@ from mmpersonsearch.utils.errors import InputError
 
 from .readers.files import has_area
 
-_META_KEYS = ("img_id", "img_path", "ori_shape", "img_shape", "scale_factor", "flip", "flip_direction", "camera_id")
+_META_KEYS = (
+    *("img_id", "img_path", "ori_shape", "img_shape", "scale_factor", "flip", "flip_direction"),
+    *("camera_id", "data_set"),
+)
 
 
 @TRANSFORMS.register_module()

@@ -62,14 +62,19 @@ class IdentityCountCheckHook(Hook):
         Raises:
             InputError: A part has fewer; the message gives both numbers and the config key.
         """
-        parts = {name: part.num_ids for name, part in _unwrapped(runner).named_modules() if hasattr(part, "num_ids")}
-        num_ids = _count_identities(runner.train_dataloader.dataset) if parts else 0
-        for name, own in parts.items():
+        counts = identity_counts(_unwrapped(runner))
+        num_ids = _count_identities(runner.train_dataloader.dataset) if counts else 0
+        for name, own in counts.items():
             if own < num_ids:
                 raise InputError(
                     f"model.{name}.num_ids is {own}, but the training set has {num_ids} identities: "
                     f"set num_ids={num_ids} there"
                 )
+
+
+def identity_counts(model: nn.Module) -> dict[str, int]:
+    """Return ``num_ids`` of the model's parts that have one, by name."""
+    return {name: part.num_ids for name, part in model.named_modules() if hasattr(part, "num_ids")}
 
 
 def _count_identities(dataset: BaseDataset) -> int:

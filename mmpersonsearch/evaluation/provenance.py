@@ -118,6 +118,11 @@ def read_result(path: str | Path, needs_protocol: bool = True) -> dict[str, Any]
         raise InputError(f"{path} is no json: {error}") from error
     if not isinstance(result, dict):
         raise InputError(f"{path} holds no metrics, expected a result.json of mmpersonsearch test")
+    if needs_protocol and "protocols" in result:
+        raise InputError(
+            f"{path} is of several data sets ({', '.join(result['protocols'])}), expected a result of one: "
+            "mmpersonsearch eval PREDICTIONS.pkl CONFIG --data-set NAME --out RESULT.json writes it"
+        )
     if needs_protocol and "protocol" not in result:
         raise InputError(f"{path} has no record of its protocol, expected a result.json of mmpersonsearch test")
     return result

@@ -227,7 +227,6 @@ def test_sets_with_one_gallery_serve_too(tmp_path, numbers_alone):
         ("rcp", ["A=good.pkl", "A=bad.pkl"], "two runs have the name 'A': good.pkl and bad.pkl"),
         ("rcp", ["A=no.pkl"], "predictions no.pkl do not exist"),
         ("rcp", ["A=good.pkl", "--weights", "0.5", "1.5"], r"weight must be in \(0, 1\), got 1.5"),
-        ("gallery-size", ["A=good.pkl", "--threshold", "-1"], "threshold must be >= 0, got -1"),
         ("gallery-size", ["A=good.pkl", "--sizes", "50", "77"], "TestG77.mat"),
         ("precision-recall", ["A=other.pkl"], "other.pkl was written for other data: boxes is x"),
     ],

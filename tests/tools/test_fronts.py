@@ -13,6 +13,7 @@ TOOLS = Path(__file__).resolve().parents[2] / "tools"
 FRONTS = {
     "train": "train.py",
     "test": "test.py",
+    "check": "analysis_tools/check_config.py",
     "eval": "analysis_tools/eval_metric.py",
     "rank": "analysis_tools/show_ranking.py",
     "plot search": "analysis_tools/plot_search.py",

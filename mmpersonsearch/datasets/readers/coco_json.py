@@ -14,7 +14,7 @@ from tqdm import tqdm
 from mmpersonsearch.structures import Query, SceneImage
 from mmpersonsearch.utils.errors import InputError
 
-from .files import check_file, check_unique, has_area
+from .files import check_file, check_unique, has_area, one_record
 
 _CATEGORY = dict(id=1, name="person", supercategory="person")
 
@@ -29,26 +29,29 @@ def read_annotations(path: str | Path, class_name: str) -> tuple[dict[str | int,
         InputError: Its content is wrong; names the entry.
     """
     content = _load_json(path, ("images", "annotations"))
+    images = {}
     for i, entry in enumerate(content["images"]):
-        _require_keys(entry, ("id", "file_name"), f"{path}, images[{i}]")
-    images = {entry["id"]: entry for entry in content["images"]}
-    check_unique([entry["id"] for entry in content["images"]], path)
+        with one_record():
+            _require_keys(entry, ("id", "file_name"), f"{path}, images[{i}]")
+            images[entry["id"]] = entry
+    check_unique([entry["id"] for entry in content["images"] if "id" in entry], path)
     category_ids = _category_ids(path, content, class_name)
     keys = ("image_id", "bbox") if category_ids is None else ("image_id", "bbox", "category_id")
     persons = defaultdict(list)
     for i, annotation in enumerate(content["annotations"]):
         where = f"{path}, annotations[{i}]"
-        _require_keys(annotation, keys, where)
-        if category_ids is not None and annotation["category_id"] not in category_ids:
-            continue
-        if annotation.get("iscrowd"):
-            raise InputError(f"{where}: iscrowd is {annotation['iscrowd']!r}, expected a box of one object")
-        if annotation["image_id"] not in images:
-            raise InputError(f"{where}: image_id {annotation['image_id']!r} is not among the images")
-        persons[annotation["image_id"]].append(
-            (_bbox(annotation, where), _person_id(annotation, where), annotation.get("camera_id"))
-        )
-    return images, [_scene(path, entry, persons[entry["id"]]) for entry in content["images"]]
+        with one_record():
+            _require_keys(annotation, keys, where)
+            if category_ids is not None and annotation["category_id"] not in category_ids:
+                continue
+            if annotation.get("iscrowd"):
+                raise InputError(f"{where}: iscrowd is {annotation['iscrowd']!r}, expected a box of one object")
+            if annotation["image_id"] not in images:
+                raise InputError(f"{where}: image_id {annotation['image_id']!r} is not among the images")
+            persons[annotation["image_id"]].append(
+                (_bbox(annotation, where), _person_id(annotation, where), annotation.get("camera_id"))
+            )
+    return images, [_scene(path, entry, persons[img_id]) for img_id, entry in images.items()]
 
 
 def read_queries(path: str | Path, scenes: Sequence[SceneImage]) -> list[Query]:
@@ -57,13 +60,14 @@ def read_queries(path: str | Path, scenes: Sequence[SceneImage]) -> list[Query]:
     queries = []
     for i, query in enumerate(_load_json(path, ("queries",))["queries"]):
         where = f"{path}, queries[{i}]"
-        _require_keys(query, ("image_id", "bbox", "person_id"), where)
-        if query["image_id"] not in cameras:
-            raise InputError(f"{where}: image_id {query['image_id']!r} is not among the images of the annotations")
-        bbox, person_id = _bbox(query, where), _person_id(query, where)
-        if person_id < 0 or not has_area(bbox[None])[0]:
-            raise InputError(f"{where}: expected a person_id >= 0 and a box with an area, got {query}")
-        queries.append(Query(query["image_id"], bbox, person_id, cameras[query["image_id"]]))
+        with one_record():
+            _require_keys(query, ("image_id", "bbox", "person_id"), where)
+            if query["image_id"] not in cameras:
+                raise InputError(f"{where}: image_id {query['image_id']!r} is not among the images of the annotations")
+            bbox, person_id = _bbox(query, where), _person_id(query, where)
+            if person_id < 0 or not has_area(bbox[None])[0]:
+                raise InputError(f"{where}: expected a person_id >= 0 and a box with an area, got {query}")
+            queries.append(Query(query["image_id"], bbox, person_id, cameras[query["image_id"]]))
     if not queries:
         raise InputError(f"{path} holds no queries")
     return queries

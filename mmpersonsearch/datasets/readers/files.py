@@ -3,12 +3,41 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 import numpy as np
 
 from mmpersonsearch.utils.errors import InputError
+
+_ERRORS: ContextVar[list[str] | None] = ContextVar("errors", default=None)
+
+
+@contextmanager
+def collect_errors() -> Iterator[list[str]]:
+    """Have the readers skip faulty records, see :func:`one_record`; yields the list of their errors."""
+    errors: list[str] = []
+    token = _ERRORS.set(errors)
+    try:
+        yield errors
+    except (InputError, FileNotFoundError) as error:
+        errors.append(str(error))
+    finally:
+        _ERRORS.reset(token)
+
+
+@contextmanager
+def one_record() -> Iterator[None]:
+    """Read one of many records. Its error is raised, or, inside :func:`collect_errors`, collected."""
+    try:
+        yield
+    except (InputError, FileNotFoundError) as error:
+        errors = _ERRORS.get()
+        if errors is None:
+            raise
+        errors.append(str(error))
 
 
 def read_xywh(boxes: np.ndarray) -> np.ndarray:

@@ -95,6 +95,7 @@ class PersonSearchMetric(SearchResultsMetric):
         lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths)) for row in (header, *rows)]
         lines += [describe_detection(detection), *_protocol_lines(self.protocol_record)]
         title = f"{self.search_protocol().class_name.capitalize()} search"
+        title += "" if self.data_set is None else f", {self.data_set}"
         print_log(f"{title} (%, detections with score >= {self.det_thr})\n" + "\n".join(lines), "current")
 
 
@@ -105,7 +106,6 @@ class DetectionMetric(SearchResultsMetric):
     The keys, ``detection/ap`` and so on, and the arguments are the same.
     """
 
-    default_prefix = "detection"
     fields = ("bboxes", "scores")
 
     def __init__(self, det_thr: float = 0.5, iou_thr: float = 0.5, **kwargs) -> None:
@@ -114,11 +114,12 @@ class DetectionMetric(SearchResultsMetric):
         self.iou_thr = iou_thr
 
     def measure(self, detections: Sequence[InstanceData], query_feats: Tensor | None) -> dict[str, float]:
-        """See :meth:`SearchResultsMetric.measure`; keys come without the prefix."""
+        """See :meth:`SearchResultsMetric.measure`."""
         metrics = detection_metrics(self.search_protocol(), detections, self.iou_thr, self.det_thr)
-        print_log(f"In %, with score >= {self.det_thr}: {describe_detection(metrics)}", "current")
+        start = "In" if self.data_set is None else f"{self.data_set}, in"
+        print_log(f"{start} %, with score >= {self.det_thr}: {describe_detection(metrics)}", "current")
         warn_without_detections(detections, self.det_thr)
-        return metrics
+        return {f"detection/{key}": value for key, value in metrics.items()}
 
 
 def detection_metrics(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from mmengine.logging import print_log
 from mmengine.structures import InstanceData
@@ -21,12 +22,14 @@ class RankingPictures(SearchResultsMetric):
 
     They show the ``num_queries`` queries with the lowest average precision in the main gallery, each beside its ``k``
     best matches. ``img_path`` gives the file of an ``img_id``; for the other arguments see :func:`evaluate_search`.
+    Of a joint test split ``img_path`` holds one such function by name of each data set, whose pictures are in
+    ``folder/<name>``.
     """
 
     def __init__(
         self,
         folder: str | Path,
-        img_path: Callable[[str | int], str],
+        img_path: Callable[[str | int], str] | Mapping[str, Callable[[str | int], str]],
         ranking: BaseRanking | None = None,
         det_thr: float = 0.5,
         num_queries: int = 8,
@@ -39,6 +42,12 @@ class RankingPictures(SearchResultsMetric):
         self.det_thr = det_thr
         self.num_queries = num_queries
         self.k = k
+
+    def of_data_set(self, name: str, meta: dict[str, Any]) -> SearchResultsMetric:
+        """See :meth:`SearchResultsMetric.of_data_set`."""
+        metric = super().of_data_set(name, meta)
+        metric.folder, metric.img_path = self.folder / name, self.img_path[name]
+        return metric
 
     def measure(self, detections: Sequence[InstanceData], query_feats: Tensor) -> dict[str, float]:
         """Draw the pictures; there are no metrics."""

@@ -6,6 +6,7 @@ import torch
 from mmdet.structures import SampleList
 from mmdet.structures.bbox import bbox2roi, bbox_overlaps
 from mmdet.utils import InstanceList
+from mmengine.structures import InstanceData
 from torch import Tensor
 
 from mmpersonsearch.registry import MODELS
@@ -29,7 +30,14 @@ class DisentangledRoIHead(PersonSearchRoIHead):
         add_gt: Whether in training the ground-truth boxes join the final boxes, which hold hardly a person in the
             first epochs (the paper does not say).
         max_rois_per_img: Maximum of final boxes per image that train the Re-ID branch: ground truth, then by score.
+        distill_on: What the teacher's features are compared on (TDN's equation 2). ``"persons"``: the boxes of the
+            identity loss, which overlap a person, from the sampled RoIs. ``"final"``, as the equation has it: all final
+            boxes of all proposals, those on nobody too, neither limited by ``max_rois_per_img`` nor joined by the
+            ground truth, which trains the identity loss alone; to that loss a box on nobody is unlabelled.
         kwargs: See :class:`PersonSearchRoIHead`.
+
+    Raises:
+        ValueError: A bridge has no ``crop_extractor``; ``distill_on`` is neither, or ``"final"`` without a teacher.
     """
 
     def __init__(
@@ -40,6 +48,7 @@ class DisentangledRoIHead(PersonSearchRoIHead):
         bridge: dict | None = None,
         add_gt: bool = True,
         max_rois_per_img: int = 32,
+        distill_on: str = "persons",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -48,8 +57,13 @@ class DisentangledRoIHead(PersonSearchRoIHead):
         self.bridge = MODELS.build(bridge) if bridge else None
         self.add_gt = add_gt
         self.max_rois_per_img = max_rois_per_img
+        self.distill_on = distill_on
         if self.bridge is not None and self.crop_extractor is None:
             raise ValueError("roi_head: a bridge needs a crop_extractor")
+        if distill_on not in ("persons", "final"):
+            raise ValueError(f"roi_head: distill_on is {distill_on!r}, expected 'persons' or 'final'")
+        if distill_on == "final" and not self.reid_head.with_teacher:
+            raise ValueError("roi_head: distill_on='final' needs a teacher in the reid_head")
 
     def loss(
         self,
@@ -65,9 +79,12 @@ class DisentangledRoIHead(PersonSearchRoIHead):
             sampled_rois = bbox2roi([one.priors for one in sampled])
             boxes = self._bbox_forward(x, sampled_rois)
             losses = self.loss_boxes(boxes["cls_score"], boxes["bbox_pred"], sampled_rois, sampled, distil_boxes)
-            rois, person_ids = self.person_rois(boxes, sampled, batch_data_samples)
+            if self.distill_on == "final":
+                rois, person_ids, distilled = self.final_rois(x, proposals, batch_data_samples)
+            else:
+                rois, person_ids, distilled = *self.person_rois(boxes, sampled, batch_data_samples), None
         feat_maps, crops = self.extract_reid_maps(x, rois, images)
-        losses.update(self.reid_head.loss(feat_maps, person_ids, crops))
+        losses.update(self.reid_head.loss(feat_maps, person_ids, crops, distilled))
         return losses
 
     @torch.no_grad()
@@ -84,28 +101,59 @@ class DisentangledRoIHead(PersonSearchRoIHead):
         Returns:
             (K, 5) RoIs and their (K,) identities.
         """
-        counts = [len(one.priors) for one in sampled]
-        final = self.bbox_head.predict_by_feat(
-            bbox2roi([one.priors for one in sampled]).split(counts),
+        chosen, chosen_ids = [], []
+        for found, sample in zip(self._final_boxes(boxes, sampled, batch_data_samples), batch_data_samples):
+            candidates, person_ids, on_person = self._identify(found, sample.gt_instances)
+            kept = on_person.nonzero().squeeze(1)[: self.max_rois_per_img]
+            chosen.append(candidates[kept])
+            chosen_ids.append(person_ids[kept])
+        return bbox2roi(chosen), torch.cat(chosen_ids)
+
+    @torch.no_grad()
+    def final_rois(
+        self, x: tuple[Tensor, ...], proposals: InstanceList, batch_data_samples: SampleList
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Take the final boxes of all proposals, with ``add_gt`` after the ground truth.
+
+        Args:
+            x: Maps of the backbone.
+            proposals: The RPN's, with ``priors``: (n, 4) boxes.
+            batch_data_samples: Ground truth with ``person_ids``.
+
+        Returns:
+            (K, 5) RoIs, their (K,) identities, -1 where they overlap nobody at IoU >= 0.5, and (K,) whether they are
+            final boxes rather than ground truth.
+        """
+        boxes = self._bbox_forward(x, bbox2roi([one.priors for one in proposals]))
+        chosen, chosen_ids, are_final = [], [], []
+        for found, sample in zip(self._final_boxes(boxes, proposals, batch_data_samples), batch_data_samples):
+            candidates, person_ids, _ = self._identify(found, sample.gt_instances)
+            chosen.append(candidates)
+            chosen_ids.append(person_ids)
+            are_final.append(torch.arange(len(candidates), device=person_ids.device) >= len(candidates) - len(found))
+        return bbox2roi(chosen), torch.cat(chosen_ids), torch.cat(are_final)
+
+    def _final_boxes(self, boxes: dict[str, Tensor], rois: list, batch_data_samples: SampleList) -> InstanceList:
+        """Threshold and NMS of the box head's outputs on the ``priors`` of one result an image, as in testing."""
+        counts = [len(one.priors) for one in rois]
+        return self.bbox_head.predict_by_feat(
+            bbox2roi([one.priors for one in rois]).split(counts),
             boxes["cls_score"].split(counts),
             boxes["bbox_pred"].split(counts),
             [sample.metainfo for sample in batch_data_samples],
             rcnn_test_cfg=self.test_cfg,
         )
-        chosen, person_ids = [], []
-        for found, sample in zip(final, batch_data_samples):
-            truth = sample.gt_instances
-            gt_bboxes = truth.bboxes.to(found.bboxes)
-            candidates = torch.cat((gt_bboxes, found.bboxes)) if self.add_gt else found.bboxes
-            if len(gt_bboxes) == 0:
-                chosen.append(candidates[:0])
-                person_ids.append(truth.person_ids[:0])
-                continue
-            ious, nearest = bbox_overlaps(candidates, gt_bboxes).max(dim=1)
-            kept = (ious >= 0.5).nonzero().squeeze(1)[: self.max_rois_per_img]
-            chosen.append(candidates[kept])
-            person_ids.append(truth.person_ids[nearest[kept]])
-        return bbox2roi(chosen), torch.cat(person_ids)
+
+    def _identify(self, found: InstanceData, truth: InstanceData) -> tuple[Tensor, Tensor, Tensor]:
+        """Give an image's boxes, with ``add_gt`` after the true ones, identities; and whether they overlap a person."""
+        gt_bboxes = truth.bboxes.to(found.bboxes)
+        candidates = torch.cat((gt_bboxes, found.bboxes)) if self.add_gt else found.bboxes
+        if len(gt_bboxes) == 0:
+            nobody = truth.person_ids.new_full((len(candidates),), -1)
+            return candidates, nobody, torch.zeros_like(nobody, dtype=torch.bool)
+        ious, nearest = bbox_overlaps(candidates, gt_bboxes).max(dim=1)
+        on_person = ious >= 0.5
+        return candidates, truth.person_ids[nearest].where(on_person, truth.person_ids.new_tensor(-1)), on_person
 
     def extract_reid_maps(self, x: tuple[Tensor, ...], rois: Tensor, images: Tensor) -> tuple[Tensor, Tensor | None]:
         """Run Part-2 on the base feature maps, with the bridge's added; see :meth:`embed_boxes` for the arguments.

@@ -99,24 +99,31 @@ class ReIDHead(TeacherOwner, BaseModule, metaclass=ABCMeta):
         """Embed persons for matching: (K, feat_channels) float32, L2-normalized."""
         return F.normalize(self(feat_maps))
 
-    def loss(self, feat_maps: Tensor, person_ids: Tensor, crops: Tensor | None = None) -> dict[str, Tensor]:
+    def loss(
+        self, feat_maps: Tensor, person_ids: Tensor, crops: Tensor | None = None, distilled: Tensor | None = None
+    ) -> dict[str, Tensor]:
         """Compute the Re-ID losses.
 
         Args:
             feat_maps: (K, in_channels, h, w) of persons; K may be 0.
             person_ids: (K,) int64; ``-1`` marks an unlabelled person.
             crops: (K, 3, H, W) normalized crops of the same persons; needed with a teacher only.
+            distilled: (K,) whether a row is compared with the teacher's; None compares all.
 
         Returns:
             ``loss_id``, and ``loss_distill`` with a teacher (TDN's equation 3).
         """
-        return self.loss_by_feat(self(feat_maps), person_ids, self.teacher(crops) if self.with_teacher else None)
+        teacher_feats = self.teacher(crops) if self.with_teacher else None
+        return self.loss_by_feat(self(feat_maps), person_ids, teacher_feats, distilled)
 
-    def loss_by_feat(self, feats: Tensor, person_ids: Tensor, teacher_feats: Tensor | None) -> dict[str, Tensor]:
+    def loss_by_feat(
+        self, feats: Tensor, person_ids: Tensor, teacher_feats: Tensor | None, distilled: Tensor | None = None
+    ) -> dict[str, Tensor]:
         """Compute the losses of (K, feat_channels) features, the teacher's (K, D); see :meth:`loss`."""
         losses = dict(loss_id=self.loss_identity(feats, person_ids))
         if teacher_feats is not None:
-            losses["loss_distill"] = self.loss_distill(self.projection(feats).float(), teacher_feats)
+            rows = slice(None) if distilled is None else distilled
+            losses["loss_distill"] = self.loss_distill(self.projection(feats[rows]).float(), teacher_feats[rows])
         return losses
 
     @abstractmethod
@@ -146,7 +153,7 @@ class OIMReIDHead(ReIDHead):
 
 @MODELS.register_module()
 class SoftmaxReIDHead(ReIDHead):
-    """Re-ID head with a bias-free classifier on the BN feature (TDN, section III-A).
+    """Re-ID head with a classifier on the BN feature (TDN, section III-A), without bias as in BoT.
 
     Args:
         loss_id: Config of the loss on (K, num_ids) scores of the labelled persons, e.g. cross entropy (L_ce), divided
@@ -210,9 +217,11 @@ class PairReIDHead(ReIDHead):
         if width != self.feat_channels:
             raise ValueError(f"reid_head: feat_channels is {self.feat_channels}, but that of loss_pair is {width}")
 
-    def loss_by_feat(self, feats: Tensor, person_ids: Tensor, teacher_feats: Tensor | None) -> dict[str, Tensor]:
+    def loss_by_feat(
+        self, feats: Tensor, person_ids: Tensor, teacher_feats: Tensor | None, distilled: Tensor | None = None
+    ) -> dict[str, Tensor]:
         """Compute ``loss_pair`` beside the losses of :meth:`ReIDHead.loss_by_feat`."""
-        losses = super().loss_by_feat(feats, person_ids, teacher_feats)
+        losses = super().loss_by_feat(feats, person_ids, teacher_feats, distilled)
         # After loss_id, which reads the dictionary from before the batch.
         losses["loss_pair"] = self.loss_pair(F.normalize(feats), person_ids)
         return losses

@@ -1,6 +1,11 @@
-_base_ = "./tdn_r18ibn_pets09.py"
+# TDN without a teacher, from the model of `make demo`.
+_base_ = [
+    "../../../configs/_base_/models/tdn_r50ibn.py",
+    "../../synthetic_benchmark/configs/_base_/models/tdn_r18ibn.py",
+    "_base_/pets09.py",
+    "_base_/schedule_240i.py",
+]
 
-loss_id = dict(type="mmdet.CrossEntropyLoss")
-reid_head = dict(_delete_=True, type="SoftmaxReIDHead", in_channels=512, num_ids=_base_.num_ids, loss_id=loss_id)
-model = dict(roi_head=dict(reid_head=reid_head))
-custom_hooks = []
+_base_.tdn.roi_head.reid_head.num_ids = _base_.num_ids
+model = _base_.tdn
+load_from = "{{$TDN_CHECKPOINT:work_dirs/demo/tdn/latest.pth}}"

@@ -3,63 +3,22 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
 from mmdet.structures import ReIDDataSample
 from mmengine.registry import DefaultScope
-from mmengine.structures import InstanceData
-from PIL import Image
-from tqdm import tqdm
 
 from mmpersonsearch.cli.command_line import exit_on_bad_input
 from mmpersonsearch.cli.run_config import read_config
 from mmpersonsearch.datasets import PRWDataset
-from mmpersonsearch.evaluation import evaluate_search
 from mmpersonsearch.registry import MODELS
-from mmpersonsearch.structures import SearchProtocol
 from mmpersonsearch.utils.checkpoint import load_checkpoint_file, load_strictly
 
+from .fixed_embeddings import Embedding, color_histogram, measure, random_embedding, stripe_histogram
+
 PROG = "python -m projects.synthetic_benchmark.run.baselines"
-CROP_SIZE = (64, 128)  # width, height
-COLOR_BINS = 8  # per channel; the histogram is joint
-STRIPES = 6
-STRIPE_BINS = 4
-
-Embedding = Callable[[np.ndarray], np.ndarray]
-
-
-def color_histogram(crop: np.ndarray, bins: int = COLOR_BINS) -> np.ndarray:
-    """Root of the joint RGB histogram, so that the scalar product is the Bhattacharyya coefficient.
-
-    Args:
-        crop: (H, W, 3) uint8.
-        bins: Bins per channel.
-
-    Returns:
-        (bins ** 3,) of unit length.
-    """
-    index = (crop.astype(np.int64) * bins // 256) @ np.array([bins * bins, bins, 1])
-    return np.sqrt(np.bincount(index.ravel(), minlength=bins**3) / index.size)
-
-
-def stripe_histogram(crop: np.ndarray) -> np.ndarray:
-    """The color histograms of six horizontal stripes, one after another; of unit length."""
-    parts = [color_histogram(part, STRIPE_BINS) for part in np.array_split(crop, STRIPES)]
-    return np.concatenate(parts) / np.sqrt(STRIPES)
-
-
-def random_embedding(seed: int, channels: int = 128) -> Embedding:
-    """An embedding that does not look at the crop."""
-    rng = np.random.default_rng(seed)
-
-    def embed(crop: np.ndarray) -> np.ndarray:
-        vector = rng.normal(size=channels)
-        return vector / np.linalg.norm(vector)
-
-    return embed
 
 
 def reid_embedding(config: str, checkpoint: str) -> Embedding:
@@ -83,45 +42,6 @@ def reid_embedding(config: str, checkpoint: str) -> Embedding:
     return embed
 
 
-def read_protocol(root: Path) -> SearchProtocol:
-    """Read the test split: every test frame but the query's own is its gallery."""
-    return PRWDataset(data_root=str(root), split="test").metainfo["search_protocol"]
-
-
-def embed_boxes(root: Path, name: str, boxes: np.ndarray, embed: Embedding) -> torch.Tensor:
-    """Embed the crops of a frame.
-
-    Args:
-        root: Folder of the set.
-        name: Frame name without suffix.
-        boxes: (N, 4) xyxy.
-        embed: Gives the (D,) embedding of a crop.
-
-    Returns:
-        (N, D) float32; of length 0 without boxes.
-    """
-    frame = Image.open(root / "frames" / f"{name}.jpg")
-    crops = [frame.resize(CROP_SIZE, Image.Resampling.BILINEAR, box=tuple(box)) for box in boxes]
-    feats = [embed(np.asarray(crop)) for crop in crops] or np.zeros((0, embed(np.zeros((128, 64, 3), np.uint8)).size))
-    return torch.as_tensor(np.array(feats), dtype=torch.float32)
-
-
-def measure(root: Path, protocol: SearchProtocol, embed: Embedding) -> tuple[float, float]:
-    """Return mAP and top-1, in 0..1, of an embedding on the true boxes of the test frames."""
-    detections = []
-    for image in tqdm(protocol.images, leave=False):
-        detections.append(
-            InstanceData(
-                bboxes=torch.as_tensor(image.bboxes, dtype=torch.float32),
-                scores=torch.ones(len(image.bboxes)),
-                reid_feats=embed_boxes(root, str(image.img_id), image.bboxes, embed),
-            )
-        )
-    query_feats = [embed_boxes(root, str(query.img_id), query.bbox[None], embed) for query in protocol.queries]
-    result = evaluate_search(protocol, detections, torch.cat(query_feats), topk=(1,))
-    return result.mAP, result.topk[1]
-
-
 def main(argv: list[str] | None = None) -> None:
     """Run the command."""
     parser = argparse.ArgumentParser(prog=PROG, description=__doc__)
@@ -130,7 +50,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--reid", nargs=2, metavar=("CONFIG", "CHECKPOINT"), help="a trained Re-ID model too")
     args = parser.parse_args(argv)
     with exit_on_bad_input(PROG):
-        protocol = read_protocol(args.root)
+        dataset = PRWDataset(data_root=str(args.root), split="test")
         reid = {Path(args.reid[0]).stem: reid_embedding(*args.reid)} if args.reid else {}
     embeddings = {
         "random": random_embedding(args.seed),
@@ -140,7 +60,7 @@ def main(argv: list[str] | None = None) -> None:
     }
     print(f"{'true boxes':<22}{'mAP':>7}{'top-1':>7}")
     for name, embed in embeddings.items():
-        mean_ap, top1 = measure(args.root, protocol, embed)
+        mean_ap, top1 = measure(dataset, embed)
         print(f"{name:<22}{100 * mean_ap:7.1f}{100 * top1:7.1f}")
 
 

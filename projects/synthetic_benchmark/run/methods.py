@@ -40,6 +40,7 @@ BOT, MGN, AGW = ({"TEACHER_CHECKPOINT": f"{CONFIGS}/reid/{kind}_r18ibn_synth.py"
 DETECTOR = {"DETECTOR_CHECKPOINT": f"{CONFIGS}/two_step/faster-rcnn_r18ibn_synth.py"}
 DET_50 = {"DETECTOR_CHECKPOINT": f"{CONFIGS}/oim/faster-rcnn_r50-c4_synth.py"}
 OIM_50 = {"LUT_CHECKPOINT": f"{CONFIGS}/oim/oim_r50_synth.py"}
+LUT_18 = {"LUT_CHECKPOINT": f"{CONFIGS}/oim/oim_r18_synth.py"}
 OIM_18 = {"OIM_CHECKPOINT": f"{CONFIGS}/oim/oim_r18_synth.py"}
 _TDN, _FDPS = f"{CONFIGS}/tdn/tdn_r18ibn_synth", f"{CONFIGS}/fdps/fdps_r18_synth"
 
@@ -69,6 +70,7 @@ COMPARISONS = [
             "wo-ktb": Method("baseline + teacher (TDN without KTB)", f"{_TDN}_wo-ktb.py", BOT),
             "wo-teacher": Method("TDN without teacher", f"{_TDN}_wo-teacher.py"),
             "tdn-bot": Method("TDN, BoT", f"{_TDN}.py", BOT),
+            "tdn-bot-distill-final": Method("TDN, BoT, L_t on all final boxes", f"{_TDN}_distill-final.py", BOT),
             "tdn-mgn": Method("TDN, MGN", f"{_TDN}_mgn-teacher.py", MGN),
             "tdn-agw": Method("TDN, AGW", f"{_TDN}_agw-teacher.py", AGW),
             "two-step-bot": Method("two-step, BoT", f"{CONFIGS}/two_step/faster-rcnn_bot_synth.py", DETECTOR | BOT),
@@ -84,11 +86,17 @@ COMPARISONS = [
             "oim-r50": Method("OIM_50", f"{CONFIGS}/oim/oim_r50_synth.py"),
             "oim-r50-kd-det": Method("OIM_50, KD_det", f"{CONFIGS}/oim/oim_r50_synth_kd-det.py", DET_50),
             "oim-r50-kd-reid": Method("OIM_50, KD_reid", f"{CONFIGS}/oim/oim_r50_synth_kd-reid.py", OIM_50),
+            "oim-r50-kd-reid-oim-r18": Method(
+                "OIM_50, KD_reid from OIM_18", f"{CONFIGS}/oim/oim_r50_synth_kd-reid_oim-r18-teacher.py", LUT_18
+            ),
             "oim-r50-kd-both": Method("OIM_50, both", f"{CONFIGS}/oim/oim_r50_synth_kd-det-reid.py", DET_50 | OIM_50),
             "det-r18": Method("DET_18", f"{CONFIGS}/oim/faster-rcnn_r18-c4_synth.py"),
             "oim-r18": Method("OIM_18", f"{CONFIGS}/oim/oim_r18_synth.py"),
             "oim-r18-kd-det": Method("OIM_18, KD_det", f"{CONFIGS}/oim/oim_r18_synth_kd-det.py", DET_50),
             "oim-r18-kd-reid": Method("OIM_18, KD_reid", f"{CONFIGS}/oim/oim_r18_synth_kd-reid.py", OIM_50),
+            "oim-r18-kd-reid-oim-r18": Method(
+                "OIM_18, KD_reid from OIM_18", f"{CONFIGS}/oim/oim_r18_synth_kd-reid_oim-r18-teacher.py", LUT_18
+            ),
             "oim-r18-kd-both": Method("OIM_18, both", f"{CONFIGS}/oim/oim_r18_synth_kd-det-reid.py", DET_50 | OIM_50),
         },
     ),
@@ -111,6 +119,7 @@ COMPARISONS = [
             "fdps-flatten": Method("Flatten", f"{_FDPS}_flatten.py"),
             "fdps-parameter-base": Method("1x1 convolutions (Parameter-base)", f"{_FDPS}_parameter-base.py"),
             "fdps": Method("FDPS", f"{_FDPS}.py"),
+            "fdps-512-embedding": Method("FDPS, memories of width C", f"{_FDPS}_512-embedding.py"),
             "fdps-boim-w": Method("FDPS, w of BOIM", f"{_FDPS}_boim-w.py"),
             "fdps-boim-neg": Method("FDPS, L_neg of BOIM", f"{_FDPS}_boim-neg.py"),
             "fdps-boim": Method("FDPS, BOIM", f"{_FDPS}_boim.py"),
@@ -121,8 +130,32 @@ COMPARISONS = [
         2,
         {
             "inet": Method("I-Net", f"{CONFIGS}/inet/inet_r18_synth.py", OIM_18),
+            "inet-c2hep": Method("I-Net, C2HEP", f"{CONFIGS}/inet/inet_r18_synth_c2hep.py", OIM_18),
             "dc-inet-hep": Method("DC-I-Net, HEP", f"{CONFIGS}/dc_inet/dc_inet_r18_synth_hep.py", OIM_18),
             "dc-inet": Method("DC-I-Net", f"{CONFIGS}/dc_inet/dc_inet_r18_synth.py", OIM_18),
+        },
+    ),
+    Comparison(
+        "DC-I-Net by losses, dictionary, priority classes and inputs",
+        2,
+        {
+            f"dc-inet-{leaf}": Method(title, f"{CONFIGS}/dc_inet/dc_inet_r18_synth_{leaf}.py", OIM_18)
+            for leaf, title in {
+                "triplet-hep": "triplet + HEP",
+                "olp-only": "OLP only",
+                "c2hep-only": "C2HEP only",
+                "dict-20": "dictionary 20 x 16",
+                "dict-60": "dictionary 60 x 16",
+                "olp-only-dict-20": "OLP only, dictionary 20 x 16",
+                "olp-only-dict-60": "OLP only, dictionary 60 x 16",
+                "pool-25": "T = 25",
+                "pool-150": "T = 150",
+                "2-input": "2 images",
+                "8-input": "8 images",
+                "contrastive": "contrastive loss",
+                "contrastive-2-input": "contrastive loss, 2 images",
+                "contrastive-8-input": "contrastive loss, 8 images",
+            }.items()
         },
     ),
 ]

@@ -96,12 +96,15 @@ def test_what_the_ablations_read():
     pooled = convs.reid_head.pooling(maps)
     torch.testing.assert_close(convs.reid_head.predict(maps), F.normalize(convs.reid_head.reduction(pooled)))
     assert pooled.shape == (2, 512)
-    sizes = {name: p.numel() for name, p in convs.named_parameters() if "conv.weight" in name}
+    sizes = {name: p.numel() for name, p in convs.named_parameters() if p.dim() == 3}
+    along_x, along_y = 2 * 512 * 512, 4 * 512 * 512  # w * C to C for each y, h * C to C for each x
     assert sizes == {
-        "bbox_head.over_x.conv.weight": 2,
-        "bbox_head.over_y.conv.weight": 4,
-        "bbox_head.over_both.conv.weight": 8,
-        "reid_head.pooling.conv.weight": 8,
+        "bbox_head.over_x.weight": along_x,
+        "bbox_head.over_y.weight": along_y,
+        "bbox_head.over_both.over_x.weight": along_x,
+        "bbox_head.over_both.over_y.weight": along_y,
+        "reid_head.pooling.over_x.weight": along_x,
+        "reid_head.pooling.over_y.weight": along_y,
     }
 
 

@@ -1,5 +1,6 @@
 import pytest
 import torch
+import torch.nn.functional as F
 from mmdet.structures.bbox import bbox_overlaps
 from mmengine.structures import InstanceData
 from tiny_models import build_model, draw_batch
@@ -59,6 +60,68 @@ def test_person_rois_of_unsure_boxes_are_dropped():
     rois, person_ids = choose(roi_head, samples, -scores, deltas, [samples[0].gt_instances.bboxes])
     assert rois.shape == (0, 5)
     assert person_ids.shape == (0,)
+
+
+def slow_final_boxes(roi_head, x, priors, images):
+    """Final boxes of an image: threshold and greedy NMS by scores in plain Python, on the box head's outputs."""
+    scores, deltas = roi_head.bbox_head(
+        roi_head.bbox_roi_extractor(x, torch.cat((torch.zeros(len(priors), 1), priors), 1))
+    )
+    boxes = roi_head.bbox_head.bbox_coder.decode(priors, deltas, max_shape=images.shape[-2:])
+    scores = scores.softmax(1)[:, 0]
+    kept = []
+    for i in scores.argsort(descending=True).tolist():
+        unsuppressed = all(bbox_overlaps(boxes[i : i + 1], boxes[k : k + 1]) <= 0.5 for k in kept)
+        if scores[i] > roi_head.test_cfg.score_thr and unsuppressed:
+            kept.append(i)
+    return boxes[kept]
+
+
+@pytest.mark.parametrize("add_gt", [True, False])
+def test_distillation_on_final_boxes_is_equation_2(add_gt):
+    """The mean over the final boxes of all proposals, nobody's too, of the squared distance of the unit features."""
+    model = build_model("_distill-final", add_gt=add_gt, max_rois_per_img=1).eval()
+    roi_head, head = model.roi_head, model.roi_head.reid_head
+    roi_head.test_cfg.score_thr = 0.45
+    images, samples = draw_batch([2])
+    truth = samples[0].gt_instances
+    truth.person_ids = torch.tensor([3, 5])
+    corners = torch.rand(40, 2, generator=torch.Generator().manual_seed(1)) * torch.tensor([90.0, 40.0])
+    priors = torch.cat((truth.bboxes, torch.cat((corners, corners + torch.tensor([25.0, 50.0])), 1)))
+    x = model.extract_feat(images)
+    with torch.no_grad():
+        losses = roi_head.loss(x, [InstanceData(bboxes=priors, scores=torch.ones(len(priors)))], samples, images)
+        final = slow_final_boxes(roi_head, x, priors, images)
+        seen = torch.cat((truth.bboxes, final)) if add_gt else final
+        maps, crops = roi_head.extract_reid_maps(x, torch.cat((torch.zeros(len(seen), 1), seen), 1), images)
+        crops = roi_head.crop_extractor((images,), torch.cat((torch.zeros(len(seen), 1), seen), 1))
+        ious, nearest = bbox_overlaps(seen, truth.bboxes).max(1)
+        feats, theirs = head(maps), F.normalize(head.teacher(crops))
+        distances = [((a / a.norm() - b) ** 2).sum() for a, b in zip(feats, theirs)][len(seen) - len(final) :]
+        log_probs = head.classifier(feats).log_softmax(1)
+        terms = [-log_probs[i, truth.person_ids[nearest[i]]] for i in range(len(seen)) if ious[i] >= 0.5]
+    assert (ious < 0.5).sum() > 0 and len(final) > 3
+    assert losses["loss_distill"].item() == pytest.approx(5 * (sum(distances) / len(final)).item(), rel=1e-4)
+    assert losses["loss_id"].item() == pytest.approx((sum(terms) / len(terms)).item() if terms else 0, rel=1e-4)
+
+
+def test_final_boxes_of_a_scene_without_persons_are_distilled():
+    roi_head = build_model("_distill-final").roi_head
+    _, samples = draw_batch([0])
+    roi_head.test_cfg.score_thr = 0.0
+    x = roi_head.bbox_head.fc_cls.weight.new_ones(1, 128, 12, 16)
+    priors = InstanceData(priors=torch.tensor([[10.0, 10, 30, 60]]))
+    rois, person_ids, are_final = roi_head.final_rois((x,), [priors], samples)
+    assert len(rois) == 1 and person_ids.tolist() == [-1] and are_final.tolist() == [True]
+
+
+@pytest.mark.parametrize(
+    ("variant", "value", "message"),
+    [("", "all", "distill_on is 'all', expected 'persons' or 'final'"), ("_wo-teacher", "final", "needs a teacher")],
+)
+def test_what_cannot_be_distilled_is_refused(variant, value, message):
+    with pytest.raises(ValueError, match=message):
+        build_model(variant, distill_on=value)
 
 
 def test_reid_branch_sees_final_boxes_only():

@@ -32,9 +32,7 @@ test_dataloader = dict(
     persistent_workers=True,
     drop_last=False,
     sampler=dict(type="DefaultSampler", shuffle=False),
-    dataset=dict(
-        **scenes, ann_file="test.json", query_file="test_queries_all_ids.json", split="test", pipeline=test_pipeline
-    ),
+    dataset=dict(**scenes, ann_file="test.json", query_file="test_queries_all_ids.json", pipeline=test_pipeline),
 )
 test_evaluator = dict(
     type="PersonSearchMetric",

@@ -8,25 +8,26 @@ from mmengine.registry import DefaultScope
 from PIL import Image
 from tiny_models import SYNTH
 
+from mmpersonsearch.datasets import PRWDataset
 from mmpersonsearch.registry import MODELS
 from projects.synthetic_benchmark.generator import prw_layout
-from projects.synthetic_benchmark.run import baselines
+from projects.synthetic_benchmark.run import baselines, fixed_embeddings
 
 
 def test_color_histogram_is_the_root_of_the_shares():
     crop = np.zeros((4, 4, 3), np.uint8)
     crop[:1] = (255, 0, 0)  # a quarter red, the rest black
-    found = baselines.color_histogram(crop, bins=2)
+    found = fixed_embeddings.color_histogram(crop, bins=2)
     np.testing.assert_allclose(found, [np.sqrt(0.75), 0, 0, 0, 0.5, 0, 0, 0])
 
 
 def test_stripes_tell_trousers_from_top_where_colors_do_not():
     top_red, bottom_red = np.zeros((2, 12, 6, 3), np.uint8)
     top_red[:6], bottom_red[6:] = (255, 0, 0), (255, 0, 0)
-    whole = baselines.color_histogram(top_red) @ baselines.color_histogram(bottom_red)
-    stripes = baselines.stripe_histogram(top_red) @ baselines.stripe_histogram(bottom_red)
+    whole = fixed_embeddings.color_histogram(top_red) @ fixed_embeddings.color_histogram(bottom_red)
+    stripes = fixed_embeddings.stripe_histogram(top_red) @ fixed_embeddings.stripe_histogram(bottom_red)
     assert whole == pytest.approx(1) and stripes == pytest.approx(0)
-    assert np.linalg.norm(baselines.stripe_histogram(top_red)) == pytest.approx(1)
+    assert np.linalg.norm(fixed_embeddings.stripe_histogram(top_red)) == pytest.approx(1)
 
 
 @pytest.fixture
@@ -46,11 +47,12 @@ def root(tmp_path):
 
 
 def test_colors_find_all_where_they_tell_persons_apart(root):
-    protocol = baselines.read_protocol(root)
+    dataset = PRWDataset(data_root=str(root), split="test")
+    protocol = dataset.metainfo["search_protocol"]
     assert [query.camera_id for query in protocol.queries] == [1, 2]
     np.testing.assert_array_equal(protocol.queries[1].bbox, [24, 10, 34, 30])
-    assert baselines.measure(root, protocol, baselines.color_histogram) == (1.0, 1.0)
-    mean_ap, _ = baselines.measure(root, protocol, baselines.random_embedding(0))
+    assert fixed_embeddings.measure(dataset, fixed_embeddings.color_histogram) == (1.0, 1.0)
+    mean_ap, _ = fixed_embeddings.measure(dataset, fixed_embeddings.random_embedding(0))
     assert 0.3 < mean_ap < 0.9  # half of the candidates are right
 
 
@@ -61,7 +63,7 @@ def test_crops_are_the_boxes_at_the_size_of_a_crop(root):
         seen.append(crop)
         return np.ones(3)
 
-    feats = baselines.embed_boxes(root, "c1s1_000000", np.array([[24.0, 10, 34, 30]]), embed)
+    feats = fixed_embeddings.embed_boxes(root / "frames/c1s1_000000.jpg", np.array([[24.0, 10, 34, 30]]), embed)
     assert feats.shape == (1, 3) and seen[0].shape == (128, 64, 3)
     assert np.abs(seen[0][8:-8, 8:-8].astype(int) - (0, 255, 0)).max() < 30
     assert np.asarray(Image.open(root / "frames" / "c1s1_000000.jpg")).shape == (40, 40, 3)

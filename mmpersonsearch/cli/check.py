@@ -1,0 +1,56 @@
+"""Check all that can be known of a config before its training starts, and list the faults.
+
+Annotations, identities, boxes, queries and image files of all splits; thresholds; the checkpoints of teachers and LUTs
+against the model; batches and schedule. Exit status: 0 without errors (warnings may be left), 1 with errors, 2 for
+wrong arguments.
+
+    mmpersonsearch check tdn_r50ibn_prw
+"""
+
+import os
+import sys
+
+from mmengine.registry import init_default_scope
+
+from mmpersonsearch.registry import MODELS
+from mmpersonsearch.utils.errors import InputError
+from mmpersonsearch.utils.faults import ERROR, WARNING
+
+from .command_line import add_config, exit_on_bad_input, make_parser
+from .config_checks import SPLITS, check_config
+from .run_config import read_config
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = make_parser("check", __doc__)
+    add_config(parser)
+    parser.add_argument("--no-images", action="store_true", help="do not decode the images")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=len(os.sched_getaffinity(0)),
+        help="processes that decode images, 0: none beside this; default: %(default)s",
+    )
+    args = parser.parse_args(argv)
+    if args.workers < 0:
+        parser.error(f"--workers {args.workers}: expected 0 or more")
+    with exit_on_bad_input("mmpersonsearch check"):
+        config = read_config(args.config, args.cfg_options, allow_new_keys=args.allow_new_keys)
+        if not any(config.get(f"{name}_dataloader") for name in SPLITS):
+            raise InputError(f"{config.filename} has no {', '.join(f'{name}_dataloader' for name in SPLITS)}")
+        init_default_scope(config.get("default_scope", "mmpersonsearch"))
+        model, failure = None, None
+        try:
+            model = MODELS.build(config.model)
+        # Any error of a config's model is one of the faults.
+        except Exception as error:
+            failure = f"cannot be built: {type(error).__name__}: {error}"
+        faults = check_config(config, model, workers=None if args.no_images else args.workers)
+        if failure:
+            faults.add_message(ERROR, "model", failure)
+    for severity in (ERROR, WARNING):
+        for line in faults.lines(severity):
+            print(f"{severity}: {line}")
+    errors, warnings = (len(faults.lines(severity)) for severity in (ERROR, WARNING))
+    print(f"{config.filename}: errors {errors}, warnings {warnings}")
+    sys.exit(1 if errors else 0)

@@ -1,0 +1,1 @@
+"""Results on the frames, by whether training saw a person."""
