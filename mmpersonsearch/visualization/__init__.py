@@ -1,6 +1,6 @@
 """Figures and pictures of results."""
 
-from .curve_plots import plot_gallery_sizes, plot_loss_weights, plot_precision_recall, plot_rcp_parameters
+from .curve_plots import plot_gallery_sizes, plot_loss_weights, plot_precision_recall, plot_rcp_parameters, run_title
 from .embedding_plots import plot_center_similarities, plot_embeddings
 from .ranking_picture import draw_ranking, open_scene, query_titles
 
@@ -14,6 +14,7 @@ __all__ = [
     "plot_precision_recall",
     "plot_rcp_parameters",
     "query_titles",
+    "run_title",
 ]
 
 try:

@@ -63,7 +63,7 @@ def plot_gallery_sizes(sizes: Sequence[int], runs: Mapping[str, Mapping[str, Map
             for number, (run, rankings) in enumerate(runs.items()):
                 for ranking, metrics in rankings.items():
                     panel.line(sizes, metrics[name], number, is_plain=ranking == "similarity")
-                    panel.name_end(sizes[-1], metrics[name][-1], _title(run, ranking), number)
+                    panel.name_end(sizes[-1], metrics[name][-1], run_title(run, ranking), number)
         _draw_names(figure, panels)
     return figure
 
@@ -168,7 +168,7 @@ def plot_precision_recall(runs: Mapping[str, Mapping[str, Any]]) -> Figure:
         for number, (run, metrics) in enumerate(runs.items()):
             for ranking, curve in metrics["search"].items():
                 search.curve(curve["recall"], curve["precision"], number, is_plain=ranking == "similarity")
-                search.explain(curve["mAP"], _title(run, ranking))
+                search.explain(curve["mAP"], run_title(run, ranking))
             curve = metrics["detection"]
             # The precision of a step holds from the recall of the step before it; the first begins at 0.
             recall = np.concatenate([np.zeros(1)[: len(curve["recall"])], curve["recall"]])
@@ -256,7 +256,8 @@ def _page(
     return figure, [[_Panel(axes) for axes in row] for row in grid]
 
 
-def _title(run: str, ranking: str) -> str:
+def run_title(run: str, ranking: str) -> str:
+    """Name a run and its ranking, as in the papers: ``TDN``, ``TDN + RCP``."""
     return run if ranking == "similarity" else f"{run} + {ranking.upper()}"
 
 

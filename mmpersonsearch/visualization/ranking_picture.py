@@ -34,14 +34,15 @@ def draw_ranking(
     row_titles: Sequence[str] | None = None,
     scenes: bool = False,
 ) -> Figure:
-    """Draw one row per query: the query, then the best match of each of its k best gallery images.
+    """Draw rows: a query, then the best match of each of its k best gallery images.
 
     True matches have a green frame and a tick, false ones a red frame and a cross. Rank, similarity, camera and image
     of a match are below it.
 
     Args:
         protocol: Test images and queries.
-        rankings: Rows, from :func:`mmpersonsearch.evaluation.rank_gallery`.
+        rankings: Rows, from :func:`mmpersonsearch.evaluation.rank_gallery`. Successive rows of one query, such as
+            several models', show it once.
         load_image: Function from an ``img_id`` to a PIL image or (h, w, 3) uint8 RGB.
         out_file: PNG, JPEG or SVG file to write.
         title: Title of the picture.
@@ -64,9 +65,12 @@ def draw_ranking(
     with rc_context(_STYLE):
         figure, rows = _make_page(len(rankings), num_columns, title, _legend(protocol) if scenes else [], scenes)
         cells = _Cells(protocol, load_image, scenes)
-        for row, row_title, ranking in zip(rows, row_titles, rankings):
+        for row, row_title, ranking, above in zip(rows, row_titles, rankings, (None, *rankings)):
             row[0].set_title(row_title, loc="left", fontsize=9, wrap=True, parse_math=False)
-            cells.draw_query(row[0], ranking)
+            if above is not None and above.query_ind == ranking.query_ind:
+                row[0].set_axis_off()
+            else:
+                cells.draw_query(row[0], ranking)
             for rank, axes in enumerate(row[1:]):
                 if rank < len(ranking.image_inds):
                     cells.draw_match(axes, ranking, rank)

@@ -65,6 +65,14 @@ def test_frames_and_marks_tell_right_from_wrong(tmp_path):
     assert shown(figure)[2].texts[1].get_text() == "camera 1\nb"
 
 
+def test_successive_rows_of_a_query_show_it_once():
+    protocol, detections, query_feats = small_case()
+    first, second = rank_gallery(protocol, detections, query_feats, [0, 1], k=3)
+    figure = draw_ranking(protocol, [first, first, second, first], scene, row_titles=["A", "B", "A", "B"])
+    assert [frame(axes) for axes in shown(figure)].count(QUERY) == 3 and len(shown(figure)) == 15
+    assert [axes.get_title(loc="left") for axes in figure.axes[::4]] == ["A", "B", "A", "B"]
+
+
 def test_crops_are_what_the_boxes_cover():
     protocol, detections, query_feats = small_case()
     detections[1].bboxes = torch.tensor([[-20.0, -20, 900, 900]])
@@ -185,7 +193,7 @@ def test_rows_may_be_of_different_length_and_titled():
     protocol, detections, query_feats = small_case()
     long, short = (rank_gallery(protocol, detections, query_feats, [0], k=k)[0] for k in (3, 1))
     figure = draw_ranking(protocol, [long, short], scene, row_titles=["plain", "rcp"])
-    assert len(figure.axes) == 8 and len(shown(figure)) == 6
+    assert len(figure.axes) == 8 and len(shown(figure)) == 5  # the query once
     assert [axes.get_title(loc="left") for axes in figure.axes[::4]] == ["plain", "rcp"]
     heights = [axes.get_window_extent().y0 for axes in figure.axes[::4]]
     assert heights[0] - heights[1] > shown(figure)[0].get_window_extent().height + 60  # room for the texts
