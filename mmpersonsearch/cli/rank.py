@@ -20,9 +20,9 @@ from mmpersonsearch.evaluation.ranking_list import worst_queries
 from mmpersonsearch.structures import RankingList, SearchProtocol
 from mmpersonsearch.utils.errors import InputError
 from mmpersonsearch.utils.files import check_out
-from mmpersonsearch.visualization import draw_ranking, open_scene, query_titles, run_title
+from mmpersonsearch.visualization import ap_title, draw_ranking, open_scene, query_titles, run_title
 
-from .command_line import add_config, add_data_set, exit_on_bad_input, make_parser, parse_runs, positive
+from .command_line import add_config, add_data_set, count, exit_on_bad_input, make_parser, parse_runs, positive
 from .run_config import build_evaluation, choose_data_set, read_config_of
 
 SIMILARITY = "similarity"
@@ -97,21 +97,25 @@ def draw(args: argparse.Namespace) -> int:
     gallery = protocol.main_gallery if args.gallery_size is None else args.gallery_size
     query_inds, rankings, aps = rank_runs(args, metric, gallery)
     labels = list(rankings)
-    title = [Path(args.config).stem, *(labels if len(labels) == 1 else [])]
+    several = len(labels) > 1
+    title = [Path(args.config).stem, *([] if several else labels)]
     title += [] if gallery is None else [f"gallery of {gallery}"]
-    first = f" of {labels[0]}" if len(labels) > 1 else ""
+    first = f" of {labels[0]}" if several else ""
     title += [f"lowest average precision{first} first"] if args.worst_first else []
-    titles = {label: query_titles(protocol, query_inds, aps.get(label)) for label in labels}
-    if len(labels) > 1:
-        titles = {label: [f"{label}: {text}" for text in texts] for label, texts in titles.items()}
+    titles = (
+        [f"query {query}" for query in query_inds] if several else query_titles(protocol, query_inds, *aps.values())
+    )
     draw_ranking(
         protocol,
         [row for rows in zip(*rankings.values()) for row in rows],
         lambda img_id: open_scene(dataset.img_path(img_id)),
         args.out,
         title=", ".join(title),
-        row_titles=[text for texts in zip(*titles.values()) for text in texts],
+        row_titles=[text for text in titles for _ in labels],
         scenes=args.scenes,
+        match_titles=[f"{label}: {ap_title(aps[label], q)}" for q in query_inds for label in labels]
+        if several
+        else None,
     )
     return len(query_inds)
 
@@ -130,7 +134,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--scenes", action="store_true", help="draw whole scenes, not crops")
     parser.add_argument("--num-queries", type=positive, default=8, help="number of queries, evenly spaced over all (8)")
     which = parser.add_mutually_exclusive_group()
-    which.add_argument("--queries", type=int, nargs="+", metavar="INDEX", help="draw these queries, counted from 0")
+    which.add_argument("--queries", type=count, nargs="+", metavar="INDEX", help="draw these queries, counted from 0")
     which.add_argument(
         "--worst-first", action="store_true", help="draw the queries of lowest average precision, lowest first"
     )

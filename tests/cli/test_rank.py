@@ -78,9 +78,9 @@ def test_files_and_rankings_are_rows_of_each_query(tested, tmp_path, monkeypatch
     files = [f"A={tmp_path / 'p.pkl'}", f"B={tmp_path / 'q.pkl'}"]
     rows = tested("--queries", 2, 0, "--topk", 9, "--ranking", "similarity", "context", predictions=files)
     assert inds(rows) == [2] * 4 + [0] * 4
-    labels = [title.split(": query ")[0] for title in rows["row_titles"]]
+    labels = [title.split(": AP ")[0] for title in rows["match_titles"]]
     assert labels == ["A", "A + CONTEXT", "B", "B + CONTEXT"] * 2 and rows["title"] == "config"
-    assert all("AP " in title for title in rows["row_titles"])
+    assert rows["row_titles"] == ["query 2"] * 4 + ["query 0"] * 4
     sims = [dict(zip(r.image_inds.tolist(), r.similarities)) for r in rows["rankings"]]
     images = list(content["images"].values())
     plain = pickle.loads((tmp_path / "p.pkl").read_bytes())["images"]
