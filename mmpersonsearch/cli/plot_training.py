@@ -78,8 +78,10 @@ def read_log(path: Path) -> list[tuple[int, dict[str, float]]]:
                 print(f"{path}: its last line is cut off and skipped", file=sys.stderr)
                 continue
             raise InputError(f"{path}, line {number}: expected a record of a training log: {error!r}") from None
-        # A validation that is logged by epoch has the epoch's number as its step, which is no iteration.
-        values = {key: value for key, value in record.items() if key not in PLACES and isinstance(value, int | float)}
+        # A validation has no "iter", but a time of its own, which is not training's. If it is logged by epoch, its step
+        # is the epoch's number, which is no iteration.
+        skipped = PLACES if "iter" in record else (*PLACES, "time", "data_time")
+        values = {key: value for key, value in record.items() if key not in skipped and isinstance(value, int | float)}
         found.append((last, values))
     return found
 

@@ -47,8 +47,9 @@ def test_metrics_by_epoch_stand_at_the_last_logged_iteration_of_the_epoch():
     log += [train(182, 0.8, epoch=2), {"detection/ap": 0.5, "step": 2}]
     path = write_log("20260101_000000", log)
     assert plot_training.read_training(str(path))["detection/ap"] == [(100, 0.3), (182, 0.5)]
-    by_iteration = write_log("20260101_000000", [train(50, 1.0), {"detection/ap": 0.3, "step": 77}], "other")
-    assert plot_training.read_training(str(by_iteration))["detection/ap"] == [(77, 0.3)]
+    log = [train(50, 1.0, time=2.0), {"detection/ap": 0.3, "time": 9.0, "step": 77}]
+    by_iteration = plot_training.read_training(str(write_log("20260101_000000", log, "other")))
+    assert by_iteration["detection/ap"] == [(77, 0.3)] and by_iteration["time"] == [(50, 2.0)]
 
 
 def test_smoothing_is_the_mean_of_the_last_values():
