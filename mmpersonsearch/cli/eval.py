@@ -66,7 +66,7 @@ def evaluate(config: Config, args: argparse.Namespace) -> dict[str, Any]:
     """Return the metrics with records of the protocol, the model and the versions."""
     metric, _ = build_evaluation(config)
     protocol = metric.search_protocol()
-    found = read_predictions(args.predictions, protocol, args.allow_different_protocols, metric.det_thr)
+    found = read_predictions(args.predictions, protocol, args.allow_different_protocols, det_thr=metric.det_thr)
     lowest = min((one.scores.min().item() for one in found.detections if len(one)), default=0.0)
     if args.det_thr is not None and args.det_thr < lowest and "score_thr" not in found.provenance.get("model", {}):
         print(

@@ -13,7 +13,7 @@ from mmpersonsearch.engine.console_runner import ConsoleRunner
 from mmpersonsearch.engine.launch import join_processes
 from mmpersonsearch.evaluation.metrics.person_search import PersonSearchMetric
 from mmpersonsearch.evaluation.metrics.ranking_pictures import RankingPictures
-from mmpersonsearch.evaluation.metrics.search_results import DumpPredictions
+from mmpersonsearch.evaluation.metrics.search_results import DumpPredictions, SearchResultsMetric
 from mmpersonsearch.evaluation.provenance import describe_model, describe_versions
 from mmpersonsearch.utils.checkpoint import load_checkpoint_file, load_strictly, use_safe_checkpoint_loader
 from mmpersonsearch.utils.errors import InputError
@@ -41,14 +41,17 @@ def add_metrics(runner: Runner, out: str | None, show_dir: str | None, records: 
     """Add the metrics that write predictions (``--out``) and draw rankings (``--show-dir``).
 
     Raises:
-        InputError: ``--out`` without a person search metric.
+        InputError: ``--out`` without a metric of person search or detection.
     """
     metrics = runner.test_evaluator.metrics
     search = find_search(runner)
-    if out and search is None:
-        raise InputError(f"--out writes person search predictions, {runner.cfg.filename} has no PersonSearchMetric")
+    measured = next((m for m in metrics if isinstance(m, SearchResultsMetric)), None)
+    if out and measured is None:
+        raise InputError(
+            f"--out writes predictions, expected a PersonSearchMetric or a DetectionMetric in {runner.cfg.filename}"
+        )
     if out:
-        metrics.append(DumpPredictions(out, records))
+        metrics.append(DumpPredictions(out, records, (search or measured).fields))
     if show_dir and search is not None:
         dataset = runner.test_dataloader.dataset
         joint = isinstance(dataset, JointPersonSearchDataset)

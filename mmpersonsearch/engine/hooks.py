@@ -7,10 +7,11 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import torch
 from mmdet.engine.hooks import DetVisualizationHook
 from mmdet.structures import DetDataSample
 from mmengine.dataset import BaseDataset, worker_init_fn
-from mmengine.dist import all_gather_object, broadcast, get_rank, is_main_process
+from mmengine.dist import all_gather_object, all_reduce, broadcast, get_rank, is_main_process
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner, set_random_seed
@@ -133,6 +134,59 @@ class LossWeightScheduleHook(Hook):
         """Set the iteration's value."""
         if not self.by_epoch:
             self._set(runner.iter)
+
+
+@HOOKS.register_module()
+class IdentityAccuracyHook(Hook):
+    """Log the identity classification accuracy on true boxes in training (I-Net's paper, section 6.1.1).
+
+    Before an iteration, the labelled persons of its images are embedded at their true boxes and classified among all
+    training identities by the identity loss's scores (``identity_scores`` of the Re-ID head). The accuracy is the
+    fraction of right ones, over all ranks: scalar ``identity/accuracy`` in [0, 1]; without labelled persons it keeps
+    its value. LUT and centers are those from before the batch. The model is in testing mode and nothing changes.
+
+    Args:
+        interval: Iterations, of an epoch or of all, from one measurement to the next, which costs a forward pass;
+            best the logger's, which logs the latest.
+    """
+
+    def __init__(self, interval: int = 50) -> None:
+        self.interval = interval
+
+    def before_train(self, runner: Runner) -> None:
+        """Raise ``InputError`` if the model has no Re-ID head with identities."""
+        if not hasattr(self._head(runner), "identity_scores"):
+            raise InputError(
+                f"IdentityAccuracyHook: {type(_unwrapped(runner)).__name__} has no roi_head.reid_head that tells "
+                "identities"
+            )
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None) -> None:
+        """Measure; each rank has to call this."""
+        if not self.every_n_inner_iters(batch_idx, self.interval):
+            return
+        model = _unwrapped(runner)
+        model.eval()
+        counts = self._count(model, self._head(runner), data_batch)
+        model.train()
+        all_reduce(counts)
+        right, number = counts.tolist()
+        if number:
+            runner.message_hub.update_scalar("train/identity/accuracy", right / number)
+
+    @torch.no_grad()
+    def _count(self, model: nn.Module, head: nn.Module, data_batch: dict) -> torch.Tensor:
+        """(2,) numbers of labelled persons that are classified rightly, and of all."""
+        data = model.data_preprocessor(data_batch)
+        persons = [sample.gt_instances[sample.gt_instances.person_ids >= 0] for sample in data["data_samples"]]
+        person_ids = torch.cat([one.person_ids for one in persons])
+        feats = torch.cat(model.embed(data["inputs"], [one.bboxes for one in persons]))
+        right = (head.identity_scores(feats).argmax(dim=1) == person_ids).sum()
+        return torch.stack([right, torch.full_like(right, len(person_ids))])
+
+    @staticmethod
+    def _head(runner: Runner) -> nn.Module | None:
+        return getattr(getattr(_unwrapped(runner), "roi_head", None), "reid_head", None)
 
 
 @HOOKS.register_module()
