@@ -139,6 +139,13 @@ def find_search_metric(config: Config) -> ConfigDict:
     )
 
 
+def score_threshold(config: Config) -> float:
+    """Return the score below which a config's model, or its detector, leaves out detections; 0 for none."""
+    model = config.get("model") or {}
+    model = model.get("detector", model)
+    return ((model.get("test_cfg") or {}).get("rcnn") or {}).get("score_thr", 0.0)
+
+
 def resume_from(config: Config, resume: str | None) -> None:
     """Set a config to resume.
 

@@ -15,7 +15,7 @@ from mmpersonsearch.utils.files import digest_files, write_whole
 from mmpersonsearch.utils.own_files import OwnFiles
 
 from .person_search_dataset import PersonSearchDataset
-from .readers.coco_json import annotations_json, queries_json, read_annotations, read_queries
+from .readers.coco_json import annotations_json, labelled_elsewhere, queries_json, read_annotations, read_queries
 from .readers.files import check_file
 
 
@@ -25,9 +25,9 @@ class CocoPersonSearchDataset(PersonSearchDataset):
 
     The annotations' json is COCO's: ``images`` with ``id``, the ``img_id``, and ``file_name``; ``annotations`` with
     ``image_id``, ``bbox`` (x, y, w, h in pixels, fractions are kept) and ``person_id`` >= 0 (-1, null or none:
-    unlabelled). The image or its annotations may have a ``camera_id``, a number. If the json has ``categories``, only
-    annotations of the class that ``metainfo`` names, by default ``person``, are read. The queries' json is
-    ``{"queries": [{"image_id": 1, "bbox": [x, y, w, h], "person_id": 7}]}``.
+    unlabelled); ``iscrowd`` 1 marks a region to ignore. The image or its annotations may have a ``camera_id``, a
+    number. If the json has ``categories``, only annotations of the class that ``metainfo`` names, by default
+    ``person``, are read. The queries' json is ``{"queries": [{"image_id": 1, "bbox": [x, y, w, h], "person_id": 7}]}``.
 
     Args:
         data_root: Folder of the other paths.
@@ -77,6 +77,10 @@ class CocoPersonSearchDataset(PersonSearchDataset):
         """Read all images, in the order of the json."""
         check_file(self.data_prefix["img_path"] or ".", "the folder of the images")
         return self.annotations[1]
+
+    def keys_like_identities(self) -> list[str]:
+        """See :meth:`PersonSearchDataset.keys_like_identities`."""
+        return labelled_elsewhere(self.ann_file)
 
     def read_protocol(self) -> SearchProtocol:
         """Read images and queries, in the order of their json."""
