@@ -1,7 +1,8 @@
 """Measure search by pairs (QEEPS): milliseconds a pair, beside the same model that computes all of each pair anew.
 
 The model is untrained, images are random. Queries are paired with galleries as PairSearchLoop does it: what does not
-depend on the pair is computed once an image. "base" is the backbone with its gates alone.
+depend on the pair is computed once an image. "base" is the backbone with its gates alone. Without QSSE it is computed
+once an image, so that the ratio grows with the number of images: 2 Q G / (Q + G) for Q queries and G galleries.
 
     python tools/analysis_tools/benchmark_pairs.py configs/qeeps/qeeps_r18_cuhk.py
 """
@@ -102,9 +103,10 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_config(parser)
     parser.add_argument("--shape", type=positive, nargs=2, default=[600, 960], metavar=("HEIGHT", "WIDTH"))
-    parser.add_argument("--queries", type=positive, default=4, help="queries, which are a batch (%(default)s)")
+    parser.add_argument("--queries", type=positive, default=8, help="queries, which are a batch (%(default)s)")
     parser.add_argument("--galleries", type=positive, default=8, help="gallery images (%(default)s)")
     parser.add_argument("--num-persons", type=positive, default=10, help="detections of a pair (%(default)s)")
+    parser.add_argument("--parts", nargs="+", choices=["whole", "base"], default=["whole", "base"])
     parser.add_argument("--rounds", type=positive, default=3, help="the median is reported (%(default)s)")
     parser.add_argument("--json", help="write the measurements to this file too")
     add_device(parser)
@@ -118,6 +120,7 @@ def main(argv: list[str] | None = None) -> None:
     test_cfg.score_thr, test_cfg.max_per_img, test_cfg.nms.iou_threshold = -1.0, args.num_persons, 1.0
     pairs = Pairs(model, args)
     runs = {"whole": model.detect_pairs, "base": model.extract_pairs}
+    runs = {part: runs[part] for part in args.parts}
     ways = {"shared": pairs.shared, "anew": pairs.anew}
     calls = {(way, part): partial(ways[way], run) for part, run in runs.items() for way in ways}
     seconds = measure_in_turns(calls, args.rounds, args.device)
