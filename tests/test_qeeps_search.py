@@ -90,6 +90,25 @@ def test_a_test_gives_what_the_model_finds_in_each_pair(folder):
     assert json.loads((folder / "boxes.json").read_text())["detection/recall"] == 1
 
 
+def test_pairs_and_embeddings_agree_where_nothing_depends_on_the_query(folder):
+    """Without its three modules QEEPS is OIM: the metrics of both ways of testing."""
+    many = "dict(nms_pre=500, max_per_img=60), rcnn=dict(score_thr=0.0, max_per_img=60, nms=dict(iou_threshold=0.9))"
+    text = CONFIG.format(base=SYNTH / "qeeps/qeeps_r18_synth-mini_wo-qsse.py")
+    text = text.replace("model = dict(", "model = dict(\n    qrpn=None,\n    roi_head=dict(qsimnet=None),")
+    text = text.replace("dict(nms_pre=50, max_per_img=8), rcnn=dict(score_thr=0.0, max_per_img=4)", many)
+    (folder / "pairs.py").write_text(text)
+    embeddings = 'test_evaluator = dict(_delete_=True, type="PersonSearchMetric", det_thr=0.0)\n'
+    embeddings += "test_cfg = dict(_delete_=True)\n"
+    (folder / "embeddings.py").write_text(text.replace("test_evaluator = dict(det_thr=0.0)\n", embeddings))
+    results = []
+    for name in ("pairs", "embeddings"):
+        test.main([f"{name}.py", "qeeps.pth", "--work-dir", name])
+        results.append(json.loads((folder / name / "result.json").read_text()))
+    keys = [key for key in results[0] if key.startswith("person_search/")]
+    assert results[0]["person_search/mAP"] > 0
+    assert {key: results[0][key] for key in keys} == pytest.approx({key: results[1][key] for key in keys}, abs=1e-6)
+
+
 def test_proposals_of_both_side_by_side(folder, monkeypatch):
     args = ["qeeps.py", "qeeps.pth", "--device", "cpu", "--out", "figures/proposals", "--number", "3"]
     plot_proposals.main([*args, "--images", "c3s2_000013", "c2s2_000011"])
