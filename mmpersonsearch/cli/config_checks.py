@@ -41,11 +41,22 @@ def check_before(runner: Runner, splits: Sequence[str]) -> None:
     Raises:
         InputError: Names all faults that would stop the run or spoil its result.
     """
-    faults = check_config(runner.cfg, runner.model, splits)
+    check_data(runner.cfg, splits, runner.model)
+
+
+def check_data(config: Config, splits: Sequence[str], model: nn.Module | None = None) -> None:
+    """Do what :func:`check_before` does, of the model too if there is one already."""
+    faults = check_config(config, model, splits)
     for line in faults.lines(WARNING):
         print_log(line, logger="current", level=logging.WARNING)
     if errors := faults.lines(ERROR):
-        raise InputError("\n".join([f"{len(errors)} faults of {runner.cfg.filename}", *errors]))
+        raise InputError("\n".join([f"{len(errors)} faults of {config.filename}", *errors]))
+
+
+def count_readable_identities(config: Config) -> int:
+    """Count the identities of the training set, its faulty records left out."""
+    parts = _datasets(config, ("train",))
+    return sum(len(split.identities()) for part in parts for split in read_splits(*part, Faults()))
 
 
 def check_config(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from mmdet.engine.hooks import DetVisualizationHook
 from mmdet.structures import DetDataSample
-from mmengine.dataset import BaseDataset, worker_init_fn
+from mmengine.dataset import worker_init_fn
 from mmengine.dist import all_gather_object, broadcast, get_rank, is_main_process
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
@@ -17,6 +17,8 @@ from torch import nn
 
 from mmpersonsearch.registry import HOOKS
 from mmpersonsearch.utils.errors import InputError
+
+from .num_ids import count_identities
 
 
 def _unwrapped(runner: Runner) -> nn.Module:
@@ -63,26 +65,18 @@ class IdentityCountCheckHook(Hook):
             InputError: A part has fewer; the message gives both numbers and the config key.
         """
         counts = identity_counts(_unwrapped(runner))
-        num_ids = _count_identities(runner.train_dataloader.dataset) if counts else 0
+        num_ids = count_identities(runner.train_dataloader.dataset) if counts else 0
         for name, own in counts.items():
             if own < num_ids:
                 raise InputError(
                     f"model.{name}.num_ids is {own}, but the training set has {num_ids} identities: "
-                    f"set num_ids={num_ids} there"
+                    f"set num_ids={num_ids} there, or None, which takes it from the training set"
                 )
 
 
 def identity_counts(model: nn.Module) -> dict[str, int]:
     """Return ``num_ids`` of the model's parts that have one, by name."""
     return {name: part.num_ids for name, part in model.named_modules() if hasattr(part, "num_ids")}
-
-
-def _count_identities(dataset: BaseDataset) -> int:
-    if "num_ids" in dataset.metainfo:
-        return dataset.metainfo["num_ids"]
-    if hasattr(dataset, "pids"):  # MMDetection's ReIDDataset, crops for a teacher
-        return len(dataset.pids)
-    raise InputError(f"IdentityCountCheckHook: {type(dataset).__name__} has no metainfo['num_ids']")
 
 
 @HOOKS.register_module()

@@ -8,6 +8,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from mmpersonsearch.models.losses import select_priority_classes
+from mmpersonsearch.models.num_ids import require_num_ids
 from mmpersonsearch.models.teachers import ReIDTeacher, TeacherOwner
 from mmpersonsearch.registry import MODELS
 from mmpersonsearch.utils.distributed import mean_over_ranks
@@ -54,7 +55,7 @@ class ReIDHead(TeacherOwner, BaseModule, metaclass=ABCMeta):
         super().__init__(init_cfg or dict(type="Normal", layer="Linear", std=0.01))
         if (teacher is None) != (loss_distill is None):
             raise ValueError("reid_head: teacher and loss_distill belong together, only one of them is given")
-        self.num_ids = num_ids
+        self.num_ids = require_num_ids(num_ids, self)
         self.feat_channels = feat_channels or in_channels
         self.pooling = MODELS.build(pooling) if pooling else nn.AdaptiveAvgPool2d(1)
         self.reduction = nn.Linear(in_channels, feat_channels) if feat_channels else nn.Identity()
