@@ -78,17 +78,21 @@ def read_queries(path: str | Path, scenes: Sequence[SceneImage]) -> list[Query]:
     return queries
 
 
-def annotations_json(scenes: Sequence[SceneImage], img_path: Callable[[str | int], str]) -> dict:
+def annotations_json(
+    scenes: Sequence[SceneImage], img_path: Callable[[str | int], str | Path], root: Path | None = None
+) -> dict:
     """Make the content of a json of annotations; images are numbered from 1 in the order of the scenes.
 
-    ``img_path`` gives the file of an ``img_id``, whose size is read.
+    ``img_path`` gives the file of an ``img_id``, whose size is read. ``file_name`` is its path in the folder ``root``,
+    or without one its bare name.
     """
     images, annotations = [], []
     for i, scene in enumerate(tqdm(scenes, desc="reading image sizes", unit="image"), start=1):
         path = Path(img_path(scene.img_id))
         width, height = scene_size(path)
         camera = {} if scene.camera_id is None else dict(camera_id=scene.camera_id)
-        images.append(dict(id=i, file_name=path.name, width=width, height=height, **camera))
+        name = path.name if root is None else path.relative_to(root).as_posix()
+        images.append(dict(id=i, file_name=name, width=width, height=height, **camera))
         for bbox, person_id in zip(_to_xywh(scene.bboxes), scene.person_ids.tolist()):
             own = dict(id=len(annotations) + 1, image_id=i, category_id=_CATEGORY["id"], bbox=bbox)
             own.update(area=bbox[2] * bbox[3], iscrowd=0, person_id=person_id, **camera)
