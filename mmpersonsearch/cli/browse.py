@@ -1,6 +1,7 @@
 """Draw scenes as the pipeline of a split passes them to the model, with persons, identities and queries.
 
-Labelled persons have the number of their identity in the annotations, unlabelled ones a dashed box. In training the
+Labelled persons have the number of their identity in the annotations, unlabelled ones a dashed box, regions to ignore a
+gray dotted one. In training the
 label that the model learns, 0 to num_ids - 1, stands beside it.
 
     mmpersonsearch browse tdn_r50ibn_prw --split train --out browse
@@ -40,7 +41,7 @@ def load_scene(dataset: Dataset, index: int, split: str) -> tuple[np.ndarray, De
     if split == "test":
         # The metric needs ground truth and queries in pixels of the original image.
         factors = torch.tensor(sample.get("scale_factor", (1.0, 1.0))).repeat(2)
-        for name in {"gt_instances", "query_instances"} & set(sample.keys()):
+        for name in {"gt_instances", "ignored_instances", "query_instances"} & set(sample.keys()):
             instances = sample.get(name)
             instances.bboxes = getattr(instances.bboxes, "tensor", instances.bboxes) * factors
     return image, sample

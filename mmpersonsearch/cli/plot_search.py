@@ -80,8 +80,8 @@ def measure_curves(args: argparse.Namespace, metric: PersonSearchMetric, run: Pr
     for name, ranking in (("similarity", None), (args.rcp.name, args.rcp)):
         curve = search_curve(protocol, run.detections, run.query_feats, metric.det_thr, ranking, protocol.main_gallery)
         searches[name] = dict(recall=curve.recalls.tolist(), precision=curve.precisions.tolist(), mAP=curve.mAP)
-    gt_bboxes = [image.bboxes for image in protocol.images]
-    found = detection_curve(gt_bboxes, run.detections, metric.iou_thr, metric.det_thr)
+    truth, ignored = zip(*((image.bboxes, image.ignored_bboxes) for image in protocol.images))
+    found = detection_curve(truth, run.detections, metric.iou_thr, metric.det_thr, ignored)
     detection = dict(recall=found.recalls.tolist(), precision=found.precisions.tolist())
     return {"search": searches, "detection": {**detection, "score": found.scores.tolist(), "ap": found.ap}}
 

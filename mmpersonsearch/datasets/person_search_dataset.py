@@ -36,7 +36,8 @@ class PersonSearchDataset(BaseDetDataset, metaclass=ABCMeta):
 
     Args:
         split: ``'train'`` or ``'test'``.
-        filter_cfg: ``dict(filter_empty_gt=True)`` skips images without persons in training; by default they are kept.
+        filter_cfg: ``dict(filter_empty_gt=True)`` skips images without persons in training; by default they are kept,
+            but for those of regions to ignore alone: MMDetection's assigners would take these for background.
         pipeline: Transforms or their configs.
         kwargs: Arguments of :class:`mmdet.datasets.BaseDetDataset`.
 
@@ -125,10 +126,13 @@ class PersonSearchDataset(BaseDetDataset, metaclass=ABCMeta):
         return entries
 
     def filter_data(self) -> list[dict]:
-        """Skip images without persons in training if ``filter_cfg`` says so."""
-        if self.split == "test" or not (self.filter_cfg or {}).get("filter_empty_gt"):
+        """Skip images without persons in training if ``filter_cfg`` says so; see the class."""
+        if self.split == "test":
             return self.data_list
-        kept = [entry for entry in self.data_list if not all(one["ignore_flag"] for one in entry["instances"])]
+        counts = [sum(not one["ignore_flag"] for one in entry["instances"]) for entry in self.data_list]
+        if not (self.filter_cfg or {}).get("filter_empty_gt"):
+            return [entry for entry, count in zip(self.data_list, counts) if count or not entry["instances"]]
+        kept = [entry for entry, count in zip(self.data_list, counts) if count]
         if self.data_list and not kept:
             raise InputError(
                 f"{self._name()}: filter_empty_gt leaves none of {len(self.data_list)} images of {self.ann_file}"
@@ -155,7 +159,12 @@ class PersonSearchDataset(BaseDetDataset, metaclass=ABCMeta):
                 stacklevel=2,
             )
         scenes = [
-            replace(scene, bboxes=scene.bboxes[keep], person_ids=scene.person_ids[keep])
+            replace(
+                scene,
+                bboxes=scene.bboxes[keep],
+                person_ids=scene.person_ids[keep],
+                ignored_bboxes=scene.ignored_bboxes[has_area(scene.ignored_bboxes)],
+            )
             for scene, keep in zip(scenes, kept)
         ]
         labelled = [(scene.img_id, scene.person_ids[scene.person_ids >= 0]) for scene in scenes]

@@ -3,9 +3,15 @@ import re
 
 import pytest
 from dataset_writers import write_image
+from mmengine.dataset import DefaultSampler
 
 from mmpersonsearch.datasets import CocoPersonSearchDataset
+from mmpersonsearch.datasets.checks import check_boxes, read_splits
+from mmpersonsearch.datasets.coco import convert_to_coco
+from mmpersonsearch.datasets.crops import crop_persons
+from mmpersonsearch.datasets.samplers import IdentityPairBatchSampler
 from mmpersonsearch.structures import AllImages, CrossCamera
+from mmpersonsearch.utils.faults import WARNING, Faults
 
 IMAGES = [
     dict(id=5, file_name="a.jpg", width=160, height=120, camera_id=1),
@@ -39,6 +45,7 @@ def build(tmp_path):
             data_root=str(tmp_path), ann_file="ann.json", data_prefix=dict(img_path="img"), **kwargs
         )
 
+    build.root = tmp_path
     return build
 
 
@@ -103,6 +110,51 @@ def test_regions_to_ignore_are_no_persons(build):
     assert protocol.images[0].ignored_bboxes.tolist() == [[100, 2, 130, 42]] and len(protocol.images[0].bboxes) == 3
     with pytest.raises(ValueError, match=r"annotations\[0\]: iscrowd is 2"):
         build(annotations=[crowd | dict(iscrowd=2)])
+    with pytest.raises(ValueError, match=r"annotations\[0\]: person_id 4 in a region to ignore"):
+        build(annotations=[crowd | dict(person_id=4)])
+
+
+def test_regions_to_ignore_train_neither_detection_nor_identities(build):
+    """They reach MMDetection's ignored_instances, apart from persons, and nothing that counts or draws persons."""
+    crowd = dict(image_id=5, bbox=[100, 2, 30, 40], iscrowd=1)
+    alone = dict(image_id="x", bbox=[100, 2, 30, 40], iscrowd=1)
+    pipeline = [dict(type="LoadSceneImage"), dict(type="LoadPersonSearchAnnotations")]
+    pipeline += [dict(type="mmdet.RandomFlip", prob=1.0), dict(type="PackPersonSearchInputs")]
+    dataset = build(annotations=[crowd, *ANNOTATIONS, crowd | dict(bbox=[1, 1, 0, 5]), alone], pipeline=pipeline)
+    # The image of a region alone would train as background.
+    assert dataset.metainfo["num_ids"] == 2 and [dataset.get_data_info(i)["img_id"] for i in range(len(dataset))] == [
+        5,
+        2,
+    ]
+    sample = dataset[0]["data_samples"]
+    assert sample.gt_instances.person_ids.tolist() == [0, -1, -1]
+    assert sample.ignored_instances.bboxes.tensor.tolist() == [[30, 2, 60, 42]]  # flipped
+    sampler = IdentityPairBatchSampler(DefaultSampler(dataset, shuffle=True, seed=0), 2)
+    assert sorted(next(iter(sampler))) == [0, 1]
+    empty = build(images=[*IMAGES, dict(id="y", file_name="y.jpg")], annotations=[*ANNOTATIONS, alone])
+    assert [empty.get_data_info(i)["img_id"] for i in range(len(empty))] == [5, 2, "y"]
+
+
+def test_regions_to_ignore_are_written_and_cut_nothing(build, tmp_path):
+    crowd = dict(image_id=5, bbox=[100, 2, 30, 40], iscrowd=1)
+    dataset = build(annotations=[*ANNOTATIONS, crowd])
+    assert crop_persons(dataset, tmp_path / "crops", "train", (64, 32)) == 3
+    convert_to_coco(dataset, tmp_path)
+    again = json.loads((tmp_path / "train.json").read_text())["annotations"]
+    assert [one.get("person_id") for one in again if one["iscrowd"]] == [None]
+    assert [one["bbox"] for one in again if one["iscrowd"]] == [[100, 2, 30, 40]]
+
+
+def test_regions_to_ignore_are_checked_as_boxes(build):
+    crowd = dict(image_id=5, bbox=[100, 2, 300, 40], iscrowd=1)
+    build(annotations=[*ANNOTATIONS, crowd])
+    faults = Faults()
+    (split,) = read_splits(
+        dict(type="CocoPersonSearchDataset", data_root=str(build.root), ann_file="ann.json"), "train", True, faults
+    )
+    check_boxes(split, faults)
+    (line,) = faults.lines(WARNING)
+    assert "boxes beyond the image, 17% of all" in line and "[100.0, 2.0, 400.0, 42.0] in 5" in line
 
 
 def test_nobody_labelled_is_an_error_that_names_what_was_seen(build):

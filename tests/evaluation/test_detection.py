@@ -6,7 +6,7 @@ from random_cases import draw_case
 from slow_evaluation import slow_detections
 
 from mmpersonsearch.evaluation import detection as detection_module
-from mmpersonsearch.evaluation import evaluate_detections
+from mmpersonsearch.evaluation import detection_curve, evaluate_detections
 
 
 def instances(boxes, scores):
@@ -111,3 +111,7 @@ def test_detections_in_ignored_regions_count_neither_way():
     # Shares within the region: all, 6 / 10 and 4 / 10; the last remains a false positive before the true one.
     assert evaluate_detections(truths, found, ignored_bboxes=region).ap == pytest.approx(1 / 2)
     assert evaluate_detections(truths, found).ap == pytest.approx(1 / 4)
+    curve = detection_curve(truths, found, ignored_bboxes=region)
+    assert (curve.ap, curve.scores.tolist()) == (pytest.approx(1 / 2), pytest.approx([0.7, 0.6]))
+    with pytest.raises(ValueError, match="ignored_bboxes has 2 images"):
+        evaluate_detections(truths, found, ignored_bboxes=region * 2)

@@ -36,7 +36,7 @@ class Split:
         sizes: (n, 2) widths and heights, NaN where unknown.
         image: (N,) index of each person's image.
         bboxes: (N, 4) xyxy in pixels; (N, 0) for crops.
-        person_ids: (N,) -1 for unlabelled persons.
+        person_ids: (N,) -1 for unlabelled persons and regions to ignore.
         protocol: Of a test split.
         dataset: Read without its pipeline; crops only.
         data_set: Its name among several that are joined.
@@ -92,16 +92,17 @@ def _read_scenes(config: Mapping[str, Any], place: str, training: bool) -> Split
     dataset = DATASETS.build({**config, "pipeline": [], "lazy_init": True})
     protocol = None if dataset.split == "train" else dataset.read_protocol()
     scenes: list[SceneImage] = dataset.read_training() if protocol is None else protocol.images
-    img_ids = [scene.img_id for scene in scenes]
+    img_ids, bboxes = [scene.img_id for scene in scenes], [np.r_[one.bboxes, one.ignored_bboxes] for one in scenes]
+    person_ids = [np.r_[one.person_ids, np.full(len(one.ignored_bboxes), -1)] for one in scenes]
     return Split(
         place,
         training,
         img_ids,
         [dataset.img_path(img_id) for img_id in img_ids],
         np.array([dataset.declared_size(img_id) for img_id in img_ids], dtype=np.float64).reshape(-1, 2),
-        np.repeat(np.arange(len(scenes)), [len(scene.bboxes) for scene in scenes]),
-        np.concatenate([np.empty((0, 4)), *(scene.bboxes for scene in scenes)]),
-        np.concatenate([np.empty(0, np.int64), *(scene.person_ids for scene in scenes)]),
+        np.repeat(np.arange(len(scenes)), list(map(len, bboxes))),
+        np.concatenate([np.empty((0, 4)), *bboxes]),
+        np.concatenate([np.empty(0, np.int64), *person_ids]),
         protocol,
     )
 

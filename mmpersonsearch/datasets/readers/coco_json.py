@@ -53,8 +53,13 @@ def read_annotations(path: str | Path, class_name: str) -> tuple[dict[str | int,
                 raise InputError(f"{where}: image_id {annotation['image_id']!r} is not among the images")
             if (ignored := annotation.get("iscrowd", 0)) not in (0, 1):
                 raise InputError(f"{where}: iscrowd is {ignored!r}, expected 0, or 1 for a region to ignore")
+            person_id = _person_id(annotation, where)
+            if ignored and person_id >= 0:
+                raise InputError(
+                    f"{where}: person_id {person_id} in a region to ignore, which shows nobody in particular"
+                )
             persons[annotation["image_id"]].append(
-                (_bbox(annotation, where), _person_id(annotation, where), ignored, _camera_id(annotation, where))
+                (_bbox(annotation, where), person_id, ignored, _camera_id(annotation, where))
             )
     return images, [_scene(path, entry, persons[img_id]) for img_id, entry in images.items()]
 

@@ -134,11 +134,14 @@ def detection_metrics(
     ignored = [i.ignored_bboxes for i in images]
     everyone = evaluate_detections([i.bboxes for i in images], detections, iou_thr, det_thr, ignored)
     # As in the public code images without a labelled person are skipped, with their detections.
-    labelled = [
-        (i.bboxes[known], d, i.ignored_bboxes) for i, d in zip(images, detections) if (known := i.person_ids >= 0).any()
-    ]
-    known_bboxes, known_detections, known_ignored = zip(*labelled)
-    known = evaluate_detections(known_bboxes, known_detections, iou_thr, det_thr, known_ignored)
+    labelled = [(i, d) for i, d in zip(images, detections) if (i.person_ids >= 0).any()]
+    known = evaluate_detections(
+        [i.bboxes[i.person_ids >= 0] for i, _ in labelled],
+        [d for _, d in labelled],
+        iou_thr,
+        det_thr,
+        [i.ignored_bboxes for i, _ in labelled],
+    )
     metrics = {"ap": everyone.ap, "recall": everyone.recall}
     return metrics | {"labelled/ap": known.ap, "labelled/recall": known.recall}
 
