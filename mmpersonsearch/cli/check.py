@@ -17,7 +17,7 @@ from mmpersonsearch.registry import MODELS
 from mmpersonsearch.utils.errors import InputError
 from mmpersonsearch.utils.faults import ERROR, WARNING
 
-from .command_line import add_config, exit_on_bad_input, make_parser
+from .command_line import add_config, count, exit_on_bad_input, make_parser
 from .config_checks import SPLITS, check_config, count_readable_identities
 from .run_config import read_config_of
 
@@ -28,13 +28,11 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--no-images", action="store_true", help="do not decode the images")
     parser.add_argument(
         "--workers",
-        type=int,
+        type=count,
         default=len(os.sched_getaffinity(0)),
         help="processes that decode images, 0: none beside this; default: %(default)s",
     )
     args = parser.parse_args(argv)
-    if args.workers < 0:
-        parser.error(f"--workers {args.workers}: expected 0 or more")
     with exit_on_bad_input("mmpersonsearch check"):
         config = read_config_of(args)
         if not any(config.get(f"{name}_dataloader") for name in SPLITS):

@@ -31,6 +31,8 @@ from mmpersonsearch.utils.checkpoint import find_checkpoint
 from mmpersonsearch.utils.errors import InputError
 from mmpersonsearch.utils.faults import ERROR, WARNING, Faults
 
+from .run_config import score_threshold
+
 SPLITS = ("train", "val", "test")
 _MANY = 1.5  # times as many identities as the data have
 
@@ -104,8 +106,6 @@ def _check_model(config: Config, model: nn.Module, training: Sequence[Split], fa
     model = model.module if is_model_wrapper(model) else model
     identities = [number for split in training for number in split.identities()]
     counts = identity_counts(model)
-    if counts and not identities and (persons := sum(len(split.person_ids) for split in training)):
-        faults.add_message(ERROR, "train", f"none of the {persons} persons has an identity")
     number = len(identities)
     for name, own in counts.items():
         if own < number:
@@ -188,9 +188,7 @@ def _check_schedule(config: Config, iterations: float, faults: Faults) -> None:
 
 
 def _check_thresholds(config: Config, names: Sequence[str], faults: Faults) -> None:
-    model = config.get("model") or {}
-    model = model.get("detector", model)
-    least = ((model.get("test_cfg") or {}).get("rcnn") or {}).get("score_thr", 0)
+    least = score_threshold(config)
     for name in names:
         for part in _dicts(config.get(f"{name}_evaluator")):
             searches = _is(part, "PersonSearchMetric") or _is(part, "DetectionMetric")

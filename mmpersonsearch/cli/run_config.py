@@ -138,6 +138,13 @@ def find_search_metric(config: Config) -> ConfigDict:
     raise InputError(f"{config.filename}: expected a PersonSearchMetric in test_evaluator, got {evaluators}")
 
 
+def score_threshold(config: Config) -> float:
+    """Return the score below which a config's model, or its detector, leaves out detections; 0 for none."""
+    model = config.get("model") or {}
+    model = model.get("detector", model)
+    return ((model.get("test_cfg") or {}).get("rcnn") or {}).get("score_thr", 0.0)
+
+
 def resume_from(config: Config, resume: str | None) -> None:
     """Set a config to resume.
 

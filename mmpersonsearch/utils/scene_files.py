@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from PIL import ExifTags, Image, ImageOps
 
 from .errors import InputError
+
+
+def names_below(paths: Iterable[str]) -> dict[str, str]:
+    """Name files by their path below the folder that they have in common, so that no two have the same name."""
+    whole = {path: os.path.abspath(path) for path in paths}
+    folder = os.path.commonpath([os.path.dirname(path) for path in whole.values()]) if whole else ""
+    return {path: os.path.relpath(absolute, folder) for path, absolute in whole.items()}
 
 
 def open_scene(path: str | Path) -> Image.Image:

@@ -40,6 +40,7 @@ class Split:
         protocol: Of a test split.
         dataset: Read without its pipeline; crops only.
         data_set: Its name among several that are joined.
+        like_identities: Keys of the annotations that may hold identities, where a training split has none.
     """
 
     place: str
@@ -53,6 +54,7 @@ class Split:
     protocol: SearchProtocol | None = None
     dataset: ReIDDataset | None = None
     data_set: str = ""
+    like_identities: Sequence[str] = ()
 
     def identities(self) -> list[int] | list[str]:
         """The sorted numbers of its identities; behind the name of the data set where several are joined."""
@@ -94,6 +96,7 @@ def _read_scenes(config: Mapping[str, Any], place: str, training: bool) -> Split
     scenes: list[SceneImage] = dataset.read_training() if protocol is None else protocol.images
     img_ids, bboxes = [scene.img_id for scene in scenes], [np.r_[one.bboxes, one.ignored_bboxes] for one in scenes]
     person_ids = [np.r_[one.person_ids, np.full(len(one.ignored_bboxes), -1)] for one in scenes]
+    nobody = training and not any((one >= 0).any() for one in person_ids)
     return Split(
         place,
         training,
@@ -104,6 +107,7 @@ def _read_scenes(config: Mapping[str, Any], place: str, training: bool) -> Split
         np.concatenate([np.empty((0, 4)), *bboxes]),
         np.concatenate([np.empty(0, np.int64), *person_ids]),
         protocol,
+        like_identities=dataset.keys_like_identities() if nobody else (),
     )
 
 
@@ -160,8 +164,11 @@ def _repeated_persons(split: Split, counted: np.ndarray) -> np.ndarray:
 
 
 def check_identities(split: Split, faults: Faults) -> None:
-    """Add a training split's identities of a single image."""
+    """Add a training split without identities, and identities of a single image."""
     labelled = split.person_ids >= 0
+    if len(labelled) and not labelled.any():
+        hint = f"; keys that look like identities: {', '.join(split.like_identities)}" if split.like_identities else ""
+        faults.add_message(ERROR, split.place, f"none of the {len(labelled)} persons has an identity{hint}")
     pairs = np.unique(np.column_stack([split.person_ids, split.image])[labelled], axis=0)
     ids, counts = np.unique(pairs[:, 0], return_counts=True)
     for person_id in ids[counts == 1].tolist():

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import posixpath
 import re
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from math import inf
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +15,12 @@ from tqdm import tqdm
 
 from mmpersonsearch.structures import Query, SceneImage
 from mmpersonsearch.utils.errors import InputError
-from mmpersonsearch.utils.scene_files import scene_size
+from mmpersonsearch.utils.files import describe_file
+from mmpersonsearch.utils.scene_files import names_below, scene_size
 
 from .files import check_file, check_unique, has_area, one_record
 
-_IDENTITY = re.compile("person|pid|identity|ident|track|instance_id|reid")
+_IDENTITY = re.compile("person|pid|ident|track|instance_?id|reid")
 _CATEGORY = dict(id=1, name="person", supercategory="person")
 
 
@@ -31,15 +34,19 @@ def read_annotations(path: str | Path, class_name: str) -> tuple[dict[str | int,
         InputError: Its content is wrong; names the entry.
     """
     content = _load_json(path, ("images", "annotations"))
-    images = {}
+    images, names, ids, category_ids = {}, {}, {}, set()
     for i, entry in enumerate(content["images"]):
         with one_record():
-            _require_keys(entry, ("id", "file_name"), f"{path}, images[{i}]")
-            _check_image(entry, f"{path}, images[{i}]")
+            where = f"{path}, images[{i}]"
+            _require_keys(entry, ("id", "file_name"), where)
+            _check_image(entry, where)
+            first = names.setdefault(posixpath.normpath(entry["file_name"]), entry["id"])
+            if first != entry["id"]:
+                raise InputError(f"{where}: file_name {entry['file_name']!r} is also that of the image of id {first!r}")
             images[entry["id"]] = entry
     if not content["images"]:
         raise InputError(f"{path}: 'images' is empty, expected at least one image")
-    check_unique([entry["id"] for entry in content["images"] if "id" in entry], path)
+    check_unique([entry["id"] for entry in content["images"] if _has_id(entry)], path)
     categories = _categories(path, content, class_name)
     keys = ("image_id", "bbox") if categories is None else ("image_id", "bbox", "category_id")
     persons = defaultdict(list)
@@ -47,20 +54,18 @@ def read_annotations(path: str | Path, class_name: str) -> tuple[dict[str | int,
         where = f"{path}, annotations[{i}]"
         with one_record():
             _require_keys(annotation, keys, where)
+            if _has_id(annotation) and (first := ids.setdefault(annotation["id"], i)) != i:
+                raise InputError(f"{where}: id {annotation['id']!r} is also that of annotations[{first}]")
             if categories is not None and _category(annotation, categories, where) != class_name:
                 continue
+            category_ids.add(repr(annotation.get("category_id")))
             if _image_id(annotation, where) not in images:
                 raise InputError(f"{where}: image_id {annotation['image_id']!r} is not among the images")
-            if (ignored := annotation.get("iscrowd", 0)) not in (0, 1):
-                raise InputError(f"{where}: iscrowd is {ignored!r}, expected 0, or 1 for a region to ignore")
-            person_id = _person_id(annotation, where)
-            if ignored and person_id >= 0:
-                raise InputError(
-                    f"{where}: person_id {person_id} in a region to ignore, which shows nobody in particular"
-                )
-            persons[annotation["image_id"]].append(
-                (_bbox(annotation, where), person_id, ignored, _camera_id(annotation, where))
-            )
+            person = _bbox(annotation, where), *_person(annotation, where), _camera_id(annotation, where)
+            persons[annotation["image_id"]].append(person)
+    if categories is None and len(category_ids) > 1:
+        some = ", ".join(sorted(category_ids)[:5])
+        raise InputError(f"{path}: annotations have the category_id {some}, expected 'categories' that name them")
     return images, [_scene(path, entry, persons[img_id]) for img_id, entry in images.items()]
 
 
@@ -88,15 +93,16 @@ def annotations_json(
 ) -> dict:
     """Make the content of a json of annotations; images are numbered from 1 in the order of the scenes.
 
-    ``img_path`` gives the file of an ``img_id``, whose size is read. ``file_name`` is its path in the folder ``root``,
-    or without one its bare name.
+    ``img_path`` gives the file of an ``img_id``, whose size is read. Names of files are relative to ``root``, or else
+    to the folder that all have in common.
     """
     images, annotations = [], []
+    names = names_below(str(Path(img_path(scene.img_id))) for scene in scenes)
     for i, scene in enumerate(tqdm(scenes, desc="reading image sizes", unit="image"), start=1):
         path = Path(img_path(scene.img_id))
         width, height = scene_size(path)
         camera = {} if scene.camera_id is None else dict(camera_id=scene.camera_id)
-        name = path.name if root is None else path.relative_to(root).as_posix()
+        name = names[str(path)] if root is None else path.relative_to(root).as_posix()
         images.append(dict(id=i, file_name=name, width=width, height=height, **camera))
         for bbox, person_id in zip(_to_xywh(scene.bboxes), scene.person_ids.tolist()):
             own = dict(id=len(annotations) + 1, image_id=i, category_id=_CATEGORY["id"], bbox=bbox)
@@ -155,7 +161,15 @@ def _check_image(entry: dict, where: str) -> None:
         raise InputError(f"{where}: file_name {name!r} is a path of Windows; write it with slashes, {remedy!r}")
     if not isinstance(entry["id"], str) and not _is_int(entry["id"]):
         raise InputError(f"{where}: id {entry['id']!r}, expected an integer or a text")
+    for key in ("width", "height"):
+        side = entry.get(key)
+        if side is not None and not (isinstance(side, int | float) and not isinstance(side, bool) and 0 <= side < inf):
+            raise InputError(f"{where}: {key} {side!r}, expected a number of pixels")
     _camera_id(entry, where)
+
+
+def _has_id(entry: object) -> bool:
+    return isinstance(entry, dict) and (_is_int(entry.get("id")) or isinstance(entry.get("id"), str))
 
 
 def _image_id(entry: dict, where: str) -> str | int:
@@ -191,7 +205,9 @@ def _scene(path: str | Path, image: dict, persons: list[tuple]) -> SceneImage:
 def _load_json(path: str | Path, keys: tuple[str, ...]) -> dict:
     path = check_file(path, f"a json with {' and '.join(keys)}")
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text(encoding="utf-8-sig"))  # with or without a byte order mark
+    except (UnicodeDecodeError, IsADirectoryError):
+        raise InputError(f"{path} {describe_file(path)}, expected a json with {' and '.join(keys)}") from None
     except ValueError as error:
         raise InputError(f"{path} is no json: {error}") from error
     for key in keys:
@@ -227,10 +243,36 @@ def _person_id(entry: dict, where: str) -> int:
     return person_id
 
 
+def _person(annotation: dict, where: str) -> tuple[int, bool]:
+    """Identity, -1 for none, and whether it is a region to ignore."""
+    person_id, ignored = _person_id(annotation, where), False
+    for key in ("iscrowd", "ignore"):
+        value = annotation.get(key)
+        if value not in (None, 0, 1):
+            raise InputError(f"{where}: {key} is {value!r}, expected 0, or 1 for a region to ignore")
+        if value and person_id >= 0:
+            raise InputError(f"{where}: {key} 1 and person_id {person_id}, but a region to ignore has no identity")
+        ignored |= bool(value)
+    return person_id, ignored
+
+
 def labelled_elsewhere(path: str | Path) -> list[str]:
-    """List keys of the annotations whose names speak of identities, such as ``attributes.person_id``."""
+    """List keys of the annotations that may hold identities, such as ``track_id`` and ``attributes.person_id``."""
     found = set()
     for annotation in _load_json(path, ("annotations",))["annotations"]:
-        inner = [(f"{a}.{b}", b) for a, part in annotation.items() if isinstance(part, dict) for b in part]
-        found |= {name for name, key in [*((k, k) for k in annotation), *inner] if _IDENTITY.search(key.lower())}
-    return sorted(found - {"person_id", "image_id", "category_id", "camera_id"})
+        found.update(_paths(annotation))
+    names = {path: path.rpartition(".")[2].lower() for path in found - {"person_id", "image_id", "category_id", "id"}}
+    return sorted(path for path, name in names.items() if name == "id" or _IDENTITY.search(name))
+
+
+def _paths(value: object, path: str = "") -> Iterator[str]:
+    """Dotted keys of nested dictionaries; in lists, also the names of ``{"name": ..., "value": ...}``."""
+    if isinstance(value, list):
+        for part in value:
+            yield from _paths(part, path)
+            if isinstance(part, dict) and isinstance(part.get("name"), str):
+                yield f"{path}.{part['name']}"
+    elif isinstance(value, dict):
+        for key, part in value.items():
+            yield (own := f"{path}.{key}".lstrip("."))
+            yield from _paths(part, own)

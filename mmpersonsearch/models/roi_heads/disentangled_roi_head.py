@@ -33,8 +33,8 @@ class DisentangledRoIHead(PersonSearchRoIHead):
         distill_on: What the teacher's features are compared on (TDN's equation 2). ``"persons"``: the boxes of the
             identity loss, which overlap a person, from the sampled RoIs. ``"final"``, as the equation has it: all final
             boxes of all proposals, those on nobody too, neither limited by ``max_rois_per_img`` nor joined by the
-            ground truth, which trains the identity loss alone; to that loss a box on nobody is unlabelled. A box on nobody
-            that lies to half in a region to ignore is left out.
+            ground truth, which trains the identity loss alone; to that loss a box on nobody is unlabelled. A box on
+            nobody with half of its area in a region to ignore is left out.
         kwargs: See :class:`PersonSearchRoIHead`.
 
     Raises:

@@ -3,6 +3,7 @@
 from abc import ABCMeta, abstractmethod
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor, nn
@@ -151,6 +152,10 @@ class OIMReIDHead(ReIDHead):
         """See :meth:`ReIDHead.loss_identity`."""
         return self.loss_id(F.normalize(feats), person_ids)
 
+    def identity_scores(self, feats: Tensor) -> Tensor:
+        """Compute (K, num_ids) scores that classify (K, feat_channels) L2-normalized embeddings: the LUT's cosines."""
+        return feats @ self.loss_id.lut.features.t()
+
 
 @MODELS.register_module()
 class SoftmaxReIDHead(ReIDHead):
@@ -172,6 +177,10 @@ class SoftmaxReIDHead(ReIDHead):
         labelled = person_ids >= 0
         scores = self.classifier(feats[labelled])
         return self.loss_id(scores, person_ids[labelled], avg_factor=mean_over_ranks(labelled.sum()))
+
+    def identity_scores(self, feats: Tensor) -> Tensor:
+        """See :meth:`OIMReIDHead.identity_scores`; without a bias the length of an embedding changes no order."""
+        return self.classifier(feats)
 
 
 @MODELS.register_module()
@@ -233,3 +242,7 @@ class PairReIDHead(ReIDHead):
         hardest = self.loss_pair.hardest_negatives(feats, person_ids, self.num_hardest) if self.num_hardest else None
         pool = select_priority_classes(person_ids, self.loss_id.num_pool_classes, self.pool_size, hardest)
         return self.loss_id(feats, person_ids, pool)
+
+    def identity_scores(self, feats: Tensor) -> Tensor:
+        """See :meth:`OIMReIDHead.identity_scores`; HEP's background is no identity."""
+        return self.loss_id.scores(feats, torch.arange(self.num_ids, device=feats.device))

@@ -231,13 +231,13 @@ def test_boxes_are_in_pixels_of_the_original_image(variant):
 def test_regions_to_ignore_are_neither_persons_nor_background():
     """Anchors and RoIs that lie to more than half in one are not sampled; without a region nothing changes."""
     model = build_model("_baseline").train()
-    images, (sample,) = draw_batch([1])
+    _, (sample,) = draw_batch([1])
     sample.gt_instances.bboxes = torch.tensor([[5.0, 5, 30, 60]])
     region = torch.tensor([[50.0, 0, 128, 96]])
 
     def sampled(regions):
         sample.ignored_instances = InstanceData(bboxes=regions, labels=torch.zeros(len(regions)).long())
-        anchors, flags = model.rpn_head.get_anchors([(6, 8)], [sample.metainfo])
+        anchors, flags = model.rpn_head.get_anchors([(12, 16)], [sample.metainfo], device="cpu")
         torch.manual_seed(0)
         truth = ([sample.gt_instances], [sample.metainfo], [sample.ignored_instances])
         _, (weights,), *_ = model.rpn_head.get_targets(anchors, flags, *truth)
