@@ -81,6 +81,7 @@ def import_mmdet() -> ModuleType:
     warnings.filterwarnings("ignore", message="faster_coco_eval is not installed")
     try:
         with name_packages_in_errors(), _without_notices():
+            import mmdet.datasets  # noqa: F401  # here, where its notices are hidden
             from mmdet import registry
     except ModuleNotFoundError as error:
         # Metrics, memories and losses also serve without MMDetection.
