@@ -71,7 +71,7 @@ def name_variables(message: str) -> str:
     parts = []
     for name, default in _VARIABLES.items():
         value = os.environ.get(name, default).strip("'\" ")
-        if len(value.strip("/.")) > 2 and value.rstrip("/") in message:
+        if value != "none" and len(value.strip("/.")) > 2 and value.rstrip("/") in message:
             origin = "is set to" if name in os.environ else "is not set, by default"
             place = "" if "://" in value or os.path.isabs(value) else f", which is {os.path.abspath(value)}"
             parts.append(f"{name} {origin} {value}{place}")

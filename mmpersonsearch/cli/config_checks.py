@@ -45,7 +45,8 @@ def check_before(runner: Runner, splits: Sequence[str]) -> None:
     for line in faults.lines(WARNING):
         print_log(line, logger="current", level=logging.WARNING)
     if errors := faults.lines(ERROR):
-        raise InputError("\n".join([f"{len(errors)} fault{'s' * (len(errors) > 1)} of {runner.cfg.filename}", *errors]))
+        head = f"{len(errors)} faults of {runner.cfg.filename}\n" if len(errors) > 1 else f"{runner.cfg.filename}: "
+        raise InputError(head + "\n".join(errors))
 
 
 def check_config(

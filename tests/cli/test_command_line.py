@@ -53,6 +53,8 @@ def test_variables_whose_values_a_message_has_are_named(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SOME_CHECKPOINT", "/some/where.pth")
     remember_variables("{{$SOME_ROOT:data/some/}} {{$SOME_CHECKPOINT:a.pth}} {{$SOME_WEIGHTS:https://x.org/a.pth}}")
+    remember_variables("{{$START:none}}")
+    assert name_variables("none of the persons has an identity") == ""
     assert name_variables("data/some is missing") == (
         f" (SOME_ROOT is not set, by default data/some/, which is {tmp_path}/data/some)"
     )
