@@ -11,12 +11,12 @@ import os
 import re
 import sys
 from argparse import SUPPRESS, ArgumentError, ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from mmpersonsearch.utils.errors import InputError
-from mmpersonsearch.utils.files import write_whole
+from mmpersonsearch.utils.files import check_out, write_whole
 
 _VARIABLES: dict[str, str] = {}  # those of the configs that were read, with their defaults
 CONFIG_HELP = "config file, or the name of one, such as tdn_r50ibn_prw"
@@ -142,28 +142,47 @@ def add_device(parser: ArgumentParser) -> None:
 
 
 def positive(text: str) -> int:
-    """Read an integer >= 1.
+    """Read an integer >= 1; for errors see :func:`read_number`."""
+    return read_number(text, int, lambda number: number >= 1, "an integer of 1 or more")
 
-    Raises:
-        ArgumentTypeError: The text is something else.
-    """
-    if not text.isdecimal() or int(text) < 1:
-        raise ArgumentTypeError(f"expected an integer of 1 or more, got {text!r}")
-    return int(text)
+
+def count(text: str) -> int:
+    """Read an integer >= 0."""
+    return read_number(text, int, lambda number: number >= 0, "an integer of 0 or more")
+
+
+def seed(text: str) -> int:
+    """Read an integer in [0, 2^32)."""
+    return read_number(text, int, lambda number: 0 <= number < 2**32, "an integer from 0 to 4294967295")
 
 
 def fraction(text: str) -> float:
-    """Read a number in [0, 1].
+    """Read a number in [0, 1]."""
+    return read_number(text, float, lambda number: 0 <= number <= 1, "a number from 0 to 1")
+
+
+def share(text: str) -> float:
+    """Read a number in (0, 1]."""
+    return read_number(text, float, lambda number: 0 < number <= 1, "a number above 0, at most 1")
+
+
+def inner_fraction(text: str) -> float:
+    """Read a number in (0, 1)."""
+    return read_number(text, float, lambda number: 0 < number < 1, "a number between 0 and 1")
+
+
+def read_number(text: str, kind: type, fits: Callable[[Any], bool], expected: str) -> Any:
+    """Read a number of a kind that fits.
 
     Raises:
-        ArgumentTypeError: The text is something else.
+        ArgumentTypeError: The text is something else; the parser's message names the option and what is expected.
     """
     try:
-        number = float(text)
+        number = kind(text)
     except ValueError:
-        number = -1
-    if not 0 <= number <= 1:
-        raise ArgumentTypeError(f"expected a number from 0 to 1, got {text!r}")
+        number = None
+    if number is None or not fits(number):
+        raise ArgumentTypeError(f"expected {expected}, got {text!r}")
     return number
 
 
@@ -197,6 +216,12 @@ def add_figure(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--out", required=True, metavar="FIGURE_STEM", help="path of the files to write, without .png, .svg and .json"
     )
+
+
+def check_figure(stem: str, *inputs: str) -> None:
+    """Check that :func:`save_figure` can write its files, none of them one of the inputs; see :func:`check_out`."""
+    for suffix in ("png", "svg", "json"):
+        check_out(f"{stem}.{suffix}", *inputs)
 
 
 def save_figure(figure: Any, numbers: dict[str, Any], stem: str) -> None:

@@ -131,7 +131,9 @@ def _check_key(config: Config, key: str, options: dict[str, Any]) -> None:
             here = here[part]
         else:
             kind = options.get(".".join([*path, "type"]), here.get("type"))
-            _check_new(key, path, part, list(here), _known_keys(path, kind), options[key])
+            is_new_hook = path == ["default_hooks"] and f"default_hooks.{part}.type" in options
+            if not is_new_hook:
+                _check_new(key, path, part, list(here), _known_keys(path, kind), options[key])
             return
         path.append(part)
 

@@ -112,7 +112,7 @@ def test_what_somebody_else_put_there_stays(tool, prw_root, tmp_path, name, thei
 
 def test_crops_of_a_split_without_identities(tool, tmp_path):
     root = write_prw(tmp_path / "set", train={"c1s1_000001": [(-2, 1, 1, 30, 60)]})
-    with pytest.raises(SystemExit, match="no labelled persons"):
+    with pytest.raises(SystemExit, match="its annotations label nobody"):
         tool("crop", "--dataset", "PRW", "--data-root", root, "--split", "train", "--out", tmp_path / "crops")
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from mmpersonsearch.structures import CrossCamera, Listed, SearchProtocol
 from mmpersonsearch.utils.errors import InputError
 
-from .ragged import blocks_by_total, offsets_of, paired_iou, ragged_ranges
+from .ragged import blocks_by_total, least_iou, offsets_of, paired_iou, ragged_ranges
 from .search_index import SearchIndex
 
 # Detections compared with a true box at a time: about 200 bytes each.
@@ -242,8 +242,7 @@ def _true_pairs(
     index: SearchIndex, query_inds: Tensor, image_inds: Tensor, bboxes: Tensor, columns: Tensor
 ) -> TruePairs:
     """Find the candidates of each pair: the detections that reach the IoU threshold of the true box's size."""
-    sides = bboxes[:, 2:] - bboxes[:, :2]
-    thresholds = (sides.prod(1) / (sides + 10).prod(1)).clamp_max(0.5)
+    thresholds = least_iou(bboxes)
     lengths = index.counts[image_inds]
     candidates, owners = [image_inds[:0]], [image_inds[:0]]
     for block in blocks_by_total(lengths.cpu().numpy(), _MAX_COMPARISONS):

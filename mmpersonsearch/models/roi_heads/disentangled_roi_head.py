@@ -3,7 +3,7 @@
 from typing import Any
 
 import torch
-from mmdet.structures import SampleList
+from mmdet.structures import DetDataSample, SampleList
 from mmdet.structures.bbox import bbox2roi, bbox_overlaps
 from mmdet.utils import InstanceList
 from mmengine.structures import InstanceData
@@ -33,7 +33,8 @@ class DisentangledRoIHead(PersonSearchRoIHead):
         distill_on: What the teacher's features are compared on (TDN's equation 2). ``"persons"``: the boxes of the
             identity loss, which overlap a person, from the sampled RoIs. ``"final"``, as the equation has it: all final
             boxes of all proposals, those on nobody too, neither limited by ``max_rois_per_img`` nor joined by the
-            ground truth, which trains the identity loss alone; to that loss a box on nobody is unlabelled.
+            ground truth, which trains the identity loss alone; to that loss a box on nobody is unlabelled. A box on
+            nobody with half of its area in a region to ignore is left out.
         kwargs: See :class:`PersonSearchRoIHead`.
 
     Raises:
@@ -127,10 +128,12 @@ class DisentangledRoIHead(PersonSearchRoIHead):
         boxes = self._bbox_forward(x, bbox2roi([one.priors for one in proposals]))
         chosen, chosen_ids, are_final = [], [], []
         for found, sample in zip(self._final_boxes(boxes, proposals, batch_data_samples), batch_data_samples):
-            candidates, person_ids, _ = self._identify(found, sample.gt_instances)
-            chosen.append(candidates)
-            chosen_ids.append(person_ids)
-            are_final.append(torch.arange(len(candidates), device=person_ids.device) >= len(candidates) - len(found))
+            candidates, person_ids, on_person = self._identify(found, sample.gt_instances)
+            is_final = torch.arange(len(candidates), device=person_ids.device) >= len(candidates) - len(found)
+            counted = on_person | ~_lie_in_ignored(candidates, sample)
+            chosen.append(candidates[counted])
+            chosen_ids.append(person_ids[counted])
+            are_final.append(is_final[counted])
         return bbox2roi(chosen), torch.cat(chosen_ids), torch.cat(are_final)
 
     def _final_boxes(self, boxes: dict[str, Tensor], rois: list, batch_data_samples: SampleList) -> InstanceList:
@@ -180,3 +183,11 @@ class DisentangledRoIHead(PersonSearchRoIHead):
     def embed_boxes(self, x: tuple[Tensor, ...], rois: Tensor, images: Tensor) -> Tensor:
         """See :meth:`PersonSearchRoIHead.embed_boxes`."""
         return self.reid_head.predict(self.extract_reid_maps(x, rois, images)[0])
+
+
+def _lie_in_ignored(bboxes: Tensor, sample: DetDataSample) -> Tensor:
+    """Tell which of an image's (n, 4) boxes have at least half of their area in a region to ignore, as (n,) bool."""
+    ignored = sample.get("ignored_instances")
+    if ignored is None or "bboxes" not in ignored:
+        return torch.zeros(len(bboxes), dtype=torch.bool, device=bboxes.device)
+    return (bbox_overlaps(bboxes, ignored.bboxes.to(bboxes), mode="iof") >= 0.5).any(dim=1)

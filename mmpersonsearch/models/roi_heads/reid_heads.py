@@ -3,11 +3,13 @@
 from abc import ABCMeta, abstractmethod
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from mmpersonsearch.models.losses import select_priority_classes
+from mmpersonsearch.models.num_ids import require_num_ids
 from mmpersonsearch.models.teachers import ReIDTeacher, TeacherOwner
 from mmpersonsearch.registry import MODELS
 from mmpersonsearch.utils.distributed import mean_over_ranks
@@ -54,7 +56,7 @@ class ReIDHead(TeacherOwner, BaseModule, metaclass=ABCMeta):
         super().__init__(init_cfg or dict(type="Normal", layer="Linear", std=0.01))
         if (teacher is None) != (loss_distill is None):
             raise ValueError("reid_head: teacher and loss_distill belong together, only one of them is given")
-        self.num_ids = num_ids
+        self.num_ids = require_num_ids(num_ids, self)
         self.feat_channels = feat_channels or in_channels
         self.pooling = MODELS.build(pooling) if pooling else nn.AdaptiveAvgPool2d(1)
         self.reduction = nn.Linear(in_channels, feat_channels) if feat_channels else nn.Identity()
@@ -150,6 +152,10 @@ class OIMReIDHead(ReIDHead):
         """See :meth:`ReIDHead.loss_identity`."""
         return self.loss_id(F.normalize(feats), person_ids)
 
+    def identity_scores(self, feats: Tensor) -> Tensor:
+        """Compute (K, num_ids) scores that classify (K, feat_channels) L2-normalized embeddings: the LUT's cosines."""
+        return feats @ self.loss_id.lut.features.t()
+
 
 @MODELS.register_module()
 class SoftmaxReIDHead(ReIDHead):
@@ -171,6 +177,10 @@ class SoftmaxReIDHead(ReIDHead):
         labelled = person_ids >= 0
         scores = self.classifier(feats[labelled])
         return self.loss_id(scores, person_ids[labelled], avg_factor=mean_over_ranks(labelled.sum()))
+
+    def identity_scores(self, feats: Tensor) -> Tensor:
+        """See :meth:`OIMReIDHead.identity_scores`; without a bias the length of an embedding changes no order."""
+        return self.classifier(feats)
 
 
 @MODELS.register_module()
@@ -232,3 +242,7 @@ class PairReIDHead(ReIDHead):
         hardest = self.loss_pair.hardest_negatives(feats, person_ids, self.num_hardest) if self.num_hardest else None
         pool = select_priority_classes(person_ids, self.loss_id.num_pool_classes, self.pool_size, hardest)
         return self.loss_id(feats, person_ids, pool)
+
+    def identity_scores(self, feats: Tensor) -> Tensor:
+        """See :meth:`OIMReIDHead.identity_scores`; HEP's background is no identity."""
+        return self.loss_id.scores(feats, torch.arange(self.num_ids, device=feats.device))
