@@ -170,7 +170,7 @@ def test_missing_and_foreign_checkpoints_of_teachers_are_faults(run, prw_root, t
     assert f"error: model: teacher: checkpoint {checkpoint} does not exist" in "\n".join(lines)
     torch.save({"layer.weight": torch.ones(1)}, checkpoint)
     _, lines = run(prw_root, "--no-images", base="tdn/tdn_r18ibn_synth", **options)
-    assert f"error: model: checkpoint {checkpoint} does not fit" in "\n".join(lines)
+    assert f"error: model: teacher: checkpoint {checkpoint} does not fit" in "\n".join(lines)
 
 
 def test_usage_errors_have_status_2(capsys):
