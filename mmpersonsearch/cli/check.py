@@ -17,7 +17,7 @@ from mmpersonsearch.registry import MODELS
 from mmpersonsearch.utils.errors import InputError
 from mmpersonsearch.utils.faults import ERROR, WARNING
 
-from .command_line import add_config, count, exit_on_bad_input, make_parser
+from .command_line import add_config, count, exit_on_bad_input, make_parser, name_variables
 from .config_checks import SPLITS, check_config, count_readable_identities
 from .run_config import read_config_of
 
@@ -51,7 +51,7 @@ def main(argv: list[str] | None = None) -> None:
             faults.add_message(ERROR, "model", failure)
     for severity in (ERROR, WARNING):
         for line in faults.lines(severity):
-            print(f"{severity}: {line}")
+            print(f"{severity}: {line}{name_variables(line)}")
     errors, warnings = (len(faults.lines(severity)) for severity in (ERROR, WARNING))
     print(f"{config.filename}: errors {errors}, warnings {warnings}")
     sys.exit(1 if errors else 0)

@@ -60,14 +60,21 @@ def remember_variables(config_text: str) -> None:
     _VARIABLES.update(re.findall(r"\{\{\s*\$(\w+):([^}]*?)\s*\}\}", config_text))
 
 
+def read_variable(name: str, default: str) -> str:
+    """Read a variable of the environment as configs do, and remember it like theirs."""
+    _VARIABLES[name] = default
+    return os.environ.get(name, default)
+
+
 def name_variables(message: str) -> str:
     """Name the variables of the environment whose values are in a message, with the absolute paths that they mean."""
     parts = []
     for name, default in _VARIABLES.items():
         value = os.environ.get(name, default).strip("'\" ")
-        if len(value.strip("/.")) > 2 and value.rstrip("/") in message:
+        if value != "none" and len(value.strip("/.")) > 2 and value.rstrip("/") in message:
             origin = "is set to" if name in os.environ else "is not set, by default"
-            parts.append(f"{name} {origin} {value}, which is {os.path.abspath(value)}")
+            place = "" if "://" in value or os.path.isabs(value) else f", which is {os.path.abspath(value)}"
+            parts.append(f"{name} {origin} {value}{place}")
     return f" ({'; '.join(parts)})" if parts else ""
 
 

@@ -25,8 +25,8 @@ from mmpersonsearch.datasets.checks import (
     read_images,
     read_splits,
 )
-from mmpersonsearch.datasets.samplers import PKSampler
 from mmpersonsearch.engine.hooks import identity_counts
+from mmpersonsearch.registry import DATA_SAMPLERS
 from mmpersonsearch.utils.checkpoint import find_checkpoint
 from mmpersonsearch.utils.errors import InputError
 from mmpersonsearch.utils.faults import ERROR, WARNING, Faults
@@ -52,7 +52,8 @@ def check_data(config: Config, splits: Sequence[str], model: nn.Module | None = 
     for line in faults.lines(WARNING):
         print_log(line, logger="current", level=logging.WARNING)
     if errors := faults.lines(ERROR):
-        raise InputError("\n".join([f"{len(errors)} faults of {config.filename}", *errors]))
+        head = f"{len(errors)} faults of {config.filename}\n" if len(errors) > 1 else f"{config.filename}: "
+        raise InputError(head + "\n".join(errors))
 
 
 def count_readable_identities(config: Config) -> int:
@@ -149,7 +150,7 @@ def _check_batches(config: Config, training: Sequence[Split], faults: Faults) ->
         return nan
     if _is(sampler, "PKSampler") and training[0].dataset is not None:
         try:
-            own = PKSampler(training[0].dataset, **{k: v for k, v in sampler.items() if k != "type"} | {"seed": 0})
+            own = DATA_SAMPLERS.build({**sampler, "seed": 0}, default_args=dict(dataset=training[0].dataset))
         except InputError as error:
             faults.add_message(ERROR, "train", str(error))
             return nan
