@@ -138,7 +138,23 @@ def add_device(parser: ArgumentParser) -> None:
     """Add ``--device``, the accelerator by default."""
     from mmengine.device import get_device
 
-    parser.add_argument("--device", default=get_device(), help="such as cpu or cuda:1; default: %(default)s")
+    help_text = "such as cpu or cuda:1; default: %(default)s"
+    parser.add_argument("--device", type=device, default=get_device(), help=help_text)
+
+
+def device(text: str) -> str:
+    """Read the name of a device that this machine has.
+
+    Raises:
+        ArgumentTypeError: There is no such device.
+    """
+    import torch
+
+    try:
+        torch.empty(0, device=text)
+    except (RuntimeError, AssertionError):  # the latter from a PyTorch without CUDA
+        raise ArgumentTypeError(f"expected a device of this machine such as cpu or cuda:0, got {text!r}") from None
+    return text
 
 
 def positive(text: str) -> int:
