@@ -94,13 +94,13 @@ class LossWeightScheduleHook(Hook):
         by_epoch: Whether the milestones count epochs (from 0) or iterations.
 
     Raises:
-        ValueError: Milestones are missing or do not rise; the model has no such attribute.
+        InputError: Milestones are missing or do not rise; the model has no such attribute.
     """
 
     def __init__(self, path: str, milestones: Sequence[tuple[int, float]], by_epoch: bool = True) -> None:
         times = [time for time, _ in milestones]
         if not times or any(b <= a for a, b in itertools.pairwise(times)):
-            raise ValueError(
+            raise InputError(
                 f"LossWeightScheduleHook: milestones must be (time, value) with rising times, got {milestones}"
             )
         self.owner_path, _, self.name = path.rpartition(".")
@@ -113,7 +113,7 @@ class LossWeightScheduleHook(Hook):
         """Find the attribute before anything is trained."""
         owner = dict(_unwrapped(runner).named_modules()).get(self.owner_path)
         if owner is None or not hasattr(owner, self.name):
-            raise ValueError(f"LossWeightScheduleHook: the model has no {self.path}")
+            raise InputError(f"LossWeightScheduleHook: the model has no {self.path}")
         self.owner = owner
 
     def _set(self, time: int) -> None:
@@ -196,11 +196,11 @@ class TrainingSeedHook(Hook):
     priority = "VERY_HIGH"
 
     def before_train_epoch(self, runner: Runner) -> None:
-        """Seed, or have each iteration seed; raise ValueError if an epoch-based loop's loader keeps its workers."""
+        """Seed, or have each iteration seed; raise InputError if an epoch-based loop's loader keeps its workers."""
         if isinstance(runner.train_loop, EpochBasedTrainLoop):
             loader = runner.train_dataloader
             if loader.persistent_workers:
-                raise ValueError("TrainingSeedHook needs train_dataloader.persistent_workers=False")
+                raise InputError("TrainingSeedHook needs train_dataloader.persistent_workers=False")
             loader.worker_init_fn = partial(
                 worker_init_fn, num_workers=loader.num_workers, rank=get_rank(), seed=_seed_this_process(runner)
             )
