@@ -60,14 +60,21 @@ def remember_variables(config_text: str) -> None:
     _VARIABLES.update(re.findall(r"\{\{\s*\$(\w+):([^}]*?)\s*\}\}", config_text))
 
 
+def read_variable(name: str, default: str) -> str:
+    """Read a variable of the environment as configs do, and remember it like theirs."""
+    _VARIABLES[name] = default
+    return os.environ.get(name, default)
+
+
 def name_variables(message: str) -> str:
     """Name the variables of the environment whose values are in a message, with the absolute paths that they mean."""
     parts = []
     for name, default in _VARIABLES.items():
         value = os.environ.get(name, default).strip("'\" ")
-        if len(value.strip("/.")) > 2 and value.rstrip("/") in message:
+        if value != "none" and len(value.strip("/.")) > 2 and value.rstrip("/") in message:
             origin = "is set to" if name in os.environ else "is not set, by default"
-            parts.append(f"{name} {origin} {value}, which is {os.path.abspath(value)}")
+            place = "" if "://" in value or os.path.isabs(value) else f", which is {os.path.abspath(value)}"
+            parts.append(f"{name} {origin} {value}{place}")
     return f" ({'; '.join(parts)})" if parts else ""
 
 
@@ -131,7 +138,23 @@ def add_device(parser: ArgumentParser) -> None:
     """Add ``--device``, the accelerator by default."""
     from mmengine.device import get_device
 
-    parser.add_argument("--device", default=get_device(), help="such as cpu or cuda:1; default: %(default)s")
+    help_text = "such as cpu or cuda:1; default: %(default)s"
+    parser.add_argument("--device", type=device, default=get_device(), help=help_text)
+
+
+def device(text: str) -> str:
+    """Read the name of a device that this machine has.
+
+    Raises:
+        ArgumentTypeError: There is no such device.
+    """
+    import torch
+
+    try:
+        torch.empty(0, device=text)
+    except (RuntimeError, AssertionError):  # the latter from a PyTorch without CUDA
+        raise ArgumentTypeError(f"expected a device of this machine such as cpu or cuda:0, got {text!r}") from None
+    return text
 
 
 def positive(text: str) -> int:

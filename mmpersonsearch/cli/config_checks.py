@@ -25,8 +25,8 @@ from mmpersonsearch.datasets.checks import (
     read_images,
     read_splits,
 )
-from mmpersonsearch.datasets.samplers import PKSampler
 from mmpersonsearch.engine.hooks import identity_counts
+from mmpersonsearch.registry import DATA_SAMPLERS
 from mmpersonsearch.utils.checkpoint import find_checkpoint
 from mmpersonsearch.utils.errors import InputError
 from mmpersonsearch.utils.faults import ERROR, WARNING, Faults
@@ -43,11 +43,23 @@ def check_before(runner: Runner, splits: Sequence[str]) -> None:
     Raises:
         InputError: Names all faults that would stop the run or spoil its result.
     """
-    faults = check_config(runner.cfg, runner.model, splits)
+    check_data(runner.cfg, splits, runner.model)
+
+
+def check_data(config: Config, splits: Sequence[str], model: nn.Module | None = None) -> None:
+    """Do what :func:`check_before` does, of the model too if there is one already."""
+    faults = check_config(config, model, splits)
     for line in faults.lines(WARNING):
         print_log(line, logger="current", level=logging.WARNING)
     if errors := faults.lines(ERROR):
-        raise InputError("\n".join([f"{len(errors)} faults of {runner.cfg.filename}", *errors]))
+        head = f"{len(errors)} faults of {config.filename}\n" if len(errors) > 1 else f"{config.filename}: "
+        raise InputError(head + "\n".join(errors))
+
+
+def count_readable_identities(config: Config) -> int:
+    """Count the identities of the training set, its faulty records left out."""
+    parts = _datasets(config, ("train",))
+    return sum(len(split.identities()) for part in parts for split in read_splits(*part, Faults()))
 
 
 def check_config(
@@ -138,7 +150,7 @@ def _check_batches(config: Config, training: Sequence[Split], faults: Faults) ->
         return nan
     if _is(sampler, "PKSampler") and training[0].dataset is not None:
         try:
-            own = PKSampler(training[0].dataset, **{k: v for k, v in sampler.items() if k != "type"} | {"seed": 0})
+            own = DATA_SAMPLERS.build({**sampler, "seed": 0}, default_args=dict(dataset=training[0].dataset))
         except InputError as error:
             faults.add_message(ERROR, "train", str(error))
             return nan

@@ -20,7 +20,7 @@ VERBS = {
     "plot proposals": "plot the best proposals of RPN and query-guided RPN for a query",
     "browse": "draw the scenes of a split as the pipeline passes them to the model",
     "crop": "crop labelled persons from scenes, as a training set for Re-ID teachers",
-    "to-coco": "convert PRW or CUHK-SYSU to COCO format",
+    "to-coco": "convert PRW, CUHK-SYSU or PoseTrack21 to COCO format",
     "convert reid": "convert a published Re-ID checkpoint to a teacher",
     "convert two-step": "join the checkpoints of a detector and of a Re-ID model",
     "make-lut": "compute a trained model's lookup table, from which a student learns (KD_reid)",

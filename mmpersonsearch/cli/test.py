@@ -11,6 +11,7 @@ import mmpersonsearch.registry  # noqa: F401
 from mmpersonsearch.datasets import JointPersonSearchDataset
 from mmpersonsearch.engine.console_runner import ConsoleRunner
 from mmpersonsearch.engine.launch import join_processes
+from mmpersonsearch.engine.num_ids import count_rows, set_num_ids
 from mmpersonsearch.evaluation.metrics.pair_search import DumpPairPredictions, PairSearchMetric
 from mmpersonsearch.evaluation.metrics.person_search import PersonSearchMetric
 from mmpersonsearch.evaluation.metrics.ranking_pictures import RankingPictures
@@ -98,6 +99,7 @@ def main(argv: list[str] | None = None) -> None:
             draw_detections(config, args.show_dir)
         config.update(launcher=args.launcher, load_from=os.path.expanduser(args.checkpoint), resume=False)
         join_processes(config)
+        set_num_ids(config.model, count_rows(checkpoint) or 1)  # without such weights only training reads it
         runner = ConsoleRunner.from_cfg(config)
         check_before(runner, ("test",))
         # MMEngine loads it again, but only logs mismatches.

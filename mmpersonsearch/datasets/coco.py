@@ -108,10 +108,17 @@ def convert_to_coco(dataset: PersonSearchDataset, out: Path) -> list[Path]:
     """
     protocol = dataset.read_protocol() if dataset.split == "test" else None
     scenes = dataset.read_training() if protocol is None else protocol.images
-    contents = {out / f"{dataset.split}.json": annotations_json(scenes, dataset.img_path)}
-    if protocol is not None:
-        contents[out / f"{dataset.split}_queries.json"] = queries_json(scenes, protocol.queries)
-    own_files = OwnFiles(out, f"to-coco-{dataset.split}")
+    annotations = annotations_json(scenes, dataset.img_path)
+    queries = None if protocol is None else queries_json(scenes, protocol.queries)
+    return write_split(out, dataset.split, annotations, queries)
+
+
+def write_split(out: Path, split: str, annotations: dict, queries: dict | None) -> list[Path]:
+    """Write the contents of a split's files; see :func:`convert_to_coco`."""
+    contents = {out / f"{split}.json": annotations}
+    if queries is not None:
+        contents[out / f"{split}_queries.json"] = queries
+    own_files = OwnFiles(out, f"to-coco-{split}")
     own_files.check(*contents)
     with own_files.recording(*contents):
         for path, content in contents.items():

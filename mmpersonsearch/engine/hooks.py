@@ -21,6 +21,8 @@ from mmpersonsearch.registry import HOOKS
 from mmpersonsearch.utils.errors import InputError
 from mmpersonsearch.utils.scene_files import names_below
 
+from .num_ids import count_identities
+
 
 def _unwrapped(runner: Runner) -> nn.Module:
     return runner.model.module if is_model_wrapper(runner.model) else runner.model
@@ -66,26 +68,18 @@ class IdentityCountCheckHook(Hook):
             InputError: A part has fewer; the message gives both numbers and the config key.
         """
         counts = identity_counts(_unwrapped(runner))
-        num_ids = _count_identities(runner.train_dataloader.dataset) if counts else 0
+        num_ids = count_identities(runner.train_dataloader.dataset) if counts else 0
         for name, own in counts.items():
             if own < num_ids:
                 raise InputError(
                     f"model.{name}.num_ids is {own}, but the training set has {num_ids} identities: "
-                    f"set num_ids={num_ids} there"
+                    f"set num_ids={num_ids} there, or None, which takes it from the training set"
                 )
 
 
 def identity_counts(model: nn.Module) -> dict[str, int]:
     """Return ``num_ids`` of the model's parts that have one, by name."""
     return {name: part.num_ids for name, part in model.named_modules() if hasattr(part, "num_ids")}
-
-
-def _count_identities(dataset: BaseDataset) -> int:
-    if "num_ids" in dataset.metainfo:
-        return dataset.metainfo["num_ids"]
-    if hasattr(dataset, "pids"):  # MMDetection's ReIDDataset, crops for a teacher
-        return len(dataset.pids)
-    raise InputError(f"IdentityCountCheckHook: {type(dataset).__name__} has no metainfo['num_ids']")
 
 
 @HOOKS.register_module()
@@ -100,13 +94,13 @@ class LossWeightScheduleHook(Hook):
         by_epoch: Whether the milestones count epochs (from 0) or iterations.
 
     Raises:
-        ValueError: Milestones are missing or do not rise; the model has no such attribute.
+        InputError: Milestones are missing or do not rise; the model has no such attribute.
     """
 
     def __init__(self, path: str, milestones: Sequence[tuple[int, float]], by_epoch: bool = True) -> None:
         times = [time for time, _ in milestones]
         if not times or any(b <= a for a, b in itertools.pairwise(times)):
-            raise ValueError(
+            raise InputError(
                 f"LossWeightScheduleHook: milestones must be (time, value) with rising times, got {milestones}"
             )
         self.owner_path, _, self.name = path.rpartition(".")
@@ -119,7 +113,7 @@ class LossWeightScheduleHook(Hook):
         """Find the attribute before anything is trained."""
         owner = dict(_unwrapped(runner).named_modules()).get(self.owner_path)
         if owner is None or not hasattr(owner, self.name):
-            raise ValueError(f"LossWeightScheduleHook: the model has no {self.path}")
+            raise InputError(f"LossWeightScheduleHook: the model has no {self.path}")
         self.owner = owner
 
     def _set(self, time: int) -> None:
@@ -202,11 +196,11 @@ class TrainingSeedHook(Hook):
     priority = "VERY_HIGH"
 
     def before_train_epoch(self, runner: Runner) -> None:
-        """Seed, or have each iteration seed; raise ValueError if an epoch-based loop's loader keeps its workers."""
+        """Seed, or have each iteration seed; raise InputError if an epoch-based loop's loader keeps its workers."""
         if isinstance(runner.train_loop, EpochBasedTrainLoop):
             loader = runner.train_dataloader
             if loader.persistent_workers:
-                raise ValueError("TrainingSeedHook needs train_dataloader.persistent_workers=False")
+                raise InputError("TrainingSeedHook needs train_dataloader.persistent_workers=False")
             loader.worker_init_fn = partial(
                 worker_init_fn, num_workers=loader.num_workers, rank=get_rank(), seed=_seed_this_process(runner)
             )

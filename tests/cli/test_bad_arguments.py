@@ -10,6 +10,7 @@ TOP = "an integer of 1 or more"
 COUNT = "an integer of 0 or more"
 FRACTION = "a number from 0 to 1"
 INNER = "a number between 0 and 1"
+DEVICE = "a device of this machine such as cpu or cuda:0"
 PLOTS = {
     "plot search gallery-size": ["c.py", "A=a.pkl"],
     "plot search rcp": ["c.py", "A=a.pkl"],
@@ -38,6 +39,7 @@ NUMBERS = [
     ("plot embeddings tsne c.py A=a.pkl --out f", "--num-identities", ["0"], TOP),
     ("plot embeddings tsne c.py A=a.pkl --out f", "--seed", ["-1", "4294967296"], "an integer from 0 to 4294967295"),
     ("plot training A=run --out f", "--smooth", ["0", "0.5"], TOP),
+    ("on-boxes c.py m.pth", "--device", ["gpu", "cuda:x", "cpu:7x"], DEVICE),
     ("flops c.py", "--num-persons", ["0"], TOP),
     ("crop PRW data --out f", "--size", ["0"], TOP),
     ("browse c.py --out f", "--number", ["0"], TOP),
@@ -48,6 +50,7 @@ BENCHMARKS = [
     ("benchmark", ["c.py"], "--rounds", ["0"], TOP),
     ("benchmark_eval", [], "--loop-queries", ["-1"], COUNT),
     ("benchmark_eval", [], "--fractions", ["0", "1.5"], "a number above 0, at most 1"),
+    ("benchmark_eval", [], "--device", ["gpu"], DEVICE),
     ("benchmark_eval", [], "--dim", ["0"], TOP),
     ("benchmark_memories", [], "--samples", ["0"], TOP),
     ("benchmark_ops", [], "--rounds", ["0"], TOP),

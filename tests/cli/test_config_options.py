@@ -1,4 +1,5 @@
 import math
+import re
 
 import pytest
 
@@ -74,6 +75,14 @@ def test_new_keys_may_be_allowed(config):
         check_options(config, {"train_dataloader.batch_size": 0}, allow_new_keys=True)
 
 
-def test_variables_of_the_file_are_warned_of(config, capsys):
-    check_options(config, {"data_root": "elsewhere"})
-    assert "data_root is a variable of the config file" in capsys.readouterr().err
+def test_variables_of_the_file_are_refused(config):
+    """The data sets would stay where they are."""
+    with pytest.raises(InputError, match="data_root is a variable of the config file") as error:
+        check_options(config, {"data_root": "elsewhere"})
+    places = re.findall(r"\w+_dataloader\.dataset\.data_root", str(error.value))
+    assert sorted(places) == [f"{name}_dataloader.dataset.data_root" for name in ("test", "train", "val")]
+    with pytest.raises(InputError, match=r"stay: set train_dataloader\.dataset\.pipeline\.2\.prob \("):
+        check_options(config, {"train_pipeline.2.prob": 0.1})
+    with pytest.raises(InputError, match="stay: set these"):
+        check_options(config, {"loss_weight_schedule.milestones": [[1, 2.0]]})
+    check_options(config, {"data_root": "elsewhere"}, allow_new_keys=True)

@@ -21,7 +21,7 @@ from measure import measure, parse_args
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-from mmpersonsearch.cli.command_line import count, positive, print_table, share, write_json
+from mmpersonsearch.cli.command_line import count, device, positive, print_table, share, write_json
 from mmpersonsearch.evaluation import RankingWithContextPersons, evaluate_searches
 from mmpersonsearch.structures import AllImages, ImageList, Listed, Query, SceneImage, SearchProtocol
 from mmpersonsearch.testing import slow_search
@@ -162,7 +162,7 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shape", choices=list(SHAPES), default="prw")
     parser.add_argument("--dim", type=positive, default=256, help="width of the embeddings")
-    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--device", type=device, default="cpu")
     parser.add_argument("--rounds", type=positive, default=3, help="the fastest is reported")
     parser.add_argument("--fractions", type=share, nargs="+", default=[0.25, 0.5, 1.0], help="of queries x detections")
     parser.add_argument("--loop-queries", type=count, default=0, help="number of queries for the loop (0: no loop)")

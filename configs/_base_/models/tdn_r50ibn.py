@@ -1,5 +1,5 @@
 # TDN's student (Liu et al.): Part-1 for both tasks, a light box head, Part-2 and KTB for Re-ID.
-# The leaf sets num_ids, and the teacher with its loss.
+# The leaf gives the teacher with its loss.
 pretrained = (
     "{{$IBN_R50_WEIGHTS:https://github.com/XingangPan/IBN-Net/releases/download/v1.0/resnet50_ibn_a-d9d0bb7b.pth}}"
 )
@@ -56,7 +56,9 @@ model = dict(
             featmap_strides=[8],
         ),
         part2=dict(type="ResNetIBN", depth=50, stages=(3, 4), init_cfg=init_cfg),
-        reid_head=dict(type="SoftmaxReIDHead", in_channels=2048, loss_id=dict(type="mmdet.CrossEntropyLoss")),
+        reid_head=dict(
+            type="SoftmaxReIDHead", in_channels=2048, num_ids=None, loss_id=dict(type="mmdet.CrossEntropyLoss")
+        ),
     ),
     train_cfg=dict(
         rpn=dict(

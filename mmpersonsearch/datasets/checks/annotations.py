@@ -112,7 +112,10 @@ def _read_scenes(config: Mapping[str, Any], place: str, training: bool) -> Split
 
 
 def _read_crops(config: Mapping[str, Any], place: str, training: bool) -> Split:
-    dataset = DATASETS.build({**config, "pipeline": []})
+    try:
+        dataset = DATASETS.build({**config, "pipeline": []})
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{error}; mmpersonsearch crop makes crops and their list") from error
     crops = [dataset.get_data_info(i) for i in range(len(dataset))]
     paths, labels = [crop["img_path"] for crop in crops], np.array([int(crop["gt_label"]) for crop in crops], np.int64)
     sizes, number = np.full((len(crops), 2), np.nan), np.arange(len(crops))

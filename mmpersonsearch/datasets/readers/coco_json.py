@@ -88,11 +88,13 @@ def read_queries(path: str | Path, scenes: Sequence[SceneImage]) -> list[Query]:
     return queries
 
 
-def annotations_json(scenes: Sequence[SceneImage], img_path: Callable[[str | int], str]) -> dict:
+def annotations_json(
+    scenes: Sequence[SceneImage], img_path: Callable[[str | int], str | Path], root: Path | None = None
+) -> dict:
     """Make the content of a json of annotations; images are numbered from 1 in the order of the scenes.
 
-    ``img_path`` gives the file of an ``img_id``, whose size is read. Names of files are relative to the folder that all
-    have in common.
+    ``img_path`` gives the file of an ``img_id``, whose size is read. Names of files are relative to ``root``, or else
+    to the folder that all have in common.
     """
     images, annotations = [], []
     names = names_below(str(Path(img_path(scene.img_id))) for scene in scenes)
@@ -100,7 +102,8 @@ def annotations_json(scenes: Sequence[SceneImage], img_path: Callable[[str | int
         path = Path(img_path(scene.img_id))
         width, height = scene_size(path)
         camera = {} if scene.camera_id is None else dict(camera_id=scene.camera_id)
-        images.append(dict(id=i, file_name=names[str(path)], width=width, height=height, **camera))
+        name = names[str(path)] if root is None else path.relative_to(root).as_posix()
+        images.append(dict(id=i, file_name=name, width=width, height=height, **camera))
         for bbox, person_id in zip(_to_xywh(scene.bboxes), scene.person_ids.tolist()):
             own = dict(id=len(annotations) + 1, image_id=i, category_id=_CATEGORY["id"], bbox=bbox)
             own.update(area=bbox[2] * bbox[3], iscrowd=0, person_id=person_id, **camera)

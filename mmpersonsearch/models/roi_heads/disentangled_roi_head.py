@@ -10,6 +10,7 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from mmpersonsearch.registry import MODELS
+from mmpersonsearch.utils.errors import InputError
 from mmpersonsearch.utils.forward_modes import float32, kept_statistics
 
 from .person_search_roi_head import BoxDistillation, PersonSearchRoIHead
@@ -38,7 +39,7 @@ class DisentangledRoIHead(PersonSearchRoIHead):
         kwargs: See :class:`PersonSearchRoIHead`.
 
     Raises:
-        ValueError: A bridge has no ``crop_extractor``; ``distill_on`` is neither, or ``"final"`` without a teacher.
+        InputError: A bridge has no ``crop_extractor``; ``distill_on`` is neither, or ``"final"`` without a teacher.
     """
 
     def __init__(
@@ -60,11 +61,11 @@ class DisentangledRoIHead(PersonSearchRoIHead):
         self.max_rois_per_img = max_rois_per_img
         self.distill_on = distill_on
         if self.bridge is not None and self.crop_extractor is None:
-            raise ValueError("roi_head: a bridge needs a crop_extractor")
+            raise InputError("roi_head: a bridge needs a crop_extractor")
         if distill_on not in ("persons", "final"):
-            raise ValueError(f"roi_head: distill_on is {distill_on!r}, expected 'persons' or 'final'")
+            raise InputError(f"roi_head: distill_on is {distill_on!r}, expected 'persons' or 'final'")
         if distill_on == "final" and not self.reid_head.with_teacher:
-            raise ValueError("roi_head: distill_on='final' needs a teacher in the reid_head")
+            raise InputError("roi_head: distill_on='final' needs a teacher in the reid_head")
 
     def loss(
         self,
