@@ -168,7 +168,7 @@ def resume_from(config: Config, resume: str | None) -> None:
 
 def check_untrained(work_dir: str) -> None:
     """Raise ``InputError`` if a work dir has checkpoints of an earlier training."""
-    found = find_latest_checkpoint(work_dir) if osp.isdir(work_dir) else None
+    found = find_latest_checkpoint(work_dir) if osp.isfile(osp.join(work_dir, "last_checkpoint")) else None
     names = (glob(osp.join(work_dir, f"{unit}_*.pth")) for unit in ("epoch", "iter"))
     if found := found or next((path for paths in names for path in paths), None):
         raise InputError(
