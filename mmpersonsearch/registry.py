@@ -7,6 +7,7 @@ its own nested defaults (``BboxOverlaps2D`` in an assigner) without a prefix.
 from __future__ import annotations
 
 import io
+import warnings
 from contextlib import redirect_stdout
 from functools import cache
 from types import ModuleType
@@ -52,8 +53,18 @@ class MMDetChildRegistry(Registry):
         """Import the members' modules, after MMDetection where they need it."""
         if self._needs_mmdet:
             import_mmdet()
-        with redirect_stdout(io.StringIO()):  # MMDetection prints which optional packages are missing
+        with _without_notices():
             super().import_from_location()
+
+    def get(self, key: str) -> type | None:
+        """Find a member; MMEngine imports the package that its prefix names."""
+        with _without_notices():
+            return super().get(key)
+
+
+def _without_notices() -> redirect_stdout:
+    """Hide what MMDetection and MMPretrain print when imported: which optional packages are missing."""
+    return redirect_stdout(io.StringIO())
 
 
 @cache
@@ -67,8 +78,10 @@ def import_mmdet() -> ModuleType:
     from mmpersonsearch.utils.openmmlab import name_packages_in_errors
 
     prepare_mmcv_ops()
+    warnings.filterwarnings("ignore", message="faster_coco_eval is not installed")
     try:
-        with name_packages_in_errors():
+        with name_packages_in_errors(), _without_notices():
+            import mmdet.datasets  # noqa: F401  # here, where its notices are hidden
             from mmdet import registry
     except ModuleNotFoundError as error:
         # Metrics, memories and losses also serve without MMDetection.

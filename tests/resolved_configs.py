@@ -18,11 +18,13 @@ from as_before import as_before
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
+from mmpersonsearch.engine.num_ids import set_num_ids
 from mmpersonsearch.registry import MODELS
 
 TESTS = Path(__file__).resolve().parent
 ROOT = TESTS.parent
 RECORD = TESTS / "resolved_configs.json"
+NUM_IDS = 1000
 _VARIABLE = re.compile(r"\{\{\s*\$(\w+)")
 sys.path.insert(0, str(ROOT))  # configs of projects import projects.*
 
@@ -70,8 +72,12 @@ def weights_of(model):
 
 
 def build_without_weights(cfg):
-    """The model of a config, most of them on the meta device: a two-step model computes with pixels when built."""
+    """The model of a config, most of them on the meta device: a two-step model computes with pixels when built.
+
+    A ``num_ids`` that the config leaves to the data is ``NUM_IDS``.
+    """
     init_default_scope(cfg.default_scope)
+    set_num_ids(cfg.model, NUM_IDS)
     with torch.device("cpu" if cfg.model.type == "TwoStepPersonSearch" else "meta"):
         return MODELS.build(cfg.model)
 

@@ -12,6 +12,8 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
 from mmpersonsearch.cli.main import VERBS
+from mmpersonsearch.cli.run_config import fill_num_ids
+from mmpersonsearch.engine.num_ids import open_parts
 from mmpersonsearch.registry import DATASETS, METRICS, MODELS
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -59,11 +61,12 @@ def test_the_config_for_own_data_is_read_and_built(tmp_path, monkeypatch):
     train, test = (DATASETS.build(loader.dataset) for loader in (config.train_dataloader, config.test_dataloader))
     assert train.metainfo["num_ids"] == 1 and len(train[0]["data_samples"].gt_instances.bboxes) == 2
     assert len(test.metainfo["search_protocol"].queries) == 1
+    fill_num_ids(config)
     with DefaultScope.overwrite_default_scope(config.default_scope):
         model = MODELS.build(config.model)
-    assert model.roi_head.reid_head.num_ids == 300
+    assert model.roi_head.reid_head.num_ids == model.roi_head.reid_head.teacher.model.head.num_ids == 1
     teacher = Config.fromfile(tmp_path / "bot_r50ibn_own.py")
-    assert teacher.model.head.num_ids == model.roi_head.reid_head.teacher.model.head.num_ids == 300
+    assert list(open_parts(teacher.model)) == [teacher.model.head]
     assert teacher.train_dataloader.dataset.data_root == "data/own_reid/"
 
     write_prw(tmp_path / "data/PRW")
@@ -71,7 +74,8 @@ def test_the_config_for_own_data_is_read_and_built(tmp_path, monkeypatch):
     train, test = (DATASETS.build(loader.dataset) for loader in (joint.train_dataloader, joint.test_dataloader))
     assert train.metainfo["identities"] == ["own 17", "prw 3", "prw 7", "prw 932"]
     assert {train[i]["data_samples"].data_set for i in range(len(train))} == set(test.metainfo["data_sets"])
-    assert joint.model.roi_head.reid_head.num_ids == 783 and joint.val_dataloader == joint.test_dataloader
+    fill_num_ids(joint)
+    assert joint.model.roi_head.reid_head.num_ids == 4 and joint.val_dataloader == joint.test_dataloader
 
 
 def test_the_parts_of_ones_own_are_built_and_used(tmp_path, monkeypatch):

@@ -80,8 +80,9 @@ print(*(type(one).__name__ for one in built))
 def test_parts_are_built_by_the_default_scope_alone():
     done = subprocess.run([sys.executable, "-c", BY_SCOPE], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1] == "L1Loss ContrastiveLoss ReLU TrainingSeedHook BboxOverlaps2D"
-    assert "Failed to" not in done.stdout + done.stderr
+    # Nothing else: MMDetection would tell that optional packages are missing.
+    assert done.stdout == "L1Loss ContrastiveLoss ReLU TrainingSeedHook BboxOverlaps2D\n"
+    assert "Failed to" not in done.stderr and "faster_coco_eval" not in done.stderr
 
 
 def test_members_are_found_without_importing_their_folder():

@@ -7,10 +7,10 @@ import torch
 from dataset_writers import write_prw
 from mmengine.config import Config
 from mmengine.hooks import Hook
-from mmengine.runner import Runner
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tiny_models import NUM_IDS, build_model, read_config
 
+from mmpersonsearch.engine.console_runner import ConsoleRunner
 from mmpersonsearch.utils.config_files import find_config
 
 
@@ -54,7 +54,7 @@ def make_config(variant, scenes, work_dir, teacher_checkpoint, epochs=3):
 
 
 def run(cfg, *hooks):
-    runner = Runner.from_cfg(copy.deepcopy(cfg))
+    runner = ConsoleRunner.from_cfg(copy.deepcopy(cfg))
     for hook in hooks:
         runner.register_hook(hook)
     runner.train()

@@ -19,7 +19,14 @@ ROOT = Path(__file__).resolve().parents[1]
 PROJECT = "projects/synthetic_benchmark"
 BEGIN, END = "<!-- table: written by tools/write_method_pages.py from method.yml -->", "<!-- end of table -->"
 NOTE = "# Written by tools/write_method_pages.py.\n"
-DATA = {"prw-cuhk": "PRW + CUHK-SYSU", "prw-mini": "PRW-mini", "prw": "PRW", "cuhk": "CUHK-SYSU", "synth": "synthetic"}
+DATA = {
+    "prw-cuhk": "PRW + CUHK-SYSU",
+    "prw-mini": "PRW-mini",
+    "prw": "PRW",
+    "cuhk": "CUHK-SYSU",
+    "posetrack21": "PoseTrack21",
+    "synth": "synthetic",
+}
 
 
 def read_our_results() -> dict[str, dict[str, float]]:

@@ -9,6 +9,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from torch import nn
 
+from mmpersonsearch.engine.num_ids import count_rows, set_num_ids
 from mmpersonsearch.registry import MODELS
 from mmpersonsearch.utils.checkpoint import load_checkpoint_file, load_strictly
 from mmpersonsearch.utils.config_files import find_config
@@ -31,7 +32,8 @@ def build_model(
 
     Args:
         config: A config, its file, or the name of one of the package's, as ``mmpersonsearch configs`` lists them.
-        checkpoint: File or URL, which must fill the whole model; None keeps the initial weights.
+        checkpoint: File or URL, which must fill the whole model; None keeps the initial weights. A ``num_ids`` that the
+            config leaves open (None) is the checkpoint's.
         device: Device of the model.
         cfg_options: Dotted keys of the config and their values.
 
@@ -42,10 +44,12 @@ def build_model(
     config = deepcopy(config) if isinstance(config, Config) else Config.fromfile(find_config(str(config)))
     config.merge_from_dict(cfg_options or {})
     init_default_scope(config.get("default_scope", "mmpersonsearch"))
+    weights = {} if checkpoint is None else load_checkpoint_file(checkpoint)
+    set_num_ids(config.model, count_rows(weights) or 1)  # without such weights only training reads it
     model = MODELS.build(_without_training(config.model)).eval()
     if checkpoint is not None:
         # The checkpoint also has parts that only training needs.
-        load_strictly(model, load_checkpoint_file(checkpoint), checkpoint, allow_unexpected=True)
+        load_strictly(model, weights, checkpoint, allow_unexpected=True)
     return model.to(device)
 
 

@@ -1,11 +1,13 @@
 """Draw scenes as the pipeline of a split passes them to the model, with persons, identities and queries.
 
-Labelled persons have the number of their identity in the annotations, unlabelled ones a dashed box. In training the
+Labelled persons have the number of their identity in the annotations, unlabelled ones a dashed box, regions to ignore a
+gray dotted one. In training the
 label that the model learns, 0 to num_ids - 1, stands beside it.
 
     mmpersonsearch browse tdn_r50ibn_prw --split train --out browse
 """
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ from mmdet.structures import DetDataSample
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
+from mmpersonsearch.engine.hooks import scene_names
 from mmpersonsearch.registry import DATASETS, VISUALIZERS
 from mmpersonsearch.utils.errors import InputError
 from mmpersonsearch.utils.files import check_folder
@@ -40,19 +43,24 @@ def load_scene(dataset: Dataset, index: int, split: str) -> tuple[np.ndarray, De
     if split == "test":
         # The metric needs ground truth and queries in pixels of the original image.
         factors = torch.tensor(sample.get("scale_factor", (1.0, 1.0))).repeat(2)
-        for name in {"gt_instances", "query_instances"} & set(sample.keys()):
+        for name in {"gt_instances", "ignored_instances", "query_instances"} & set(sample.keys()):
             instances = sample.get(name)
             instances.bboxes = getattr(instances.bboxes, "tensor", instances.bboxes) * factors
     return image, sample
 
 
 def draw_scenes(dataset: Dataset, split: str, visualizer: PersonSearchLocalVisualizer, out: Path, number: int) -> int:
-    """Write pictures ``<index>_<image>.png`` of at most ``number`` scenes, and return how many."""
+    """Write pictures ``<index>_<image>.png`` of at most ``number`` scenes, and return how many.
+
+    Where the images lie in several folders, these are part of the name.
+    """
     number = min(number, len(dataset))
     chosen = np.linspace(0, len(dataset) - 1, number).round().astype(int).tolist()
+    names = scene_names(dataset)
     for index in tqdm(chosen, desc=f"drawing {split}", unit="image"):
         image, sample = load_scene(dataset, index, split)
-        name = f"{index:06d}_{Path(sample.get('img_path', 'scene')).stem}.png"
+        name = names.get(sample.get("img_path"), "scene")
+        name = f"{index:06d}_{os.path.splitext(name)[0].replace(os.sep, '_')}.png"
         visualizer.add_datasample(name, image, sample, draw_pred=False, out_file=str(out / name))
     return number
 

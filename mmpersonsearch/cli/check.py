@@ -12,12 +12,13 @@ import sys
 
 from mmengine.registry import init_default_scope
 
+from mmpersonsearch.engine.num_ids import open_parts, set_num_ids
 from mmpersonsearch.registry import MODELS
 from mmpersonsearch.utils.errors import InputError
 from mmpersonsearch.utils.faults import ERROR, WARNING
 
-from .command_line import add_config, exit_on_bad_input, make_parser
-from .config_checks import SPLITS, check_config
+from .command_line import add_config, count, exit_on_bad_input, make_parser, name_variables
+from .config_checks import SPLITS, check_config, count_readable_identities
 from .run_config import read_config_of
 
 
@@ -27,13 +28,11 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--no-images", action="store_true", help="do not decode the images")
     parser.add_argument(
         "--workers",
-        type=int,
+        type=count,
         default=len(os.sched_getaffinity(0)),
         help="processes that decode images, 0: none beside this; default: %(default)s",
     )
     args = parser.parse_args(argv)
-    if args.workers < 0:
-        parser.error(f"--workers {args.workers}: expected 0 or more")
     with exit_on_bad_input("mmpersonsearch check"):
         config = read_config_of(args)
         if not any(config.get(f"{name}_dataloader") for name in SPLITS):
@@ -41,6 +40,8 @@ def main(argv: list[str] | None = None) -> None:
         init_default_scope(config.get("default_scope", "mmpersonsearch"))
         model, failure = None, None
         try:
+            if any(open_parts(config.model)):
+                set_num_ids(config.model, max(1, count_readable_identities(config)))
             model = MODELS.build(config.model)
         # Any error of a config's model is one of the faults.
         except Exception as error:
@@ -50,7 +51,7 @@ def main(argv: list[str] | None = None) -> None:
             faults.add_message(ERROR, "model", failure)
     for severity in (ERROR, WARNING):
         for line in faults.lines(severity):
-            print(f"{severity}: {line}")
+            print(f"{severity}: {line}{name_variables(line)}")
     errors, warnings = (len(faults.lines(severity)) for severity in (ERROR, WARNING))
     print(f"{config.filename}: errors {errors}, warnings {warnings}")
     sys.exit(1 if errors else 0)

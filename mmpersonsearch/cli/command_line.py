@@ -11,12 +11,12 @@ import os
 import re
 import sys
 from argparse import SUPPRESS, ArgumentError, ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from mmpersonsearch.utils.errors import InputError
-from mmpersonsearch.utils.files import write_whole
+from mmpersonsearch.utils.files import check_out, write_whole
 
 _VARIABLES: dict[str, str] = {}  # those of the configs that were read, with their defaults
 CONFIG_HELP = "config file, or the name of one, such as tdn_r50ibn_prw"
@@ -60,14 +60,21 @@ def remember_variables(config_text: str) -> None:
     _VARIABLES.update(re.findall(r"\{\{\s*\$(\w+):([^}]*?)\s*\}\}", config_text))
 
 
+def read_variable(name: str, default: str) -> str:
+    """Read a variable of the environment as configs do, and remember it like theirs."""
+    _VARIABLES[name] = default
+    return os.environ.get(name, default)
+
+
 def name_variables(message: str) -> str:
     """Name the variables of the environment whose values are in a message, with the absolute paths that they mean."""
     parts = []
     for name, default in _VARIABLES.items():
         value = os.environ.get(name, default).strip("'\" ")
-        if len(value.strip("/.")) > 2 and value.rstrip("/") in message:
+        if value != "none" and len(value.strip("/.")) > 2 and value.rstrip("/") in message:
             origin = "is set to" if name in os.environ else "is not set, by default"
-            parts.append(f"{name} {origin} {value}, which is {os.path.abspath(value)}")
+            place = "" if "://" in value or os.path.isabs(value) else f", which is {os.path.abspath(value)}"
+            parts.append(f"{name} {origin} {value}{place}")
     return f" ({'; '.join(parts)})" if parts else ""
 
 
@@ -131,32 +138,67 @@ def add_device(parser: ArgumentParser) -> None:
     """Add ``--device``, the accelerator by default."""
     from mmengine.device import get_device
 
-    parser.add_argument("--device", default=get_device(), help="such as cpu or cuda:1; default: %(default)s")
+    help_text = "such as cpu or cuda:1; default: %(default)s"
+    parser.add_argument("--device", type=device, default=get_device(), help=help_text)
+
+
+def device(text: str) -> str:
+    """Read the name of a device that this machine has.
+
+    Raises:
+        ArgumentTypeError: There is no such device.
+    """
+    import torch
+
+    try:
+        torch.empty(0, device=text)
+    except (RuntimeError, AssertionError):  # the latter from a PyTorch without CUDA
+        raise ArgumentTypeError(f"expected a device of this machine such as cpu or cuda:0, got {text!r}") from None
+    return text
 
 
 def positive(text: str) -> int:
-    """Read an integer >= 1.
+    """Read an integer >= 1; for errors see :func:`read_number`."""
+    return read_number(text, int, lambda number: number >= 1, "an integer of 1 or more")
 
-    Raises:
-        ArgumentTypeError: The text is something else.
-    """
-    if not text.isdecimal() or int(text) < 1:
-        raise ArgumentTypeError(f"expected an integer of 1 or more, got {text!r}")
-    return int(text)
+
+def count(text: str) -> int:
+    """Read an integer >= 0."""
+    return read_number(text, int, lambda number: number >= 0, "an integer of 0 or more")
+
+
+def seed(text: str) -> int:
+    """Read an integer in [0, 2^32)."""
+    return read_number(text, int, lambda number: 0 <= number < 2**32, "an integer from 0 to 4294967295")
 
 
 def fraction(text: str) -> float:
-    """Read a number in [0, 1].
+    """Read a number in [0, 1]."""
+    return read_number(text, float, lambda number: 0 <= number <= 1, "a number from 0 to 1")
+
+
+def share(text: str) -> float:
+    """Read a number in (0, 1]."""
+    return read_number(text, float, lambda number: 0 < number <= 1, "a number above 0, at most 1")
+
+
+def inner_fraction(text: str) -> float:
+    """Read a number in (0, 1)."""
+    return read_number(text, float, lambda number: 0 < number < 1, "a number between 0 and 1")
+
+
+def read_number(text: str, kind: type, fits: Callable[[Any], bool], expected: str) -> Any:
+    """Read a number of a kind that fits.
 
     Raises:
-        ArgumentTypeError: The text is something else.
+        ArgumentTypeError: The text is something else; the parser's message names the option and what is expected.
     """
     try:
-        number = float(text)
+        number = kind(text)
     except ValueError:
-        number = -1
-    if not 0 <= number <= 1:
-        raise ArgumentTypeError(f"expected a number from 0 to 1, got {text!r}")
+        number = None
+    if number is None or not fits(number):
+        raise ArgumentTypeError(f"expected {expected}, got {text!r}")
     return number
 
 
@@ -190,6 +232,12 @@ def add_figure(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--out", required=True, metavar="FIGURE_STEM", help="path of the files to write, without .png, .svg and .json"
     )
+
+
+def check_figure(stem: str, *inputs: str) -> None:
+    """Check that :func:`save_figure` can write its files, none of them one of the inputs; see :func:`check_out`."""
+    for suffix in ("png", "svg", "json"):
+        check_out(f"{stem}.{suffix}", *inputs)
 
 
 def save_figure(figure: Any, numbers: dict[str, Any], stem: str) -> None:

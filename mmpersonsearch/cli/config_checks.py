@@ -25,11 +25,13 @@ from mmpersonsearch.datasets.checks import (
     read_images,
     read_splits,
 )
-from mmpersonsearch.datasets.samplers import PKSampler
 from mmpersonsearch.engine.hooks import identity_counts
+from mmpersonsearch.registry import DATA_SAMPLERS
 from mmpersonsearch.utils.checkpoint import find_checkpoint
 from mmpersonsearch.utils.errors import InputError
 from mmpersonsearch.utils.faults import ERROR, WARNING, Faults
+
+from .run_config import score_threshold
 
 SPLITS = ("train", "val", "test")
 _MANY = 1.5  # times as many identities as the data have
@@ -41,11 +43,23 @@ def check_before(runner: Runner, splits: Sequence[str]) -> None:
     Raises:
         InputError: Names all faults that would stop the run or spoil its result.
     """
-    faults = check_config(runner.cfg, runner.model, splits)
+    check_data(runner.cfg, splits, runner.model)
+
+
+def check_data(config: Config, splits: Sequence[str], model: nn.Module | None = None) -> None:
+    """Do what :func:`check_before` does, of the model too if there is one already."""
+    faults = check_config(config, model, splits)
     for line in faults.lines(WARNING):
         print_log(line, logger="current", level=logging.WARNING)
     if errors := faults.lines(ERROR):
-        raise InputError("\n".join([f"{len(errors)} faults of {runner.cfg.filename}", *errors]))
+        head = f"{len(errors)} faults of {config.filename}\n" if len(errors) > 1 else f"{config.filename}: "
+        raise InputError(head + "\n".join(errors))
+
+
+def count_readable_identities(config: Config) -> int:
+    """Count the identities of the training set, its faulty records left out."""
+    parts = _datasets(config, ("train",))
+    return sum(len(split.identities()) for part in parts for split in read_splits(*part, Faults()))
 
 
 def check_config(
@@ -93,8 +107,6 @@ def _check_model(config: Config, model: nn.Module, training: Sequence[Split], fa
     model = model.module if is_model_wrapper(model) else model
     identities = [number for split in training for number in split.identities()]
     counts = identity_counts(model)
-    if counts and not identities and (persons := sum(len(split.person_ids) for split in training)):
-        faults.add_message(ERROR, "train", f"none of the {persons} persons has an identity")
     number = len(identities)
     for name, own in counts.items():
         if own < number:
@@ -138,7 +150,7 @@ def _check_batches(config: Config, training: Sequence[Split], faults: Faults) ->
         return nan
     if _is(sampler, "PKSampler") and training[0].dataset is not None:
         try:
-            own = PKSampler(training[0].dataset, **{k: v for k, v in sampler.items() if k != "type"} | {"seed": 0})
+            own = DATA_SAMPLERS.build({**sampler, "seed": 0}, default_args=dict(dataset=training[0].dataset))
         except InputError as error:
             faults.add_message(ERROR, "train", str(error))
             return nan
@@ -177,9 +189,7 @@ def _check_schedule(config: Config, iterations: float, faults: Faults) -> None:
 
 
 def _check_thresholds(config: Config, names: Sequence[str], faults: Faults) -> None:
-    model = config.get("model") or {}
-    model = model.get("detector", model)
-    least = ((model.get("test_cfg") or {}).get("rcnn") or {}).get("score_thr", 0)
+    least = score_threshold(config)
     for name in names:
         for part in _dicts(config.get(f"{name}_evaluator")):
             searches = any(_is(part, f"{kind}Metric") for kind in ("PersonSearch", "PairSearch", "Detection"))

@@ -6,8 +6,7 @@ import difflib
 import inspect
 import math
 import re
-import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import mmcv.ops
@@ -83,22 +82,18 @@ def check_options(config: Config, options: dict[str, Any], allow_new_keys: bool 
     """Check options against a config into which they are not merged yet.
 
     A key is known if the config has it, MMEngine reads it, or it is an argument of the class that its dictionary's
-    ``type`` names, base classes included. Keys that only the config file itself uses are warned of.
+    ``type`` names, base classes included.
 
     Raises:
-        InputError: A key is unknown, a value has another type than the config's or is out of its range, or no class has
-            the name of a ``type``; the message names the key and what is nearest.
+        InputError: A key is unknown or a variable of the config file, from which its other keys were made already; a
+            value has another type than the config's or is out of its range, or no class has the name of a ``type``; the
+            message names the key and what is nearest.
     """
-    known = _arguments([Runner.__init__, *TOP_LEVEL])
     for key, value in options.items():
         if not allow_new_keys:
+            _check_variable(config, key)
             _check_key(config, key, options)
         _check_value(key, _find(config, key), value)
-        top = key.split(".")[0]
-        if top in config and top not in known:
-            print(
-                f"--cfg-options {key}: {top} is a variable of the config file; keys made from it stay", file=sys.stderr
-            )
 
 
 def find_class(name: Any) -> Any:
@@ -112,6 +107,29 @@ def _registries() -> list[Registry]:
     own = [value for value in vars(own_registry).values() if isinstance(value, Registry)]
     own += own_registry._INHERITED
     return own + [value for value in vars(mmengine_registry).values() if isinstance(value, Registry)]
+
+
+def _check_variable(config: Config, key: str) -> None:
+    top, _, rest = key.partition(".")
+    known = _arguments([Runner.__init__, *TOP_LEVEL])
+    if top not in config or top in known:
+        return
+    places = [place for name in config if name in known for place in _places(config[name], name, config[top])]
+    places = [f"{place}.{rest}" if rest else place for place in places]
+    hint = f"set {', '.join(places[:6])}" if places and config[top] is not None else "set these"
+    raise InputError(
+        f"--cfg-options {key}: {top} is a variable of the config file, keys that were made from it stay: {hint} "
+        "(--allow-new-keys accepts it)"
+    )
+
+
+def _places(config: Any, path: str, value: Any) -> Iterator[str]:
+    """Dotted keys that have a value."""
+    if type(config) is type(value) and config == value:
+        yield path
+    elif isinstance(config, dict):
+        for key, part in config.items():
+            yield from _places(part, f"{path}.{key}", value)
 
 
 def _check_key(config: Config, key: str, options: dict[str, Any]) -> None:
@@ -131,7 +149,9 @@ def _check_key(config: Config, key: str, options: dict[str, Any]) -> None:
             here = here[part]
         else:
             kind = options.get(".".join([*path, "type"]), here.get("type"))
-            _check_new(key, path, part, list(here), _known_keys(path, kind), options[key])
+            is_new_hook = path == ["default_hooks"] and f"default_hooks.{part}.type" in options
+            if not is_new_hook:
+                _check_new(key, path, part, list(here), _known_keys(path, kind), options[key])
             return
         path.append(part)
 

@@ -7,8 +7,9 @@ Each of the two must fill its part of the model exactly. ``mmpersonsearch test``
 """
 
 from mmpersonsearch.apis import build_model
+from mmpersonsearch.engine.num_ids import count_rows, set_num_ids
 from mmpersonsearch.models.detectors import TwoStepPersonSearch
-from mmpersonsearch.utils.checkpoint import save_checkpoint
+from mmpersonsearch.utils.checkpoint import load_checkpoint_file, save_checkpoint
 from mmpersonsearch.utils.errors import InputError
 from mmpersonsearch.utils.files import check_out
 
@@ -25,7 +26,9 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
     with exit_on_bad_input("mmpersonsearch convert two-step"):
         check_out(args.out, args.detector, args.reid, suffixes=(".pth",))
-        model = build_model(read_config_of(args))
+        config = read_config_of(args)
+        set_num_ids(config.model, count_rows(load_checkpoint_file(args.reid)) or 1)
+        model = build_model(config)
         if not isinstance(model, TwoStepPersonSearch):
             raise InputError(f"{args.config}: expected model.type TwoStepPersonSearch, got {type(model).__name__}")
         paths = dict(detector=args.detector, reid=args.reid)

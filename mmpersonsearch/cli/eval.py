@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import sys
 from typing import Any
 
 from mmengine.config import Config
@@ -63,7 +64,15 @@ def parse_ranking(words: list[str]) -> dict[str, Any]:
 def evaluate(config: Config, args: argparse.Namespace) -> dict[str, Any]:
     """Return the metrics with records of the protocol, the model and the versions."""
     metric, _ = build_evaluation(config)
-    found = metric.read(args.predictions, metric.search_protocol(), args.allow_different_protocols)
+    protocol = metric.search_protocol()
+    found = metric.read(args.predictions, protocol, args.allow_different_protocols, det_thr=metric.det_thr)
+    lowest = min((scores.min().item() for scores in found.scores if len(scores)), default=0.0)
+    if args.det_thr is not None and args.det_thr < lowest and "score_thr" not in found.provenance.get("model", {}):
+        print(
+            f"WARNING: --det-thr {args.det_thr} leaves out nothing: the lowest score in {args.predictions}, which does "
+            f"not record its model's score_thr, is {lowest:.3g}",
+            file=sys.stderr,
+        )
     metrics = metric.measure(*found.searched)
     records = {"model": found.provenance.get("model", {}), "versions": describe_versions()}
     return {**metrics, "protocol": metric.protocol_record, **records}

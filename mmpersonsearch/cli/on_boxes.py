@@ -31,19 +31,19 @@ from mmpersonsearch.structures import SearchProtocol
 from mmpersonsearch.utils.files import check_out
 
 from .command_line import add_config, add_data_set, add_device, exit_on_bad_input, make_parser, write_json
-from .run_config import build_evaluation, choose_data_set, read_config_of
+from .run_config import build_evaluation, choose_data_set, read_config_of, score_threshold
 
 Boxes = Mapping[str | int, InstanceData]
 
 
-def given_boxes(protocol: SearchProtocol, predictions: str | None) -> Boxes:
+def given_boxes(protocol: SearchProtocol, predictions: str | None, det_thr: float | None = None) -> Boxes:
     """Return by image the boxes of predictions, by default the true ones, with scores of 1.
 
     They are ``bboxes`` (n, 4) xyxy in pixels of the original image and ``scores`` (n,). For errors, see
     :func:`read_predictions`.
     """
     if predictions is not None:
-        found = read_predictions(predictions, protocol).detections
+        found = read_predictions(predictions, protocol, det_thr=det_thr).detections
         instances = [InstanceData(bboxes=image.bboxes, scores=image.scores) for image in found]
     else:
         boxes = [torch.as_tensor(scene.bboxes, dtype=torch.float32) for scene in protocol.images]
@@ -78,7 +78,7 @@ def evaluate(
     metrics = metric.evaluate(len(loader.dataset))
     records = {
         "boxes": args.predictions or "true",
-        "model": describe_model(config.pretty_text, args.config, args.checkpoint),
+        "model": describe_model(config.pretty_text, args.config, args.checkpoint, score_threshold(config)),
         "versions": describe_versions(),
         "protocol": metric.protocol_record,
     }
@@ -101,6 +101,6 @@ def main(argv: list[str] | None = None) -> None:
         metric, _ = build_evaluation(config)
         if isinstance(metric, PairSearchMetric):  # the boxes are given: the embeddings search alone
             metric = metric.of_embeddings()
-        boxes = given_boxes(metric.search_protocol(), args.predictions)
+        boxes = given_boxes(metric.search_protocol(), args.predictions, metric.det_thr)
         model = build_model(config, args.checkpoint, args.device)
     write_json(args.out, evaluate(args, config, model, metric, boxes))

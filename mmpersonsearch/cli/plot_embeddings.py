@@ -36,11 +36,14 @@ from .command_line import (
     add_data_set,
     add_figure,
     add_runs,
+    check_figure,
+    count,
     exit_on_bad_input,
     make_parser,
     parse_runs,
     positive,
     save_figure,
+    seed,
 )
 from .run_config import build_evaluation, choose_data_set, read_config_of
 
@@ -102,7 +105,7 @@ def draw_embeddings(args: argparse.Namespace) -> tuple[Figure, dict[str, Any]]:
     identities = choose_identities(protocol, args.identities, args.num_identities)
     planes, runs = {}, {}
     for name, path in parse_runs(args.runs).items():
-        found = read_predictions(path, protocol, args.allow_different_protocols)
+        found = read_predictions(path, protocol, args.allow_different_protocols, det_thr=metric.det_thr)
         feats, person_ids = collect_embeddings(protocol, found, identities, metric.det_thr, metric.iou_thr)
         if len(feats) < 4:
             raise InputError(f"{path}: {len(feats)} detections on identities {identities}, expected 4 or more")
@@ -149,14 +152,14 @@ def main(argv: list[str] | None = None) -> None:
     add_data_set(tsne)
     add_runs(tsne)
     which = tsne.add_mutually_exclusive_group()
-    which.add_argument("--identities", type=int, nargs="+", metavar="ID", help="numbers in the data set")
+    which.add_argument("--identities", type=count, nargs="+", metavar="ID", help="numbers in the data set")
     which.add_argument(
         "--num-identities",
         type=positive,
         default=10,
         help="number of queried identities, those with the most boxes; default: 10",
     )
-    tsne.add_argument("--seed", type=int, default=0, help="seed of t-SNE")
+    tsne.add_argument("--seed", type=seed, default=0, help="seed of t-SNE")
     tsne.set_defaults(draw=draw_embeddings)
     centers = commands.add_parser("centers", help="histogram of the similarities of identities' centers")
     centers.add_argument("runs", nargs="+", metavar="NAME=CHECKPOINT.pth", help="name in the figure, and file")
@@ -165,5 +168,6 @@ def main(argv: list[str] | None = None) -> None:
         add_figure(command)
     args = parser.parse_args(argv)
     with exit_on_bad_input("mmpersonsearch plot embeddings"):
+        check_figure(args.out)
         figure, numbers = args.draw(args)
     save_figure(figure, numbers, args.out)

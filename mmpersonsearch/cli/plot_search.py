@@ -4,6 +4,12 @@ mmpersonsearch plot search gallery-size tdn_r50ibn_cuhk TDN=tdn.pkl "OIM*"=oim.p
 mmpersonsearch plot search rcp tdn_r50ibn_prw TDN=tdn.pkl --out figures/rcp --thresholds 0.2 0.3 0.4
 mmpersonsearch plot search precision-recall tdn_r50ibn_prw TDN=tdn.pkl "OIM*"=oim.pkl --out figures/curves
 
+The last one shows what the search uses: detections from the config's det_thr on. The whole curve of the detection also
+needs those that models leave out in testing; detectors without Re-ID take part (figure 8 of I-Net's paper):
+
+mmpersonsearch test tdn_r50ibn_prw tdn.pth --out tdn.pkl --cfg-options model.test_cfg.rcnn.score_thr=0
+mmpersonsearch plot search detection tdn_r50ibn_prw TDN=tdn.pkl "Faster R-CNN"=detector.pkl --out figures/detection
+
 Writes the figure as PNG and SVG, and its numbers, fractions in [0, 1], as JSON.
 """
 
@@ -26,15 +32,17 @@ from mmpersonsearch.evaluation import (
 from mmpersonsearch.evaluation.metrics import PersonSearchMetric
 from mmpersonsearch.evaluation.predictions import Predictions, read_predictions
 from mmpersonsearch.utils.errors import InputError
-from mmpersonsearch.visualization import plot_gallery_sizes, plot_precision_recall, plot_rcp_parameters
+from mmpersonsearch.visualization import plot_detection, plot_gallery_sizes, plot_precision_recall, plot_rcp_parameters
 
 from .command_line import (
     add_config,
     add_data_set,
     add_figure,
     add_runs,
+    check_figure,
     exit_on_bad_input,
     fraction,
+    inner_fraction,
     make_parser,
     parse_runs,
     positive,
@@ -80,10 +88,19 @@ def measure_curves(args: argparse.Namespace, metric: PersonSearchMetric, run: Pr
     for name, ranking in (("similarity", None), (args.rcp.name, args.rcp)):
         curve = search_curve(protocol, run.detections, run.query_feats, metric.det_thr, ranking, protocol.main_gallery)
         searches[name] = dict(recall=curve.recalls.tolist(), precision=curve.precisions.tolist(), mAP=curve.mAP)
-    gt_bboxes = [image.bboxes for image in protocol.images]
-    found = detection_curve(gt_bboxes, run.detections, metric.iou_thr, metric.det_thr)
+    return {"search": searches, **_measure_detection(metric, run, metric.det_thr)}
+
+
+def measure_detection(args: argparse.Namespace, metric: PersonSearchMetric, run: Predictions) -> dict[str, Any]:
+    """Compute precision-recall curves of the detection of all persons, of all detections that the files have."""
+    return _measure_detection(metric, run, args.det_thr)
+
+
+def _measure_detection(metric: PersonSearchMetric, run: Predictions, det_thr: float) -> dict[str, Any]:
+    truth, ignored = zip(*((image.bboxes, image.ignored_bboxes) for image in metric.search_protocol().images))
+    found = detection_curve(truth, run.detections, metric.iou_thr, det_thr, ignored)
     detection = dict(recall=found.recalls.tolist(), precision=found.precisions.tolist())
-    return {"search": searches, "detection": {**detection, "score": found.scores.tolist(), "ap": found.ap}}
+    return {"detection": {**detection, "score": found.scores.tolist(), "ap": found.ap}}
 
 
 # Of each kind of figure, the function that measures a run, and the one that draws the runs' numbers at the values of
@@ -92,9 +109,10 @@ KINDS = {
     "gallery-size": (measure_gallery_sizes, lambda values, runs: plot_gallery_sizes(values["sizes"], runs)),
     "rcp": (measure_rcp, lambda values, runs: plot_rcp_parameters(runs=runs, **values)),
     "precision-recall": (measure_curves, lambda values, runs: plot_precision_recall(runs)),
+    "detection": (measure_detection, lambda values, runs: plot_detection(runs)),
 }
 # Arguments that a figure depends on, where its kind has them.
-VALUES = ("sizes", "thresholds", "weights", "threshold", "weight")
+VALUES = ("sizes", "thresholds", "weights", "threshold", "weight", "det_thr")
 
 
 def _search(metric: PersonSearchMetric, run: Predictions, rankings: list, galleries: list) -> list[SearchResult]:
@@ -139,12 +157,17 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         add_data_set(command)
         add_runs(command)
         add_figure(command)
+        if name == "detection":
+            command.add_argument("--det-thr", type=fraction, default=0.0, help="least score of a detection")
+            continue
         command.add_argument("--threshold", type=fraction, default=0.3, help="RCP's threshold, the paper's b")
-        command.add_argument("--weight", type=float, default=0.2, help="RCP's weight, the paper's lambda")
+        command.add_argument("--weight", type=inner_fraction, default=0.2, help="RCP's weight, the paper's lambda")
     sizes, rcp = commands.choices["gallery-size"], commands.choices["rcp"]
     sizes.add_argument("--sizes", type=positive, nargs="+", default=PAPER_SIZES, help="gallery sizes")
     rcp.add_argument("--thresholds", type=fraction, nargs="+", default=PAPER_STEPS, help="b's, at the fixed weight")
-    rcp.add_argument("--weights", type=float, nargs="+", default=PAPER_STEPS, help="lambdas, at the fixed threshold")
+    rcp.add_argument(
+        "--weights", type=inner_fraction, nargs="+", default=PAPER_STEPS, help="lambdas, at the fixed threshold"
+    )
     args = parser.parse_args(argv)
     for name in {"sizes", "thresholds", "weights"} & vars(args).keys():
         setattr(args, name, sorted(set(getattr(args, name))))
@@ -156,7 +179,9 @@ def main(argv: list[str] | None = None) -> None:
     measure, draw = KINDS[args.kind]
     values = {name: getattr(args, name) for name in VALUES if hasattr(args, name)}
     with exit_on_bad_input("mmpersonsearch plot search"):
-        args.rcp = RankingWithContextPersons(args.threshold, args.weight)
+        check_figure(args.out)
+        if args.kind != "detection":
+            args.rcp = RankingWithContextPersons(args.threshold, args.weight)
         paths = parse_runs(args.runs)
         config = read_config_of(args)
         choose_data_set(config, args.data_set)
@@ -164,10 +189,15 @@ def main(argv: list[str] | None = None) -> None:
             set_gallery_sizes(config, args.sizes)
         metric, _ = build_evaluation(config)
         protocol = metric.search_protocol()
+        # A whole detection curve has what the file has.
+        needs = dict(fields=("bboxes", "scores")) if args.kind == "detection" else dict(det_thr=metric.det_thr)
         runs, sources = {}, {}
         for name, path in paths.items():  # one at a time: embeddings may fill much of the memory
-            found = read_predictions(path, protocol, args.allow_different_protocols)
+            found = read_predictions(path, protocol, args.allow_different_protocols, **needs)
             runs[name] = measure(args, metric, found)
+            if args.kind == "detection" and (scores := runs[name]["detection"]["score"]):
+                recall = 100 * runs[name]["detection"]["recall"][-1]
+                print(f"{name}: the curve ends at score {scores[-1]:.3f}, recall {recall:.1f}%")
             sources[name] = {"predictions": path, **found.provenance}
         figure = draw(values, runs)
     facts = {"kind": args.kind, "config": args.config, "data": dict(protocol.data), "det_thr": metric.det_thr}

@@ -1,19 +1,27 @@
-"""Draw queries beside their best matches, from predictions of ``mmpersonsearch test --out``."""
+"""Draw queries beside their best matches, from predictions of ``mmpersonsearch test --out``.
+
+mmpersonsearch rank tdn_r50ibn_prw tdn.pkl --out ranking.png
+mmpersonsearch rank tdn_r50ibn_prw TDN=tdn.pkl "OIM*"=oim.pkl --ranking similarity rcp --out ranking.png
+
+Several files and rankings are rows of each query (figures 7 and 8 of the TDN paper, 6 and 9 of I-Net's), with its
+average precision; --worst-first goes by the first row.
+"""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from mmpersonsearch.evaluation import BaseRanking
 from mmpersonsearch.evaluation.metrics import PersonSearchMetric
-from mmpersonsearch.evaluation.predictions import PairPredictions, Predictions
 from mmpersonsearch.evaluation.ranking_list import worst_queries
+from mmpersonsearch.structures import RankingList, SearchProtocol
 from mmpersonsearch.utils.errors import InputError
 from mmpersonsearch.utils.files import check_out
-from mmpersonsearch.visualization import draw_ranking, open_scene, query_titles
+from mmpersonsearch.visualization import ap_title, draw_ranking, open_scene, query_titles, run_title
 
-from .command_line import add_config, add_data_set, exit_on_bad_input, make_parser, positive
+from .command_line import add_config, add_data_set, count, exit_on_bad_input, make_parser, parse_runs, positive
 from .run_config import build_evaluation, choose_data_set, read_config_of
 
 SIMILARITY = "similarity"
@@ -31,40 +39,82 @@ def find_ranking(metric: PersonSearchMetric, name: str) -> BaseRanking | None:
     return rankings[name]
 
 
-def choose_queries(
-    args: argparse.Namespace, metric: PersonSearchMetric, found: Predictions | PairPredictions, searched: dict
-) -> tuple[list[int], dict[int, float] | None]:
-    """Return the indices of the queries to draw, and all average precisions if the worst are chosen."""
-    if args.worst_first:
-        result = metric.evaluate_one(metric.search_protocol(), *found.searched, **searched)
-        return worst_queries(result, args.num_queries), result.ap_by_query()
-    if args.queries:
-        return args.queries, None
-    last = len(metric.search_protocol().queries) - 1
-    return np.linspace(0, last, min(args.num_queries, last + 1)).round().astype(int).tolist(), None
+def name_files(words: Sequence[str]) -> dict[str, str]:
+    """Read ``['TDN=tdn.pkl', 'OIM=oim.pkl']`` as a dictionary; the name of a single file without one is ''.
+
+    Raises:
+        InputError: One of several files has no name, or a name is repeated.
+    """
+    if len(words) == 1 and (Path(words[0]).exists() or "=" not in words[0]):
+        return {"": words[0]}
+    return parse_runs(words)
+
+
+def spread_queries(number: int, protocol: SearchProtocol) -> list[int]:
+    """Choose at most ``number`` queries, evenly spaced over all."""
+    last = len(protocol.queries) - 1
+    return np.linspace(0, last, min(number, last + 1)).round().astype(int).tolist()
+
+
+def rank_runs(
+    args: argparse.Namespace, metric: PersonSearchMetric, gallery: int | None
+) -> tuple[list[int], dict[str, list[RankingList]], dict[str, dict[int, float]]]:
+    """Rank the queries by each file and ranking.
+
+    Returns:
+        The queries' indices, their rankings by the rows' labels, and by label the average precision of each evaluated
+        query, where the picture shows it: of several rows, or to find the worst queries, which are those of the first.
+    """
+    protocol = metric.search_protocol()
+    query_inds = args.queries or spread_queries(args.num_queries, protocol)
+    paths, by_name = name_files(args.predictions), {name: find_ranking(metric, name) for name in args.ranking}
+    show_aps = args.worst_first or len(paths) * len(by_name) > 1
+    rankings, aps = {}, {}
+    for run, path in paths.items():  # one at a time: embeddings may fill much of the memory
+        found = metric.read(path, protocol, det_thr=metric.det_thr)
+        for name, ranking in by_name.items():
+            label = run_title(run, name) if run else name
+            if label in rankings:
+                raise InputError(f"two rows would have the name {label!r}, expected others of the predictions")
+            inputs = (protocol, *found.searched)
+            searched = dict(det_thr=metric.det_thr, ranking=ranking, gallery=gallery)
+            if show_aps:
+                result = metric.evaluate_one(*inputs, **searched)
+                aps[label] = result.ap_by_query()
+                if args.worst_first and not rankings:
+                    query_inds = worst_queries(result, args.num_queries)
+            rankings[label] = metric.rank(*inputs, query_inds, k=args.topk, **searched)
+    return query_inds, rankings, aps
 
 
 def draw(args: argparse.Namespace) -> int:
-    """Write the picture and return its number of rows."""
+    """Write the picture and return its number of queries."""
     config = read_config_of(args)
     choose_data_set(config, args.data_set)
     metric, dataset = build_evaluation(config)
-    ranking, protocol = find_ranking(metric, args.ranking), metric.search_protocol()
-    found = metric.read(args.predictions, protocol)
+    protocol = metric.search_protocol()
     gallery = protocol.main_gallery if args.gallery_size is None else args.gallery_size
-    searched = dict(det_thr=metric.det_thr, ranking=ranking, gallery=gallery)
-    query_inds, aps = choose_queries(args, metric, found, searched)
-    rankings = metric.rank(protocol, *found.searched, query_inds, k=args.topk, **searched)
-    title = [Path(args.config).stem, args.ranking, *([] if gallery is None else [f"gallery of {gallery}"])]
-    title += ["lowest average precision first"] if args.worst_first else []
+    query_inds, rankings, aps = rank_runs(args, metric, gallery)
+    labels = list(rankings)
+    several = len(labels) > 1
+    title = [Path(args.config).stem, *([] if several else labels)]
+    title += [] if gallery is None else [f"gallery of {gallery}"]
+    first = f" of {labels[0]}" if several else ""
+    title += [f"lowest average precision{first} first"] if args.worst_first else []
+    titles = (
+        [f"query {query}" for query in query_inds] if several else query_titles(protocol, query_inds, *aps.values())
+    )
     draw_ranking(
         protocol,
-        rankings,
+        [row for rows in zip(*rankings.values()) for row in rows],
         lambda img_id: open_scene(dataset.img_path(img_id)),
         args.out,
         title=", ".join(title),
-        row_titles=query_titles(protocol, query_inds, aps),
+        row_titles=[text for text in titles for _ in labels],
         scenes=args.scenes,
+        match_titles=[f"{label}: {ap_title(aps[label], q)}" for q in query_inds for label in labels]
+        if several
+        else None,
     )
     return len(query_inds)
 
@@ -73,20 +123,27 @@ def main(argv: list[str] | None = None) -> None:
     parser = make_parser("rank", __doc__)
     add_config(parser, "config that was tested")
     add_data_set(parser)
-    parser.add_argument("predictions", help="file that mmpersonsearch test --out has written")
+    parser.add_argument(
+        "predictions",
+        nargs="+",
+        metavar="NAME=PREDICTIONS.pkl",
+        help="file that mmpersonsearch test --out has written; a single one needs no name",
+    )
     parser.add_argument("--out", default="ranking.png", help="picture to write (ranking.png)")
     parser.add_argument("--scenes", action="store_true", help="draw whole scenes, not crops")
     parser.add_argument("--num-queries", type=positive, default=8, help="number of queries, evenly spaced over all (8)")
     which = parser.add_mutually_exclusive_group()
-    which.add_argument("--queries", type=int, nargs="+", metavar="INDEX", help="draw these queries, counted from 0")
+    which.add_argument("--queries", type=count, nargs="+", metavar="INDEX", help="draw these queries, counted from 0")
     which.add_argument(
         "--worst-first", action="store_true", help="draw the queries of lowest average precision, lowest first"
     )
     parser.add_argument("--topk", type=positive, default=5, help="matches per query (5)")
-    parser.add_argument("--ranking", default=SIMILARITY, help="name of one of test_evaluator.rankings, such as rcp")
+    parser.add_argument(
+        "--ranking", nargs="+", default=[SIMILARITY], help="names in test_evaluator.rankings, such as rcp"
+    )
     parser.add_argument("--gallery-size", type=positive, help="one of the protocol's gallery sizes; default: the first")
     args = parser.parse_args(argv)
     with exit_on_bad_input("mmpersonsearch rank"):
-        check_out(args.out, args.predictions, suffixes=(".png", ".jpg", ".jpeg", ".pdf", ".svg"))
+        check_out(args.out, *name_files(args.predictions).values(), suffixes=(".png", ".jpg", ".jpeg", ".pdf", ".svg"))
         number = draw(args)
     print(f"{number} queries with their {args.topk} best matches: {args.out}")

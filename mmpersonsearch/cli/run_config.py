@@ -12,6 +12,7 @@ from mmengine.dataset import BaseDataset
 from mmengine.dist import is_main_process
 from mmengine.runner import find_latest_checkpoint
 
+from mmpersonsearch.engine.num_ids import count_rows, count_training_identities, open_parts, set_num_ids
 from mmpersonsearch.evaluation.metrics import PersonSearchMetric
 from mmpersonsearch.registry import DATASETS, METRICS
 from mmpersonsearch.utils.checkpoint import load_checkpoint_file
@@ -139,6 +140,13 @@ def find_search_metric(config: Config) -> ConfigDict:
     )
 
 
+def score_threshold(config: Config) -> float:
+    """Return the score below which a config's model, or its detector, leaves out detections; 0 for none."""
+    model = config.get("model") or {}
+    model = model.get("detector", model)
+    return ((model.get("test_cfg") or {}).get("rcnn") or {}).get("score_thr", 0.0)
+
+
 def resume_from(config: Config, resume: str | None) -> None:
     """Set a config to resume.
 
@@ -169,11 +177,34 @@ def check_untrained(work_dir: str) -> None:
         )
 
 
+def find_resumed(config: Config) -> str | None:
+    """Return the checkpoint that a training resumes, None if it starts."""
+    return (config.get("load_from") or find_latest_checkpoint(config.work_dir)) if config.get("resume") else None
+
+
+def fill_num_ids(config: Config) -> None:
+    """Set the ``num_ids`` that a config leaves open, for training: of the checkpoint that it resumes, else of its data.
+
+    Raises:
+        FileNotFoundError: A file of the training set is missing.
+        InputError: The identities of the training set cannot be counted.
+    """
+    if not any(open_parts(config.model)):
+        return
+    path = find_resumed(config)
+    num_ids, place = path and count_rows(load_checkpoint_file(path)), f"as in {path}"
+    if not num_ids:
+        num_ids, place = count_training_identities(config), "the identities of the training set"
+    set_num_ids(config.model, num_ids)
+    if is_main_process():
+        print(f"num_ids is {num_ids}: {place}")
+
+
 def warn_of_changes(config: Config) -> None:
     """Print what differs between a config that resumes and that of the checkpoint, and what of it takes effect."""
-    if not config.get("resume") or not is_main_process():
+    path = find_resumed(config)
+    if path is None or not is_main_process():
         return
-    path = config.get("load_from") or find_latest_checkpoint(config.work_dir)
     text = load_checkpoint_file(path).get("meta", {}).get("cfg")
     if not text:
         return

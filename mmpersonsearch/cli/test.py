@@ -11,10 +11,11 @@ import mmpersonsearch.registry  # noqa: F401
 from mmpersonsearch.datasets import JointPersonSearchDataset
 from mmpersonsearch.engine.console_runner import ConsoleRunner
 from mmpersonsearch.engine.launch import join_processes
+from mmpersonsearch.engine.num_ids import count_rows, set_num_ids
 from mmpersonsearch.evaluation.metrics.pair_search import DumpPairPredictions, PairSearchMetric
 from mmpersonsearch.evaluation.metrics.person_search import PersonSearchMetric
 from mmpersonsearch.evaluation.metrics.ranking_pictures import RankingPictures
-from mmpersonsearch.evaluation.metrics.search_results import DumpPredictions
+from mmpersonsearch.evaluation.metrics.search_results import DumpPredictions, SearchResultsMetric
 from mmpersonsearch.evaluation.provenance import describe_model, describe_versions
 from mmpersonsearch.utils.checkpoint import load_checkpoint_file, load_strictly, use_safe_checkpoint_loader
 from mmpersonsearch.utils.errors import InputError
@@ -22,7 +23,7 @@ from mmpersonsearch.utils.files import check_folder, check_out
 
 from .command_line import add_config, add_data_set, add_launcher, exit_on_bad_input, make_parser, write_json
 from .config_checks import check_before
-from .run_config import choose_data_set, read_config_of
+from .run_config import choose_data_set, read_config_of, score_threshold
 
 
 def draw_detections(config: Config, folder: str) -> None:
@@ -42,12 +43,15 @@ def add_metrics(runner: Runner, out: str | None, show_dir: str | None, records: 
     """Add the metrics that write predictions (``--out``) and draw rankings (``--show-dir``).
 
     Raises:
-        InputError: ``--out`` without a person search metric, ``--show-dir`` of search by pairs.
+        InputError: ``--out`` without a metric of person search or detection, ``--show-dir`` of search by pairs.
     """
     metrics = runner.test_evaluator.metrics
     search = find_search(runner)
-    if out and search is None:
-        raise InputError(f"--out writes person search predictions, {runner.cfg.filename} has no PersonSearchMetric")
+    measured = next((m for m in metrics if isinstance(m, SearchResultsMetric)), None)
+    if out and measured is None:
+        raise InputError(
+            f"--out writes predictions, expected a PersonSearchMetric or a DetectionMetric in {runner.cfg.filename}"
+        )
     by_pairs = isinstance(search, PairSearchMetric)
     if show_dir and by_pairs:
         raise InputError(
@@ -55,7 +59,8 @@ def add_metrics(runner: Runner, out: str | None, show_dir: str | None, records: 
             "from which mmpersonsearch rank draws the queries with their best matches"
         )
     if out:
-        metrics.append(DumpPairPredictions(out, records) if by_pairs else DumpPredictions(out, records))
+        dump = DumpPairPredictions(out, records) if by_pairs else None
+        metrics.append(dump or DumpPredictions(out, records, (search or measured).fields))
     if show_dir and search is not None:
         dataset = runner.test_dataloader.dataset
         joint = isinstance(dataset, JointPersonSearchDataset)
@@ -94,11 +99,12 @@ def main(argv: list[str] | None = None) -> None:
             draw_detections(config, args.show_dir)
         config.update(launcher=args.launcher, load_from=os.path.expanduser(args.checkpoint), resume=False)
         join_processes(config)
+        set_num_ids(config.model, count_rows(checkpoint) or 1)  # without such weights only training reads it
         runner = ConsoleRunner.from_cfg(config)
         check_before(runner, ("test",))
         # MMEngine loads it again, but only logs mismatches.
         load_strictly(runner.model, checkpoint, args.checkpoint, allow_unexpected=True)
-        model = describe_model(config_text, args.config, config.load_from)
+        model = describe_model(config_text, args.config, config.load_from, score_threshold(config))
         records = {"model": model, "versions": describe_versions()}
         add_metrics(runner, args.out, args.show_dir, records)
         search = find_search(runner)

@@ -1,9 +1,10 @@
-"""Convert a split of PRW or CUHK-SYSU to COCO format, as CocoPersonSearchDataset reads it.
+"""Convert a split of PRW, CUHK-SYSU or PoseTrack21 to COCO format, as CocoPersonSearchDataset reads it.
 
 Writes ``<out>/<split>.json`` and, for the test split, ``<out>/<split>_queries.json``. Identities keep the numbers of
 the data set; unlabelled persons have -1.
 
     mmpersonsearch to-coco --dataset PRW --data-root data/PRW --split test --out data/PRW_coco
+    mmpersonsearch to-coco --dataset PoseTrack21 --data-root data/PoseTrack21 --split train --out data/PoseTrack21/coco
 """
 
 import io
@@ -14,6 +15,7 @@ from pathlib import Path
 from pycocotools.coco import COCO
 
 from mmpersonsearch.datasets.coco import convert_to_coco
+from mmpersonsearch.datasets.posetrack21 import convert_posetrack21
 from mmpersonsearch.utils.errors import InputError
 from mmpersonsearch.utils.files import check_folder
 
@@ -36,14 +38,18 @@ def check_index(path: Path) -> None:
 
 def main(argv: list[str] | None = None) -> None:
     parser = make_parser("to-coco", f"{__doc__}\n{LOSS}")
-    add_dataset_arguments(parser, ("PRW", "CUHK-SYSU"))
+    add_dataset_arguments(parser, ("PRW", "CUHK-SYSU", "PoseTrack21"))
     parser.add_argument("--out", required=True, type=Path, help="folder of the json files")
     args = parser.parse_args(argv)
     if args.dataset == "CUHK-SYSU" and args.split == "test":
         print(LOSS)
     with exit_on_bad_input("mmpersonsearch to-coco"):
         check_folder(args.out)
-        files = convert_to_coco(dataset_of(args), args.out)
+        if args.dataset == "PoseTrack21":
+            files, notes = convert_posetrack21(Path(args.data_root), args.split, args.out)
+        else:
+            files, notes = convert_to_coco(dataset_of(args), args.out), []
         check_index(files[0])
         for path in files:
             print(f"wrote {path}")
+        print(*notes, sep="\n", end="\n" if notes else "")

@@ -8,11 +8,13 @@ import mmpersonsearch.registry  # noqa: F401
 from mmpersonsearch.engine.console_runner import ConsoleRunner
 from mmpersonsearch.engine.launch import join_processes
 from mmpersonsearch.utils.checkpoint import find_checkpoint, use_safe_checkpoint_loader
+from mmpersonsearch.utils.errors import InputError
 from mmpersonsearch.utils.files import check_folder
 
 from .command_line import add_config, add_launcher, exit_on_bad_input, make_parser
 from .run_config import (
     check_untrained,
+    fill_num_ids,
     read_config_of,
     resume_from,
     scale_learning_rate,
@@ -50,9 +52,14 @@ def main(argv: list[str] | None = None) -> None:
         if config.get("load_from"):
             config.load_from = find_checkpoint(config.load_from)
         join_processes(config)
-        warn_of_changes(config)  # as it runs: with --amp and what the processes set
-        from .config_checks import check_before  # imports MMDetection, which a message need not wait for
+        from .config_checks import check_before, check_data  # imports MMDetection, which a message need not wait for
 
+        try:
+            fill_num_ids(config)
+        except (InputError, FileNotFoundError):
+            check_data(config, ("train", "val"))  # names all faults, not only the first
+            raise
+        warn_of_changes(config)  # as it runs: with --amp and what the processes set
         runner = ConsoleRunner.from_cfg(config)
         check_before(runner, ("train", "val"))
         runner.train()

@@ -1,5 +1,9 @@
 """Person search data sets PRW, CUHK-SYSU and COCO, their transforms and samplers."""
 
+from mmpersonsearch.registry import import_mmdet
+
+import_mmdet()  # hides its notices
+
 from .coco import CocoPersonSearchDataset
 from .cuhk_sysu import CUHKSYSUDataset
 from .joint import JointPersonSearchDataset

@@ -15,7 +15,7 @@ from mmpersonsearch.utils.files import digest_files, write_whole
 from mmpersonsearch.utils.own_files import OwnFiles
 
 from .person_search_dataset import PersonSearchDataset
-from .readers.coco_json import annotations_json, queries_json, read_annotations, read_queries
+from .readers.coco_json import annotations_json, labelled_elsewhere, queries_json, read_annotations, read_queries
 from .readers.files import check_file
 
 
@@ -25,9 +25,9 @@ class CocoPersonSearchDataset(PersonSearchDataset):
 
     The annotations' json is COCO's: ``images`` with ``id``, the ``img_id``, and ``file_name``; ``annotations`` with
     ``image_id``, ``bbox`` (x, y, w, h in pixels, fractions are kept) and ``person_id`` >= 0 (-1, null or none:
-    unlabelled). The image or its annotations may have a ``camera_id``, a number. If the json has ``categories``, only
-    annotations of the class that ``metainfo`` names, by default ``person``, are read. The queries' json is
-    ``{"queries": [{"image_id": 1, "bbox": [x, y, w, h], "person_id": 7}]}``.
+    unlabelled); ``iscrowd`` 1 marks a region to ignore. The image or its annotations may have a ``camera_id``, a
+    number. If the json has ``categories``, only annotations of the class that ``metainfo`` names, by default
+    ``person``, are read. The queries' json is ``{"queries": [{"image_id": 1, "bbox": [x, y, w, h], "person_id": 7}]}``.
 
     Args:
         data_root: Folder of the other paths.
@@ -78,6 +78,10 @@ class CocoPersonSearchDataset(PersonSearchDataset):
         check_file(self.data_prefix["img_path"] or ".", "the folder of the images")
         return self.annotations[1]
 
+    def keys_like_identities(self) -> list[str]:
+        """See :meth:`PersonSearchDataset.keys_like_identities`."""
+        return labelled_elsewhere(self.ann_file)
+
     def read_protocol(self) -> SearchProtocol:
         """Read images and queries, in the order of their json."""
         scenes = self.read_training()
@@ -104,10 +108,17 @@ def convert_to_coco(dataset: PersonSearchDataset, out: Path) -> list[Path]:
     """
     protocol = dataset.read_protocol() if dataset.split == "test" else None
     scenes = dataset.read_training() if protocol is None else protocol.images
-    contents = {out / f"{dataset.split}.json": annotations_json(scenes, dataset.img_path)}
-    if protocol is not None:
-        contents[out / f"{dataset.split}_queries.json"] = queries_json(scenes, protocol.queries)
-    own_files = OwnFiles(out, f"to-coco-{dataset.split}")
+    annotations = annotations_json(scenes, dataset.img_path)
+    queries = None if protocol is None else queries_json(scenes, protocol.queries)
+    return write_split(out, dataset.split, annotations, queries)
+
+
+def write_split(out: Path, split: str, annotations: dict, queries: dict | None) -> list[Path]:
+    """Write the contents of a split's files; see :func:`convert_to_coco`."""
+    contents = {out / f"{split}.json": annotations}
+    if queries is not None:
+        contents[out / f"{split}_queries.json"] = queries
+    own_files = OwnFiles(out, f"to-coco-{split}")
     own_files.check(*contents)
     with own_files.recording(*contents):
         for path, content in contents.items():

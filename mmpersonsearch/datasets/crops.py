@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from tqdm import tqdm
 from mmpersonsearch.utils.errors import InputError
 from mmpersonsearch.utils.files import write_whole
 from mmpersonsearch.utils.own_files import OwnFiles
+from mmpersonsearch.utils.scene_files import open_scene
 
 from .person_search_dataset import PersonSearchDataset
 from .readers.files import has_area
@@ -54,16 +56,22 @@ def crop_persons(dataset: PersonSearchDataset, out: Path, split: str, size: tupl
 
 def _write_crops(scenes: list[dict], labels: dict[int, int], folder: Path, size: tuple[int, int]) -> list[str]:
     """Write all crops; returns the lines of their list."""
-    lines = []
+    lines, outside = [], []
     for i, scene in enumerate(tqdm(scenes, desc=f"cropping {folder.name}", unit="image")):
         persons = [person for person in scene["instances"] if person["person_id"] >= 0]
         for j, (person, crop) in enumerate(zip(persons, cut_persons(scene["img_path"], persons, size))):
             if crop is None:
+                outside.append(scene["img_path"])
                 continue
             label = labels[person["person_id"]]
             name = f"{label:05d}_{i:06d}_{j:03d}.jpg"
             crop.save(folder / name, quality=JPEG_QUALITY)
             lines.append(f"{name} {label}\n")
+    if outside:
+        warnings.warn(
+            f"{folder.name}: {len(outside)} boxes lie outside their image and have no crop, the first in {outside[0]}",
+            stacklevel=3,
+        )
     return lines
 
 
@@ -76,13 +84,7 @@ def cut_persons(path: str, persons: list[dict], size: tuple[int, int]) -> list[I
     """
     if not persons:
         return []
-    try:
-        with Image.open(path) as file:
-            image = file.convert("RGB")
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise InputError(f"{path} cannot be decoded as an image: {error}") from error
+    image = open_scene(path)
     boxes = np.clip([person["bbox"] for person in persons], 0, [image.width, image.height] * 2)
     return [
         image.resize(size[::-1], Image.Resampling.BILINEAR, box=tuple(box)) if inside else None

@@ -28,7 +28,7 @@ class PersonSearchDataset(BaseDetDataset, metaclass=ABCMeta):
     identity numbers, which may be any integers >= 0.
 
     An entry of the training split holds ``img_id``, ``img_path``, ``camera_id`` and ``instances``, each with ``bbox``
-    (xyxy, not clipped), ``bbox_label`` 0, ``ignore_flag`` 0 and ``person_id``: contiguous, 0 to
+    (xyxy, not clipped), ``bbox_label`` 0, ``ignore_flag`` (1: to ignore) and ``person_id``: contiguous, 0 to
     ``metainfo['num_ids']`` - 1 in the order of the data set's own numbers (``metainfo['identities']``), -1 for an
     unlabelled person. The test split keeps its own numbers; its entries also hold ``query_instances``, a dict of
     ``bboxes`` (Q, 4) float32 and ``query_ids`` (Q,) int64, indices into the queries of ``metainfo['search_protocol']``
@@ -36,7 +36,8 @@ class PersonSearchDataset(BaseDetDataset, metaclass=ABCMeta):
 
     Args:
         split: ``'train'`` or ``'test'``.
-        filter_cfg: ``dict(filter_empty_gt=True)`` skips images without persons in training; by default they are kept.
+        filter_cfg: ``dict(filter_empty_gt=True)`` skips images without persons in training; by default they are kept,
+            but for those of regions to ignore alone: MMDetection's assigners would take these for background.
         pipeline: Transforms or their configs.
         kwargs: Arguments of :class:`mmdet.datasets.BaseDetDataset`.
 
@@ -92,6 +93,10 @@ class PersonSearchDataset(BaseDetDataset, metaclass=ABCMeta):
         """Return an image's width and height by the annotations, NaN where they do not tell."""
         return np.nan, np.nan
 
+    def keys_like_identities(self) -> list[str]:
+        """List the keys of the annotations that may hold identities where the reader does not look."""
+        return []
+
     @property
     def metainfo(self) -> dict:
         """A copy of the meta information; the search protocol in it, which may be large, is not copied."""
@@ -121,15 +126,26 @@ class PersonSearchDataset(BaseDetDataset, metaclass=ABCMeta):
         return entries
 
     def filter_data(self) -> list[dict]:
-        """Skip images without persons in training if ``filter_cfg`` says so."""
-        if self.split == "test" or not (self.filter_cfg or {}).get("filter_empty_gt"):
+        """Skip images without persons in training if ``filter_cfg`` says so; see the class."""
+        if self.split == "test":
             return self.data_list
-        return [entry for entry in self.data_list if entry["instances"]]
+        counts = [sum(not one["ignore_flag"] for one in entry["instances"]) for entry in self.data_list]
+        if not (self.filter_cfg or {}).get("filter_empty_gt"):
+            return [entry for entry, count in zip(self.data_list, counts) if count or not entry["instances"]]
+        kept = [entry for entry, count in zip(self.data_list, counts) if count]
+        if self.data_list and not kept:
+            raise InputError(
+                f"{self._name()}: filter_empty_gt leaves none of {len(self.data_list)} images of {self.ann_file}"
+            )
+        return kept
 
     def _entry(self, scene: SceneImage) -> dict:
         instances = [
             dict(bbox=bbox, bbox_label=0, ignore_flag=0, person_id=person_id)
             for bbox, person_id in zip(scene.bboxes.tolist(), scene.person_ids.tolist())
+        ]
+        instances += [
+            dict(bbox=bbox, bbox_label=0, ignore_flag=1, person_id=-1) for bbox in scene.ignored_bboxes.tolist()
         ]
         img_path = self.img_path(scene.img_id)
         return dict(img_id=scene.img_id, img_path=img_path, camera_id=scene.camera_id, instances=instances)
@@ -143,7 +159,12 @@ class PersonSearchDataset(BaseDetDataset, metaclass=ABCMeta):
                 stacklevel=2,
             )
         scenes = [
-            replace(scene, bboxes=scene.bboxes[keep], person_ids=scene.person_ids[keep])
+            replace(
+                scene,
+                bboxes=scene.bboxes[keep],
+                person_ids=scene.person_ids[keep],
+                ignored_bboxes=scene.ignored_bboxes[has_area(scene.ignored_bboxes)],
+            )
             for scene, keep in zip(scenes, kept)
         ]
         labelled = [(scene.img_id, scene.person_ids[scene.person_ids >= 0]) for scene in scenes]
@@ -158,6 +179,12 @@ class PersonSearchDataset(BaseDetDataset, metaclass=ABCMeta):
     def _with_contiguous_ids(self, scenes: list[SceneImage]) -> list[SceneImage]:
         own = np.unique(np.concatenate([np.empty(0, np.int64), *(scene.person_ids for scene in scenes)]))
         own = own[own >= 0]
+        if not len(own) and any(len(scene.bboxes) for scene in scenes):
+            seen = self.keys_like_identities()
+            hint = f"; keys that look like identities: {', '.join(seen)}" if seen else ""
+            raise InputError(
+                f"{self._name()}: {self.ann_file or 'its'} annotations label nobody, expected a person_id{hint}"
+            )
         self._metainfo.update(num_ids=len(own), identities=own.tolist())
         return [
             replace(scene, person_ids=np.where(scene.person_ids >= 0, np.searchsorted(own, scene.person_ids), -1))

@@ -1,15 +1,17 @@
 """Hooks of MMEngine's training loop."""
 
 import itertools
+import os
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
+import torch
 from mmdet.engine.hooks import DetVisualizationHook
 from mmdet.structures import DetDataSample
 from mmengine.dataset import BaseDataset, worker_init_fn
-from mmengine.dist import all_gather_object, broadcast, get_rank, is_main_process
+from mmengine.dist import all_gather_object, all_reduce, broadcast, get_rank, is_main_process
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner, set_random_seed
@@ -17,6 +19,9 @@ from torch import nn
 
 from mmpersonsearch.registry import HOOKS
 from mmpersonsearch.utils.errors import InputError
+from mmpersonsearch.utils.scene_files import names_below
+
+from .num_ids import count_identities
 
 
 def _unwrapped(runner: Runner) -> nn.Module:
@@ -63,26 +68,18 @@ class IdentityCountCheckHook(Hook):
             InputError: A part has fewer; the message gives both numbers and the config key.
         """
         counts = identity_counts(_unwrapped(runner))
-        num_ids = _count_identities(runner.train_dataloader.dataset) if counts else 0
+        num_ids = count_identities(runner.train_dataloader.dataset) if counts else 0
         for name, own in counts.items():
             if own < num_ids:
                 raise InputError(
                     f"model.{name}.num_ids is {own}, but the training set has {num_ids} identities: "
-                    f"set num_ids={num_ids} there"
+                    f"set num_ids={num_ids} there, or None, which takes it from the training set"
                 )
 
 
 def identity_counts(model: nn.Module) -> dict[str, int]:
     """Return ``num_ids`` of the model's parts that have one, by name."""
     return {name: part.num_ids for name, part in model.named_modules() if hasattr(part, "num_ids")}
-
-
-def _count_identities(dataset: BaseDataset) -> int:
-    if "num_ids" in dataset.metainfo:
-        return dataset.metainfo["num_ids"]
-    if hasattr(dataset, "pids"):  # MMDetection's ReIDDataset, crops for a teacher
-        return len(dataset.pids)
-    raise InputError(f"IdentityCountCheckHook: {type(dataset).__name__} has no metainfo['num_ids']")
 
 
 @HOOKS.register_module()
@@ -97,13 +94,13 @@ class LossWeightScheduleHook(Hook):
         by_epoch: Whether the milestones count epochs (from 0) or iterations.
 
     Raises:
-        ValueError: Milestones are missing or do not rise; the model has no such attribute.
+        InputError: Milestones are missing or do not rise; the model has no such attribute.
     """
 
     def __init__(self, path: str, milestones: Sequence[tuple[int, float]], by_epoch: bool = True) -> None:
         times = [time for time, _ in milestones]
         if not times or any(b <= a for a, b in itertools.pairwise(times)):
-            raise ValueError(
+            raise InputError(
                 f"LossWeightScheduleHook: milestones must be (time, value) with rising times, got {milestones}"
             )
         self.owner_path, _, self.name = path.rpartition(".")
@@ -116,7 +113,7 @@ class LossWeightScheduleHook(Hook):
         """Find the attribute before anything is trained."""
         owner = dict(_unwrapped(runner).named_modules()).get(self.owner_path)
         if owner is None or not hasattr(owner, self.name):
-            raise ValueError(f"LossWeightScheduleHook: the model has no {self.path}")
+            raise InputError(f"LossWeightScheduleHook: the model has no {self.path}")
         self.owner = owner
 
     def _set(self, time: int) -> None:
@@ -134,6 +131,59 @@ class LossWeightScheduleHook(Hook):
 
 
 @HOOKS.register_module()
+class IdentityAccuracyHook(Hook):
+    """Log the identity classification accuracy on true boxes in training (I-Net's paper, section 6.1.1).
+
+    Before an iteration, the labelled persons of its images are embedded at their true boxes and classified among all
+    training identities by the identity loss's scores (``identity_scores`` of the Re-ID head). The accuracy is the
+    fraction of right ones, over all ranks: scalar ``identity/accuracy`` in [0, 1]; without labelled persons it keeps
+    its value. LUT and centers are those from before the batch. The model is in testing mode and nothing changes.
+
+    Args:
+        interval: Iterations, of an epoch or of all, from one measurement to the next, which costs a forward pass;
+            best the logger's, which logs the latest.
+    """
+
+    def __init__(self, interval: int = 50) -> None:
+        self.interval = interval
+
+    def before_train(self, runner: Runner) -> None:
+        """Raise ``InputError`` if the model has no Re-ID head with identities."""
+        if not hasattr(self._head(runner), "identity_scores"):
+            raise InputError(
+                f"IdentityAccuracyHook: {type(_unwrapped(runner)).__name__} has no roi_head.reid_head that tells "
+                "identities"
+            )
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None) -> None:
+        """Measure; each rank has to call this."""
+        if not self.every_n_inner_iters(batch_idx, self.interval):
+            return
+        model = _unwrapped(runner)
+        model.eval()
+        counts = self._count(model, self._head(runner), data_batch)
+        model.train()
+        all_reduce(counts)
+        right, number = counts.tolist()
+        if number:
+            runner.message_hub.update_scalar("train/identity/accuracy", right / number)
+
+    @torch.no_grad()
+    def _count(self, model: nn.Module, head: nn.Module, data_batch: dict) -> torch.Tensor:
+        """(2,) numbers of labelled persons that are classified rightly, and of all."""
+        data = model.data_preprocessor(data_batch)
+        persons = [sample.gt_instances[sample.gt_instances.person_ids >= 0] for sample in data["data_samples"]]
+        person_ids = torch.cat([one.person_ids for one in persons])
+        feats = torch.cat(model.embed(data["inputs"], [one.bboxes for one in persons]))
+        right = (head.identity_scores(feats).argmax(dim=1) == person_ids).sum()
+        return torch.stack([right, torch.full_like(right, len(person_ids))])
+
+    @staticmethod
+    def _head(runner: Runner) -> nn.Module | None:
+        return getattr(getattr(_unwrapped(runner), "roi_head", None), "reid_head", None)
+
+
+@HOOKS.register_module()
 class TrainingSeedHook(Hook):
     """Seed all random generators from the run's seed and the iteration, each epoch or each iteration.
 
@@ -146,11 +196,11 @@ class TrainingSeedHook(Hook):
     priority = "VERY_HIGH"
 
     def before_train_epoch(self, runner: Runner) -> None:
-        """Seed, or have each iteration seed; raise ValueError if an epoch-based loop's loader keeps its workers."""
+        """Seed, or have each iteration seed; raise InputError if an epoch-based loop's loader keeps its workers."""
         if isinstance(runner.train_loop, EpochBasedTrainLoop):
             loader = runner.train_dataloader
             if loader.persistent_workers:
-                raise ValueError("TrainingSeedHook needs train_dataloader.persistent_workers=False")
+                raise InputError("TrainingSeedHook needs train_dataloader.persistent_workers=False")
             loader.worker_init_fn = partial(
                 worker_init_fn, num_workers=loader.num_workers, rank=get_rank(), seed=_seed_this_process(runner)
             )
@@ -184,8 +234,11 @@ class PersonSearchVisualizationHook(DetVisualizationHook):
     """MMDetection's drawing hook, for the images of all ranks.
 
     MMEngine's visualizers draw on rank 0 only, which gets the other ranks' samples. ``DefaultSampler`` deals images out
-    to the ranks in turn, and repeats the first ones to fill up the last round; the repetitions are not drawn.
+    to the ranks in turn, and repeats the first ones to fill up the last round; the repetitions are not drawn. Pictures
+    of images in several folders are in folders of the same names.
     """
+
+    _names: dict[str, str] | None = None  # of the test images, by path
 
     def after_test_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict, outputs: Sequence[DetDataSample]
@@ -196,5 +249,18 @@ class PersonSearchVisualizationHook(DetVisualizationHook):
         ranks = all_gather_object([sample.cpu() for sample in outputs])
         if is_main_process():
             samples = [sample for samples in zip(*ranks) for sample in samples]
-            left = len(runner.test_dataloader.dataset) - self._test_index
-            super().after_test_iter(runner, batch_idx, data_batch, samples[:left])
+            dataset = runner.test_dataloader.dataset
+            if self._names is None:
+                self._names = scene_names(dataset)
+            out_dir = self.test_out_dir
+            for sample in samples[: len(dataset) - self._test_index]:
+                if out_dir is not None:
+                    name = self._names.get(sample.get("img_path"), "")
+                    self.test_out_dir = os.path.join(out_dir, os.path.dirname(name))
+                super().after_test_iter(runner, batch_idx, data_batch, [sample])
+            self.test_out_dir = out_dir
+
+
+def scene_names(dataset: BaseDataset) -> dict[str, str]:
+    """Name a data set's images, by their path, as :func:`names_below` does."""
+    return names_below(dataset.get_data_info(i)["img_path"] for i in range(len(dataset)))

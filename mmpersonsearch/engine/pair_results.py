@@ -67,8 +67,11 @@ class PairResultFiles(Sequence[QueryResults]):
 
     def done(self, number: int) -> set[int]:
         """Return the images that are done in a pass."""
-        images = [np.load(path)["images"] for path in self._paths(number)]
-        return {int(image) for part in images for image in part}
+        images: set[int] = set()
+        for path in self._paths(number):
+            with np.load(path) as file:
+                images.update(file["images"].tolist())
+        return images
 
     def _paths(self, number: int) -> list[Path]:
         return sorted(self.folder.glob(f"pass-{number:04d}_image-*.npz"))

@@ -182,7 +182,7 @@ class PairSearchLoop(BaseLoop):
             _QueryGroup(
                 rows=torch.tensor(rows),
                 maps=torch.cat([shared[places[row]][0] for row in rows]),
-                data_samples=[_with_query(shared[places[row]][1], queries[row]) for row in rows],
+                data_samples=[with_query(shared[places[row]][1], queries[row]) for row in rows],
             )
             for rows in by_size.values()
         ]
@@ -273,7 +273,8 @@ def _count(wanted: Sequence[Tensor], image_inds: Sequence[list[int]]) -> int:
     return int(sum(w[:, images].sum() for w, images in zip(wanted, image_inds)))
 
 
-def _with_query(sample: DetDataSample, query_ind: int) -> DetDataSample:
+def with_query(sample: DetDataSample, query_ind: int) -> DetDataSample:
+    """Return a data sample of one of the queries of an image, for :class:`PairImages`."""
     queries = sample.query_instances
     alone = DetDataSample(metainfo=sample.metainfo)
     alone.query_instances = InstanceData(bboxes=queries.bboxes[queries.query_ids == query_ind])

@@ -120,12 +120,13 @@ def detection_curve(
     detections: Sequence[InstanceData],
     iou_thr: float = 0.5,
     det_thr: float = 0.5,
+    ignored_bboxes: Sequence[Tensor | np.ndarray] | None = None,
 ) -> DetectionCurve:
     """Compute the precision-recall curve behind the AP of :func:`evaluate_detections`; see there for the arguments.
 
     A curve of all detections needs ``det_thr`` 0; without detections it has no steps.
     """
-    scores, matched, num_persons = match_detections(gt_bboxes, detections, iou_thr, det_thr)
+    scores, matched, num_persons = match_detections(gt_bboxes, detections, iou_thr, det_thr, ignored_bboxes)
     scores, order = scores.sort(descending=True)
     is_last = torch.ones(len(scores), dtype=torch.bool)
     is_last[:-1] = scores[1:] != scores[:-1]

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from mmpersonsearch.utils.errors import InputError
 
+from .index.ignored import lie_in_regions
 from .index.ragged import blocks_by_total, paired_iou, precisions_at, ragged_ranges, segment_first_argmax
 
 # Pairs of a true box and a detection compared at a time: about 200 bytes each.
@@ -26,7 +27,7 @@ class DetectionResult:
         ap: Average precision times recall, in [0, 1].
         recall: Fraction of the true boxes that were matched, in [0, 1].
         num_persons: Number of true boxes.
-        num_detections: Number of detections with score >= det_thr.
+        num_detections: Number of detections with score >= det_thr that count.
     """
 
     ap: float
@@ -40,6 +41,7 @@ def evaluate_detections(
     detections: Sequence[InstanceData],
     iou_thr: float = 0.5,
     det_thr: float = 0.5,
+    ignored_bboxes: Sequence[Tensor | np.ndarray] | None = None,
 ) -> DetectionResult:
     """Evaluate detections by the public person-search protocol.
 
@@ -51,6 +53,8 @@ def evaluate_detections(
         detections: One per image, with ``bboxes`` (n, 4) xyxy and ``scores`` (n,); n may be 0.
         iou_thr: Least IoU of a match.
         det_thr: Detections with a lower score are skipped.
+        ignored_bboxes: One per image: (k, 4) regions, xyxy. An unmatched detection of which at least half lies in one
+            of them is skipped, too, as COCO's evaluation does.
 
     Returns:
         The metrics; zeros without detections.
@@ -58,7 +62,7 @@ def evaluate_detections(
     Raises:
         InputError: Different numbers of images, no true box at all, malformed or non-finite boxes or scores.
     """
-    scores, matched, num_persons = match_detections(gt_bboxes, detections, iou_thr, det_thr)
+    scores, matched, num_persons = match_detections(gt_bboxes, detections, iou_thr, det_thr, ignored_bboxes)
     recall = int(matched.sum()) / num_persons
     ap = 0.0
     if matched.any():
@@ -68,12 +72,16 @@ def evaluate_detections(
 
 
 def match_detections(
-    gt_bboxes: Sequence[Tensor | np.ndarray], detections: Sequence[InstanceData], iou_thr: float, det_thr: float
+    gt_bboxes: Sequence[Tensor | np.ndarray],
+    detections: Sequence[InstanceData],
+    iou_thr: float,
+    det_thr: float,
+    ignored_bboxes: Sequence[Tensor | np.ndarray] | None = None,
 ) -> tuple[Tensor, Tensor, int]:
     """Match detections of score >= det_thr to true boxes; see :func:`evaluate_detections` for arguments and errors.
 
     Returns:
-        (N,) scores, (N,) bool, whether each detection is matched, and the number of true boxes.
+        (N,) scores of the detections that count, (N,) bool, whether each is matched, and the number of true boxes.
     """
     if len(gt_bboxes) != len(detections):
         raise InputError(f"gt_bboxes has {len(gt_bboxes)} images but detections has {len(detections)}")
@@ -89,8 +97,15 @@ def match_detections(
         raise InputError(f"detections: score not finite in image {int(image_inds[~torch.isfinite(scores)][0])}")
 
     keep = scores >= det_thr
-    num_boxes = torch.bincount(image_inds[keep], minlength=len(detections))
-    return scores[keep], _match(truths, num_truths, boxes[keep], num_boxes, iou_thr), len(truths)
+    scores, boxes, image_inds = scores[keep], boxes[keep], image_inds[keep]
+    num_boxes = torch.bincount(image_inds, minlength=len(detections))
+    matched = _match(truths, num_truths, boxes, num_boxes, iou_thr)
+    if ignored_bboxes is not None:
+        if len(ignored_bboxes) != len(detections):
+            raise InputError(f"ignored_bboxes has {len(ignored_bboxes)} images but detections has {len(detections)}")
+        counted = matched | ~lie_in_regions(boxes, image_inds, ignored_bboxes)
+        scores, matched = scores[counted], matched[counted]
+    return scores, matched, len(truths)
 
 
 def _flat_boxes(boxes: Sequence[Tensor | np.ndarray], name: str) -> tuple[Tensor, Tensor]:

@@ -95,7 +95,7 @@ def _evaluate(
 def _iterate_chunks(
     protocol: SearchProtocol, results: Sequence[QueryResults], query_inds: Tensor, det_thr: float
 ) -> Iterator[tuple[Tensor, list[QueryResults]]]:
-    """Yield queries, (R,) int64, with their detections of score >= det_thr, a bounded number at a time."""
+    """Yield queries, (R,) int64, with the detections that count, a bounded number at a time."""
     inds, chunk, size = [], [], 0
     for query_ind in query_inds.tolist():
         found = results[query_ind]
@@ -104,7 +104,7 @@ def _iterate_chunks(
             yield torch.tensor(inds), chunk
             inds, chunk, size = [], [], 0
         inds.append(query_ind)
-        chunk.append(found.above(det_thr))
+        chunk.append(found.counted(protocol, det_thr))
         size += len(found.scores)
     if chunk:
         yield torch.tensor(inds), chunk

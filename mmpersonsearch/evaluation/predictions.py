@@ -30,14 +30,19 @@ class Predictions:
     Attributes:
         detections: One per image of the protocol, in its order, with ``bboxes`` (n, 4) xyxy in pixels of the original
             image, ``scores`` (n,) and ``reid_feats`` (n, D).
-        query_feats: (Q, D) embeddings of the protocol's queries.
+        query_feats: (Q, D) embeddings of the protocol's queries; None if they were not read.
         provenance: Records of :mod:`mmpersonsearch.evaluation.provenance`, ``data``, ``model`` and ``versions``, those
             that are known.
     """
 
     detections: list[InstanceData]
-    query_feats: Tensor
+    query_feats: Tensor | None
     provenance: dict[str, Any]
+
+    @property
+    def scores(self) -> list[Tensor]:
+        """Detection scores, (n,) tensors."""
+        return [one.scores for one in self.detections]
 
     @property
     def searched(self) -> tuple[list[InstanceData], Tensor]:
@@ -53,6 +58,11 @@ class PairPredictions:
     provenance: dict[str, Any]
 
     @property
+    def scores(self) -> list[Tensor]:
+        """Detection scores, (n,) tensors."""
+        return [one.scores for one in self.results]
+
+    @property
     def searched(self) -> tuple[list[QueryResults]]:
         """What :func:`evaluate_pair_search` takes after the protocol."""
         return (self.results,)
@@ -65,29 +75,40 @@ def write_predictions(
 
     Args:
         path: The file.
-        images: Maps ``img_id`` to ``bboxes`` (n, 4), ``scores`` (n,), ``reid_feats`` (n, D), and for an image with
-            queries ``query_ids`` (q,), indices into the protocol's queries, and ``query_feats`` (q, D).
+        images: Maps ``img_id`` to ``bboxes`` (n, 4), ``scores`` (n,) and, but for a detector without Re-ID,
+            ``reid_feats`` (n, D), and for an image with queries ``query_ids`` (q,), indices into the protocol's
+            queries, and ``query_feats`` (q, D).
         provenance: See :class:`Predictions`.
     """
     content = {"provenance": dict(provenance), "images": {img_id: dict(found) for img_id, found in images.items()}}
     write_whole(path, pickle.dumps(content, protocol=4))
 
 
-def read_predictions(path: str | Path, protocol: SearchProtocol, allow_differences: bool = False) -> Predictions:
+def read_predictions(
+    path: str | Path,
+    protocol: SearchProtocol,
+    allow_differences: bool = False,
+    fields: Sequence[str] = FIELDS,
+    det_thr: float | None = None,
+) -> Predictions:
     """Read a file of :func:`write_predictions` for a test split; only plain data and arrays are unpickled.
 
-    With ``allow_differences`` predictions for other annotation files than the protocol's are accepted.
+    With ``allow_differences`` predictions for other annotation files than the protocol's are accepted. ``fields``
+    without ``reid_feats`` also read those of a detector, without embeddings. ``det_thr`` is the least score of the
+    detections that will be used, if known.
 
     Raises:
         FileNotFoundError: There is no such file.
-        InputError: It is no prediction file, lacks images or queries of the protocol, or was written for other
-            annotation files.
+        InputError: It is no prediction file, lacks fields, images or queries of the protocol, was written for other
+            annotation files, or its model, by the file's record, left out detections of scores above ``det_thr``.
     """
     content = _load(Path(path), "images", "search by embeddings")
     images, provenance = content["images"], content["provenance"]
-    _check_same_data(path, provenance, protocol, allow_differences)
+    _check_origin(path, provenance, protocol, allow_differences, det_thr)
+    if lacking := [name for name in fields if any(name not in image for image in images.values())]:
+        raise InputError(f"{path} has no {', '.join(lacking)}: a detector without Re-ID has written it")
     try:
-        return Predictions(*in_protocol_order(protocol, images, FIELDS), provenance)
+        return Predictions(*in_protocol_order(protocol, images, fields), provenance)
     except InputError as error:
         raise InputError(f"{path}: {error}; was it written for this data set?") from None
 
@@ -105,12 +126,12 @@ def write_pair_predictions(
 
 
 def read_pair_predictions(
-    path: str | Path, protocol: SearchProtocol, allow_differences: bool = False
+    path: str | Path, protocol: SearchProtocol, allow_differences: bool = False, det_thr: float | None = None
 ) -> PairPredictions:
-    """Read a file of :func:`write_pair_predictions`; see :func:`read_predictions` for the argument and the errors."""
+    """Read a file of :func:`write_pair_predictions`; see :func:`read_predictions` for the arguments and the errors."""
     content = _load(Path(path), "queries", "search by pairs")
     queries, provenance = content["queries"], content["provenance"]
-    _check_same_data(path, provenance, protocol, allow_differences)
+    _check_origin(path, provenance, protocol, allow_differences, det_thr)
     places = {name: i for i, name in enumerate(content.get("img_ids", ()))}
     names = [scene.img_id for scene in protocol.images]
     if len(queries) != len(protocol.queries) or places.keys() != set(names):
@@ -124,8 +145,12 @@ def read_pair_predictions(
     return PairPredictions([replace(found, image_inds=own[found.image_inds]) for found in results], provenance)
 
 
-def _check_same_data(
-    path: str | Path, provenance: Mapping[str, Any], protocol: SearchProtocol, allow_differences: bool
+def _check_origin(
+    path: str | Path,
+    provenance: Mapping[str, Any],
+    protocol: SearchProtocol,
+    allow_differences: bool,
+    det_thr: float | None,
 ) -> None:
     # A gallery of another size is another file, which predictions do not depend on.
     own = provenance.get("data", {})
@@ -135,6 +160,12 @@ def _check_same_data(
         raise InputError(
             f"{path} was written for other data: {what} is {own[what]}, "
             f"the config's test split has {protocol.data[what]}"
+        )
+    score_thr = provenance.get("model", {}).get("score_thr", 0.0)
+    if det_thr is not None and det_thr < score_thr:
+        raise InputError(
+            f"det_thr {det_thr} cannot act: the model of {path} left out detections below its own "
+            f"model.test_cfg.rcnn.score_thr {score_thr}"
         )
 
 

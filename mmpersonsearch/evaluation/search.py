@@ -72,6 +72,10 @@ def evaluate_search(
     of the images that show the person with a true positive. Among equal similarities top-k takes the one that the
     public code's sorting puts first: the later one of its list.
 
+    A detection with at least half of its area in one of an image's ``ignored_bboxes`` is skipped, so that it is neither
+    right nor wrong, unless it reaches the IoU of a true positive with an annotated person. Such regions are of own
+    data; PRW and CUHK-SYSU have none.
+
     Args:
         protocol: Test images, queries and galleries.
         detections: One per image, in the protocol's order, with ``bboxes`` (n, 4) xyxy in pixels of the original image,

@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 from mmpersonsearch.registry import MODELS
 
+from .num_ids import require_num_ids
+
 
 @MODELS.register_module()
 class BNNeckReIDHead(BaseModule):
@@ -32,7 +34,7 @@ class BNNeckReIDHead(BaseModule):
 
     def __init__(self, in_channels: int, num_ids: int, loss_id: dict, loss_triplet: dict) -> None:
         super().__init__(init_cfg=dict(type="Normal", layer="Linear", std=0.001))
-        self.num_ids = num_ids
+        self.num_ids = require_num_ids(num_ids, self)
         self.out_channels = in_channels
         self.bn = nn.BatchNorm1d(in_channels)
         self.bn.bias.requires_grad_(False)
@@ -93,7 +95,7 @@ class MGNReIDHead(BaseModule):
         classify_reduced: bool = False,
     ) -> None:
         super().__init__(init_cfg=dict(type="Normal", layer="Linear", std=0.001))
-        self.num_ids = num_ids
+        self.num_ids = require_num_ids(num_ids, self)
         self.classify_reduced = classify_reduced
         self.num_globals = len(self.num_stripes)
         num_feats = self.num_globals + sum(n for n in self.num_stripes if n > 1)

@@ -20,16 +20,20 @@ class SceneImage:
         bboxes: (N, 4) float64 boxes of all annotated persons, xyxy in pixels of the original image.
         person_ids: (N,) int64 identity of each box; ``-1`` marks an unlabelled person.
         camera_id: Camera of the image; None where the data set has no cameras.
+        ignored_bboxes: (M, 4) float64 regions, xyxy, where detections are neither right nor wrong. Nobody in them is
+            known, so that no query's person is such a region.
     """
 
     img_id: str | int
     bboxes: np.ndarray
     person_ids: np.ndarray
     camera_id: int | None = None
+    ignored_bboxes: np.ndarray = field(default_factory=lambda: np.empty((0, 4)))
 
     def __post_init__(self) -> None:
         self.bboxes = np.asarray(self.bboxes, dtype=np.float64).reshape(-1, 4)
         self.person_ids = np.asarray(self.person_ids, dtype=np.int64).reshape(-1)
+        self.ignored_bboxes = np.asarray(self.ignored_bboxes, dtype=np.float64).reshape(-1, 4)
         if len(self.bboxes) != len(self.person_ids):
             raise InputError(f"image {self.img_id!r}: {len(self.bboxes)} bboxes but {len(self.person_ids)} person_ids")
 

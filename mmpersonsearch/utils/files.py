@@ -28,6 +28,8 @@ def describe_file(path: str | Path) -> str:
         return "seems to be a PyTorch checkpoint"
     if start[:1] == b"\x80":
         return "seems to be a pickle, such as predictions of mmpersonsearch test --out"
+    if start[:2] == b"\x1f\x8b":
+        return "seems to be compressed by gzip"
     if not start:
         return "is empty"
     if start.lstrip()[:1] in (b"{", b"["):
@@ -37,13 +39,14 @@ def describe_file(path: str | Path) -> str:
     return "is something else"
 
 
-def check_out(path: str | Path | None, *inputs: str, suffixes: tuple[str, ...] = ()) -> None:
+def check_out(path: str | Path | None, *inputs: str, suffixes: tuple[str, ...] = (), option: str = "--out") -> None:
     """Check that a file can be written, before the work whose result it gets.
 
     Args:
         path: The file; None is accepted.
         inputs: Files that must not be overwritten.
         suffixes: Accepted ends of the name, such as ``.png``; any by default.
+        option: Name of the option that gave the path, for messages.
 
     Raises:
         InputError: It cannot be written; the message names it and why.
@@ -52,11 +55,11 @@ def check_out(path: str | Path | None, *inputs: str, suffixes: tuple[str, ...] =
         return
     path = Path(path)
     if path.is_dir():
-        raise InputError(f"--out {path} is a folder, expected a file in it")
+        raise InputError(f"{option} {path} is a folder, expected a file in it")
     if suffixes and path.suffix.lower() not in suffixes:
-        raise InputError(f"--out {path}: expected a name that ends in {' or '.join(suffixes)}")
+        raise InputError(f"{option} {path}: expected a name that ends in {' or '.join(suffixes)}")
     if any(Path(one).exists() and path.exists() and path.samefile(one) for one in inputs):
-        raise InputError(f"--out {path} is also an input, which would be lost")
+        raise InputError(f"{option} {path} is also an input, which would be lost")
     check_folder(path.parent)
 
 

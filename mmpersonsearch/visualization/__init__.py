@@ -1,19 +1,35 @@
 """Figures and pictures of results."""
 
-from .curve_plots import plot_gallery_sizes, plot_loss_weights, plot_precision_recall, plot_rcp_parameters
+from mmpersonsearch.utils.scene_files import open_scene
+
+from .curve_plots import (
+    plot_detection,
+    plot_gallery_sizes,
+    plot_precision_recall,
+    plot_rcp_parameters,
+    run_title,
+)
 from .embedding_plots import plot_center_similarities, plot_embeddings
-from .ranking_picture import draw_ranking, open_scene, query_titles
+from .proposal_plots import ProposalRow, plot_proposals
+from .ranking_picture import ap_title, draw_ranking, query_titles
+from .training_plots import plot_loss_weights, plot_training
 
 __all__ = [
+    "ProposalRow",
+    "ap_title",
     "draw_ranking",
     "open_scene",
     "plot_center_similarities",
+    "plot_detection",
     "plot_embeddings",
     "plot_gallery_sizes",
     "plot_loss_weights",
     "plot_precision_recall",
+    "plot_proposals",
     "plot_rcp_parameters",
+    "plot_training",
     "query_titles",
+    "run_title",
 ]
 
 try:

@@ -1,4 +1,4 @@
-"""Plots of search metrics by gallery size, RCP's parameters or the weight of the OIM loss; precision-recall curves.
+"""Plots of search metrics by gallery size or RCP's parameters; precision-recall curves.
 
 All take fractions in [0, 1] and show percent. They are readable in black and white: runs differ by marker or panel, and
 plain similarity has dashed lines.
@@ -55,7 +55,7 @@ def plot_gallery_sizes(sizes: Sequence[int], runs: Mapping[str, Mapping[str, Map
     """
     with rc_context(STYLE):
         num_lines = sum(map(len, runs.values()))
-        figure, (panels,) = _page(runs, 1, 2, row_height=max(2.5, 0.6 + num_lines * _LABEL_HEIGHT / 72))
+        figure, (panels,) = make_page(runs, 1, 2, row_height=max(2.5, 0.6 + num_lines * _LABEL_HEIGHT / 72))
         for panel, name in zip(panels, METRICS):
             panel.axes.set(xscale="log", xlabel="Gallery size (images)", ylabel=f"{name} (%)")
             panel.axes.set_xticks(sizes, [str(size) for size in sizes])
@@ -63,8 +63,8 @@ def plot_gallery_sizes(sizes: Sequence[int], runs: Mapping[str, Mapping[str, Map
             for number, (run, rankings) in enumerate(runs.items()):
                 for ranking, metrics in rankings.items():
                     panel.line(sizes, metrics[name], number, is_plain=ranking == "similarity")
-                    panel.name_end(sizes[-1], metrics[name][-1], _title(run, ranking), number)
-        _draw_names(figure, panels)
+                    panel.name_end(sizes[-1], metrics[name][-1], run_title(run, ranking), number)
+        draw_names(figure, panels)
     return figure
 
 
@@ -95,7 +95,7 @@ def plot_rcp_parameters(
         "weight": (weights, f"Weight λ (b = {threshold:g})"),
     }
     with rc_context(STYLE):
-        figure, panels = _page(runs, len(runs), 4, row_height=1.8)
+        figure, panels = make_page(runs, len(runs), 4, row_height=1.8)
         for number, ((run, metrics), row) in enumerate(zip(runs.items(), panels)):
             row[0].axes.set_title(run, loc="left", fontweight="bold", parse_math=False)
             for panel, (name, parameter) in zip(row, product(METRICS, parameters)):
@@ -112,43 +112,6 @@ def plot_rcp_parameters(
     return figure
 
 
-def plot_loss_weights(
-    curves: Mapping[str, Mapping[str, Sequence[float]]], detectors: Mapping[str, float] | None = None
-) -> Figure:
-    """Plot detection AP and search mAP by the weight of the OIM loss (figure 1 of Munjal et al., BMVC 2019).
-
-    Args:
-        curves: By name ``{"weights": (L,), "detection AP": (L,), "search mAP": (L,)}`` with ascending weights, and
-            optionally ``"detection AP, spread"`` and ``"search mAP, spread"`` (L,), drawn as error bars.
-        detectors: Detection AP of detectors without Re-ID, by name, drawn as horizontal lines.
-
-    Raises:
-        InputError: There is no curve, there are more than 8 curves and detectors, or two have the same name.
-    """
-    detectors = detectors or {}
-    if not curves or curves.keys() & detectors.keys():
-        raise InputError(f"expected curves and detectors of different names, got {list(curves)} and {list(detectors)}")
-    with rc_context(STYLE):
-        figure, (panels,) = _page({**curves, **detectors}, 1, 2, row_height=2.5 + 0.17 * -(-len(curves) // 3))
-        for number, (run, ap) in enumerate(detectors.items(), len(curves)):
-            panels[0].level(ap, number)
-            panels[0].name_end(max(max(metrics["weights"]) for metrics in curves.values()), ap, run, number)
-        for panel, name in zip(panels, ("detection AP", "search mAP")):
-            panel.axes.set(xlabel="Weight of the OIM loss (λ)", ylabel=f"{name[0].upper()}{name[1:]} (%)")
-            panel.axes.locator_params(axis="x", nbins=6)
-            for number, metrics in enumerate(curves.values()):
-                panel.line(metrics["weights"], metrics[name], number)
-                if f"{name}, spread" in metrics:
-                    means, spreads = (100 * np.asarray(metrics[key]) for key in (name, f"{name}, spread"))
-                    panel.axes.errorbar(metrics["weights"], means, spreads, fmt="none", ecolor=COLORS[number])
-        lines = panels[1].axes.lines
-        place = dict(loc="outside lower center", ncols=min(3, len(curves)), handlelength=3.2)
-        without_formulas(figure.legend(lines, curves, **place))
-        if detectors:
-            _draw_names(figure, panels[:1])
-    return figure
-
-
 def plot_precision_recall(runs: Mapping[str, Mapping[str, Any]]) -> Figure:
     """Plot precision-recall curves of search and detection, with the areas under them.
 
@@ -162,25 +125,49 @@ def plot_precision_recall(runs: Mapping[str, Mapping[str, Any]]) -> Figure:
     """
     with rc_context(STYLE):
         num_lines = max((len(metrics["search"]) for metrics in runs.values()), default=0) * len(runs)
-        figure, ((search, detection),) = _page(runs, 1, 2, row_height=2.7 + 0.17 * num_lines)
-        for panel, title in ((search, "Search"), (detection, "Detection, labelled or not")):
-            panel.axes.set(xlabel="Recall (%)", ylabel="Precision (%)", xlim=(-1, 101), ylim=(-1, 103), title=title)
+        figure, ((search, detection),) = make_page(runs, 1, 2, row_height=2.7 + 0.17 * num_lines)
+        _name_curves(search, "Search")
         for number, (run, metrics) in enumerate(runs.items()):
             for ranking, curve in metrics["search"].items():
                 search.curve(curve["recall"], curve["precision"], number, is_plain=ranking == "similarity")
-                search.explain(curve["mAP"], _title(run, ranking))
-            curve = metrics["detection"]
-            # The precision of a step holds from the recall of the step before it; the first begins at 0.
-            recall = np.concatenate([np.zeros(1)[: len(curve["recall"])], curve["recall"]])
-            precision = np.concatenate([curve["precision"][:1], curve["precision"]])
-            detection.curve(recall, precision, number, drawstyle="steps-pre")
-            detection.explain(curve["ap"], run)
+                search.explain(curve["mAP"], run_title(run, ranking))
         search.legend("mAP (%)")
-        detection.legend("AP (%)")
+        _draw_detection(detection, runs)
     return figure
 
 
-class _Panel:
+def plot_detection(runs: Mapping[str, Mapping[str, Any]]) -> Figure:
+    """Plot precision-recall curves of detection (second row of figure 8 of I-Net's paper), with the areas under them.
+
+    Args:
+        runs: By name ``{"detection": ...}``, as in :func:`plot_precision_recall`.
+
+    Raises:
+        InputError: There is no run, or there are more than 8.
+    """
+    with rc_context(STYLE):
+        figure, ((panel,),) = make_page(runs, 1, 1, row_height=3.6 + 0.17 * len(runs), width=PAGE_WIDTH / 2)
+        _draw_detection(panel, runs)
+    return figure
+
+
+def _name_curves(panel: Panel, title: str) -> None:
+    panel.axes.set(xlabel="Recall (%)", ylabel="Precision (%)", xlim=(-1, 101), ylim=(-1, 103), title=title)
+
+
+def _draw_detection(panel: Panel, runs: Mapping[str, Mapping[str, Any]]) -> None:
+    _name_curves(panel, "Detection, labelled or not")
+    for number, (run, metrics) in enumerate(runs.items()):
+        curve = metrics["detection"]
+        # The precision of a step holds from the recall of the step before it; the first begins at 0.
+        recall = np.concatenate([np.zeros(1)[: len(curve["recall"])], curve["recall"]])
+        precision = np.concatenate([curve["precision"][:1], curve["precision"]])
+        panel.curve(recall, precision, number, drawstyle="steps-pre")
+        panel.explain(curve["ap"], run)
+    panel.legend("AP (%)")
+
+
+class Panel:
     """Axes whose y is in percent."""
 
     def __init__(self, axes: Axes) -> None:
@@ -243,24 +230,30 @@ def without_formulas(legend: Legend) -> None:
         text.set_parse_math(False)
 
 
-def _page(
-    runs: Mapping[str, Any], num_rows: int, num_columns: int, row_height: float
-) -> tuple[Figure, list[list[_Panel]]]:
-    """Make a figure of page width and its rows of panels."""
+def make_page(
+    runs: Mapping[str, Any], num_rows: int, num_columns: int, row_height: float, width: float = PAGE_WIDTH
+) -> tuple[Figure, list[list[Panel]]]:
+    """Make a figure of page width and its rows of panels; sizes are in inches.
+
+    Raises:
+        InputError: There is no run, or there are more than 8.
+    """
     if not 0 < len(runs) <= len(MARKERS):
         raise InputError(f"a figure shows 1 to {len(MARKERS)} runs, got {len(runs)}: {', '.join(runs)}")
     # pyplot would keep the figure open.
-    figure = Figure(figsize=(PAGE_WIDTH, num_rows * row_height), layout="constrained")
+    figure = Figure(figsize=(width, num_rows * row_height), layout="constrained")
     figure.get_layout_engine().set(wspace=0.06, hspace=0.06)
     grid = figure.subplots(num_rows, num_columns, squeeze=False)
-    return figure, [[_Panel(axes) for axes in row] for row in grid]
+    return figure, [[Panel(axes) for axes in row] for row in grid]
 
 
-def _title(run: str, ranking: str) -> str:
+def run_title(run: str, ranking: str) -> str:
+    """Name a run and its ranking, as in the papers: ``TDN``, ``TDN + RCP``."""
     return run if ranking == "similarity" else f"{run} + {ranking.upper()}"
 
 
-def _draw_names(figure: Figure, panels: Sequence[_Panel]) -> None:
+def draw_names(figure: Figure, panels: Sequence[Panel]) -> None:
+    """Write the names that :meth:`Panel.name_end` recorded."""
     figure.draw_without_rendering()  # settles the limits and sizes of the axes
     for panel in panels:
         panel.draw_names()

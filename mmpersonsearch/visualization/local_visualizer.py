@@ -20,11 +20,12 @@ class PersonSearchLocalVisualizer(DetLocalVisualizer):
     """Visualizer of detections with their scores, and of queries in another color.
 
     ``DetVisualizationHook`` of MMDetection calls it. With ground truth, the left half of the picture shows the
-    annotated persons, labelled ones with their identities and unlabelled ones dashed; the right half shows the
-    detections.
+    annotated persons, labelled ones with their identities and unlabelled ones dashed, and regions to ignore dotted in
+    gray; the right half shows the detections.
     """
 
     DETECTION_COLOR, QUERY_COLOR, GT_COLOR = (0, 114, 178), (255, 176, 0), (0, 158, 115)  # RGB
+    IGNORED_COLOR = (160, 160, 160)
 
     def add_datasample(
         self,
@@ -40,14 +41,15 @@ class PersonSearchLocalVisualizer(DetLocalVisualizer):
         Args:
             name: Name of the picture.
             image: (h, w, 3) RGB in [0, 255].
-            data_sample: ``gt_instances`` (``bboxes``, ``person_ids``), ``pred_instances`` (``bboxes``, ``scores``) and
-                ``query_instances`` (``bboxes``, ``query_ids``), all optional, in pixels of ``image``.
+            data_sample: ``gt_instances`` (``bboxes``, ``person_ids``), ``ignored_instances`` (``bboxes``),
+                ``pred_instances`` (``bboxes``, ``scores``) and ``query_instances`` (``bboxes``, ``query_ids``), all
+                optional, in pixels of ``image``.
             draw_gt: Whether to draw ``gt_instances``.
             draw_pred: Whether to draw ``pred_instances``.
             kwargs: Arguments of the base class, such as ``out_file`` and ``pred_score_thr``.
         """
         sample = DetDataSample() if data_sample is None else data_sample.cpu()
-        self._queries = sample.get("query_instances")
+        self._queries, self._ignored = sample.get("query_instances"), sample.get("ignored_instances")
         draw_gt, draw_pred = draw_gt and "gt_instances" in sample, draw_pred and "pred_instances" in sample
         super().add_datasample(name, image, sample, draw_gt, draw_pred, **kwargs)
 
@@ -63,6 +65,9 @@ class PersonSearchLocalVisualizer(DetLocalVisualizer):
             ids = instances.get("person_ids", torch.full((len(instances.bboxes),), -1)).tolist()
             texts, styles = [self._name_identity(i) for i in ids], ["-" if i >= 0 else "--" for i in ids]
             image = self._draw_boxes(image, instances.bboxes, texts, self.GT_COLOR, taken, line_styles=styles)
+            if self._ignored is not None:
+                texts = ["ignored"] * len(self._ignored.bboxes)
+                image = self._draw_boxes(image, self._ignored.bboxes, texts, self.IGNORED_COLOR, taken, line_styles=":")
         if self._queries is None:
             return image
         texts = [f"query {i}" for i in self._queries.query_ids.tolist()]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -9,18 +11,18 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
-from PIL import Image, ImageOps
+from PIL import Image
 
 from mmpersonsearch.structures import RankingList, SceneImage, SearchProtocol
-from mmpersonsearch.utils.errors import InputError
 
 LoadImage = Callable[[str | int], Image.Image | np.ndarray]
 
 RIGHT, WRONG, QUERY, OTHER = "#008c3c", "#d62728", "#ffb000", "#696969"
 DPI = 100
 _CROP, _SCENE = (120, 240), (490, 280)  # width and height of a cell in pixels
-_GAP = 14
+_GAP, _LINE = 14, 16  # between cells; of a title's line
 # DejaVu Sans has the tick and the cross.
 _STYLE = {"font.family": "DejaVu Sans", "axes.facecolor": "#ececec", "axes.linewidth": 3.6, "legend.frameon": False}
 
@@ -33,45 +35,62 @@ def draw_ranking(
     title: str = "",
     row_titles: Sequence[str] | None = None,
     scenes: bool = False,
+    match_titles: Sequence[str] | None = None,
 ) -> Figure:
-    """Draw one row per query: the query, then the best match of each of its k best gallery images.
+    """Draw rows: a query, then the best match of each of its k best gallery images.
 
     True matches have a green frame and a tick, false ones a red frame and a cross. Rank, similarity, camera and image
     of a match are below it.
 
     Args:
         protocol: Test images and queries.
-        rankings: Rows, from :func:`mmpersonsearch.evaluation.rank_gallery`.
+        rankings: Rows, from :func:`mmpersonsearch.evaluation.rank_gallery`. Successive rows of one query, such as
+            several models', show it once.
         load_image: Function from an ``img_id`` to a PIL image or (h, w, 3) uint8 RGB.
         out_file: PNG, JPEG or SVG file to write.
         title: Title of the picture.
-        row_titles: Titles of the rows; see :func:`query_titles`.
+        row_titles: Titles of the rows, above their queries; see :func:`query_titles`.
         scenes: Draw whole scenes, not crops: with the box of the query; with the matched box of a match, green (true)
             or red (false), the other detections, thin and gray, and dashed the true box if another was matched.
+        match_titles: Titles of the rows' matches, such as the models' names; with them ``row_titles`` should be short.
 
     Returns:
         The figure.
 
     Raises:
-        ValueError: There is no row, or a wrong number of ``row_titles``.
+        ValueError: There is no row, or a wrong number of titles.
     """
     if len(rankings) == 0:
         raise ValueError("draw_ranking: no ranking list to draw")
-    row_titles = [""] * len(rankings) if row_titles is None else row_titles
-    if len(row_titles) != len(rankings):
-        raise ValueError(f"draw_ranking: {len(rankings)} rows but {len(row_titles)} row_titles")
+    for name, titles in (("row_titles", row_titles), ("match_titles", match_titles)):
+        if titles is not None and len(titles) != len(rankings):
+            raise ValueError(f"draw_ranking: {len(rankings)} rows but {len(titles)} {name}")
     num_columns = 1 + max(len(ranking.image_inds) for ranking in rankings)
+    width = (_SCENE if scenes else _CROP)[0]
+    page = num_columns * (width + _GAP) - _GAP
+    title = _wrap(title, page, 14)
+    of_matches = [_wrap(text, page - width - _GAP, 9) for text in match_titles or [""] * len(rankings)]
+    of_queries = [_wrap(text, page if match_titles is None else width, 9) for text in row_titles or of_matches]
+    num_lines = 1 + max(text.count("\n") for text in (*of_queries, *of_matches))
+    is_new = [a is None or a.query_ind != b.query_ind for a, b in zip((None, *rankings), rankings)]
     with rc_context(_STYLE):
-        figure, rows = _make_page(len(rankings), num_columns, title, _legend(protocol) if scenes else [], scenes)
+        legend = _legend(protocol) if scenes else []
+        figure, rows = _make_page(len(rankings), num_columns, title, num_lines, legend, scenes)
         cells = _Cells(protocol, load_image, scenes)
-        for row, row_title, ranking in zip(rows, row_titles, rankings):
-            row[0].set_title(row_title, loc="left", fontsize=9, wrap=True, parse_math=False)
-            cells.draw_query(row[0], ranking)
+        for row, ranking, of_query, of_match, new in zip(rows, rankings, of_queries, of_matches, is_new):
+            for axes, text in ((row[0], of_query if new or match_titles is None else ""), (row[1], of_match)):
+                axes.set_title(text, loc="left", fontsize=9, parse_math=False)
+            if new:
+                cells.draw_query(row[0], ranking)
+            else:
+                row[0].set_axis_off()
             for rank, axes in enumerate(row[1:]):
                 if rank < len(ranking.image_inds):
                     cells.draw_match(axes, ranking, rank)
                 else:
                     axes.set_axis_off()
+        if not all(is_new):
+            _rule_between_queries(figure, [row[0] for row, new in zip(rows, is_new) if new][1:], num_lines)
     if out_file is not None:
         Path(out_file).parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(out_file)
@@ -88,51 +107,53 @@ def query_titles(
         camera = protocol.images[protocol.image_index[query.img_id]].camera_id
         parts = [f"query {query_ind}", f"{protocol.class_name} {query.person_id}"]
         parts += [] if camera is None else [f"camera {camera}"]
-        if aps is not None:
-            parts.append(f"AP {100 * aps[query_ind]:.1f}%" if query_ind in aps else "in no gallery image")
+        parts += [] if aps is None else [ap_title(aps, query_ind)]
         titles.append(", ".join(parts))
     return titles
 
 
-def open_scene(path: str | Path) -> Image.Image:
-    """Read an image as the models get it: RGB, rotated by its EXIF orientation.
+def ap_title(aps: Mapping[int, float], query_ind: int) -> str:
+    """Make a text of a query's average precision, where it has one."""
+    return f"AP {100 * aps[query_ind]:.1f}%" if query_ind in aps else "in no gallery image"
 
-    Raises:
-        FileNotFoundError: There is no such file.
-        InputError: The file is no image, or truncated.
-    """
-    try:
-        with Image.open(path) as file:
-            return ImageOps.exif_transpose(file).convert("RGB")
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise InputError(f"{path} cannot be decoded as an image: {error}") from error
+
+def _wrap(text: str, width: int, size: float) -> str:
+    """Break a text into lines of a width in pixels; a character is 0.85 of its size in points on average."""
+    return textwrap.fill(text, max(8, int(width / (0.85 * size))))
 
 
 def _make_page(
-    num_rows: int, num_columns: int, title: str, legend: list[Patch], scenes: bool
+    num_rows: int, num_columns: int, title: str, num_lines: int, legend: list[Patch], scenes: bool
 ) -> tuple[Figure, np.ndarray]:
     """Make a figure and its (rows, columns) cells, all of the same size in pixels."""
     width, height = _SCENE if scenes else _CROP
-    head, texts = 14 + 26 * bool(title) + 26 * bool(legend), 80  # texts: around a cell, above and below it
+    above, below = 2 + num_lines * _LINE, 62  # room for the texts of a cell
+    head, texts = 14 + (6 + 20 * (1 + title.count("\n"))) * bool(title) + 26 * bool(legend), above + below
     size = np.array([num_columns * (width + _GAP) + _GAP, head + num_rows * (height + texts)])
     figure = Figure(figsize=size / DPI, dpi=DPI)
     cells = figure.subplots(num_rows, num_columns, squeeze=False)
     figure.subplots_adjust(
         left=_GAP / size[0],
         right=1 - _GAP / size[0],
-        top=1 - (head + 18) / size[1],
-        bottom=(texts - 18) / size[1],
+        top=1 - (head + above) / size[1],
+        bottom=below / size[1],
         wspace=_GAP / width,
         hspace=texts / height,
     )
     left = _GAP / size[0]
-    figure.text(left, 1 - 10 / size[1], title, va="top", weight="bold", size=12, wrap=True, parse_math=False)
+    figure.text(left, 1 - 10 / size[1], title, va="top", weight="bold", size=12, parse_math=False)
     if legend:
         place = (left, 1 - (head - 26) / size[1])
         figure.legend(handles=legend, loc="upper left", bbox_to_anchor=place, ncols=5, borderaxespad=0, borderpad=0)
     return figure, cells
+
+
+def _rule_between_queries(figure: Figure, firsts: list[Axes], num_lines: int) -> None:
+    """Draw a thin line above the first rows of queries that have several."""
+    width, height = figure.bbox.size
+    for axes in firsts:
+        y = axes.get_position().y1 + (2 + num_lines * _LINE + 5) / height
+        figure.add_artist(Line2D([_GAP / width, 1 - _GAP / width], [y, y], color="#b4b4b4", linewidth=0.8))
 
 
 def _legend(protocol: SearchProtocol) -> list[Patch]:
@@ -178,8 +199,7 @@ class _Cells:
         if self.scenes:
             for box in (*other_boxes, (bbox, color, 2, "-")):
                 _draw_box(axes, *box)
-        path = Path(str(scene.img_id))
-        name = path.stem if path.suffix.lower() in (".jpg", ".jpeg", ".png") else path.name
+        name = re.sub(r"\.(jpe?g|png)$", "", str(scene.img_id), flags=re.IGNORECASE)
         most = (_SCENE if self.scenes else _CROP)[0] // 6  # characters
         name = name if len(name) <= most else f"{name[: most // 2]}…{name[-(most // 2 - 1) :]}"
         small = name if scene.camera_id is None else f"camera {scene.camera_id}\n{name}"

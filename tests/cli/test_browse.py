@@ -1,6 +1,8 @@
+import json
+
 import numpy as np
 import pytest
-from dataset_writers import PRW_TRAIN
+from dataset_writers import PRW_TRAIN, write_image
 from PIL import Image
 
 from mmpersonsearch.cli import browse as tool
@@ -105,3 +107,16 @@ def test_undecodable_image_is_named(browse, prw_root):
 def test_missing_config():
     with pytest.raises(SystemExit, match=r"config file no\.py does not exist"):
         tool.main(["no.py", "--out", "out"])
+
+
+def test_images_of_one_name_keep_their_folders(tmp_path):
+    images = [dict(id=i, file_name=f"cam{i}/0001.jpg") for i in (1, 2)]
+    for image in images:
+        write_image(tmp_path / image["file_name"])
+    annotations = [dict(image_id=1, bbox=[10, 20, 30, 70], person_id=3)]
+    (tmp_path / "own.json").write_text(json.dumps(dict(images=images, annotations=annotations)))
+    config = f"type='CocoPersonSearchDataset', data_root='{tmp_path}', ann_file='own.json'"
+    (tmp_path / "config.py").write_text(CONFIG.format(train=config, test=config))
+    tool.main([str(tmp_path / "config.py"), "--out", str(tmp_path / "out")])
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert names == ["000000_cam1_0001.png", "000001_cam2_0001.png"]

@@ -6,9 +6,11 @@ from matplotlib.figure import Figure
 from mmpersonsearch.cli.command_line import (
     add_config_options,
     exit_on_bad_input,
+    name_variables,
     parse_runs,
     positive,
     print_table,
+    remember_variables,
     save_figure,
 )
 from mmpersonsearch.utils.errors import InputError
@@ -45,6 +47,19 @@ def test_bad_input_ends_in_a_message(error, capsys):
     with pytest.raises(SystemExit, match=r"^tool\.py: --size is odd$") as ended, exit_on_bad_input("tool.py"):
         raise error
     assert ended.value.code == 2 and capsys.readouterr().err == "tool.py: --size is odd\n"
+
+
+def test_variables_whose_values_a_message_has_are_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SOME_CHECKPOINT", "/some/where.pth")
+    remember_variables("{{$SOME_ROOT:data/some/}} {{$SOME_CHECKPOINT:a.pth}} {{$SOME_WEIGHTS:https://x.org/a.pth}}")
+    remember_variables("{{$START:none}}")
+    assert name_variables("none of the persons has an identity") == ""
+    assert name_variables("data/some is missing") == (
+        f" (SOME_ROOT is not set, by default data/some/, which is {tmp_path}/data/some)"
+    )
+    assert name_variables("no /some/where.pth") == " (SOME_CHECKPOINT is set to /some/where.pth)"
+    assert name_variables("https://x.org/a.pth") == " (SOME_WEIGHTS is not set, by default https://x.org/a.pth)"
 
 
 @pytest.mark.parametrize("bug", [ValueError, KeyError, RuntimeError])

@@ -1,4 +1,5 @@
 import math
+import re
 
 import pytest
 
@@ -21,6 +22,7 @@ def config():
         ("train_dataloader.batch_sze", 2, r"did you mean 'train_dataloader\.batch_size'"),
         ("model.backbone.dept", 18, r"did you mean 'model\.backbone\.depth'"),
         ("model.backbone.depth.x", 18, r"model\.backbone\.depth is \d+ \(int\), it has no 'x'"),
+        ("default_hooks.mine.interval", 5, "has no key 'mine'"),
         ("train_cfg.max_epoch", 2, r"did you mean 'train_cfg\.max_epochs'"),
         ("param_scheduler.9.end", 2, "is a list of"),
         ("train_dataloader.batch_size", 0, "expected an integer of 1 or more, got 0"),
@@ -49,6 +51,7 @@ def test_what_nothing_reads_or_makes_no_sense_is_refused(config, key, value, mes
         ("optim_wrapper.accumulative_counts", 2),
         ("default_hooks.logger.interval", 5),
         ("default_hooks.mine", {"type": "EMAHook"}),
+        ("default_hooks.mine.type", "EMAHook"),
         ("train_dataloader.prefetch_factor", 2),
         ("train_cfg.val_begin", 2),
         ("env_cfg.dist_cfg.timeout", 60),
@@ -72,6 +75,14 @@ def test_new_keys_may_be_allowed(config):
         check_options(config, {"train_dataloader.batch_size": 0}, allow_new_keys=True)
 
 
-def test_variables_of_the_file_are_warned_of(config, capsys):
-    check_options(config, {"data_root": "elsewhere"})
-    assert "data_root is a variable of the config file" in capsys.readouterr().err
+def test_variables_of_the_file_are_refused(config):
+    """The data sets would stay where they are."""
+    with pytest.raises(InputError, match="data_root is a variable of the config file") as error:
+        check_options(config, {"data_root": "elsewhere"})
+    places = re.findall(r"\w+_dataloader\.dataset\.data_root", str(error.value))
+    assert sorted(places) == [f"{name}_dataloader.dataset.data_root" for name in ("test", "train", "val")]
+    with pytest.raises(InputError, match=r"stay: set train_dataloader\.dataset\.pipeline\.2\.prob \("):
+        check_options(config, {"train_pipeline.2.prob": 0.1})
+    with pytest.raises(InputError, match="stay: set these"):
+        check_options(config, {"loss_weight_schedule.milestones": [[1, 2.0]]})
+    check_options(config, {"data_root": "elsewhere"}, allow_new_keys=True)

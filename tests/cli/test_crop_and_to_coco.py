@@ -46,6 +46,18 @@ def test_crops_of_labelled_persons(tool, prw_root, tmp_path):
         np.testing.assert_allclose(middle, colour, atol=6)
 
 
+def test_the_data_root_is_by_default_the_configs(tool, prw_root, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("PRW_ROOT", str(prw_root))
+    tool("crop", "--dataset", "PRW", "--split", "train", "--out", tmp_path / "crops")
+    assert len((tmp_path / "crops/train.txt").read_text().splitlines()) == 6
+    monkeypatch.setenv("PRW_ROOT", str(tmp_path / "none"))
+    monkeypatch.setattr("mmpersonsearch.cli.command_line._VARIABLES", {})
+    for dataset, message in (("PRW", f"PRW_ROOT is set to {tmp_path}/none"), ("COCO", "--data-root is missing")):
+        with pytest.raises(SystemExit) as ended:
+            tool("crop", "--dataset", dataset, "--split", "train", "--out", tmp_path / "others")
+        assert ended.value.code == 2 and message in capsys.readouterr().err
+
+
 def test_crops_take_the_label_of_training(tool, prw_root, tmp_path):
     tool("crop", "--dataset", "PRW", "--data-root", prw_root, "--split", "train", "--out", tmp_path / "crops")
     lines = (tmp_path / "crops" / "train.txt").read_text().splitlines()
@@ -100,7 +112,7 @@ def test_what_somebody_else_put_there_stays(tool, prw_root, tmp_path, name, thei
 
 def test_crops_of_a_split_without_identities(tool, tmp_path):
     root = write_prw(tmp_path / "set", train={"c1s1_000001": [(-2, 1, 1, 30, 60)]})
-    with pytest.raises(SystemExit, match="no labelled persons"):
+    with pytest.raises(SystemExit, match="its annotations label nobody"):
         tool("crop", "--dataset", "PRW", "--data-root", root, "--split", "train", "--out", tmp_path / "crops")
 
 

@@ -9,7 +9,7 @@ from mmengine.runner import CheckpointLoader
 from tiny_models import build_model
 
 from mmpersonsearch.cli import eval as tool
-from mmpersonsearch.cli import test
+from mmpersonsearch.cli import on_boxes, rank, test
 from mmpersonsearch.cli.run_config import build_evaluation, read_config
 from mmpersonsearch.evaluation.predictions import write_predictions
 
@@ -70,7 +70,7 @@ def test_what_a_model_found_gives_its_figures_again(prw, monkeypatch):
 
     first, again = (json.loads((prw / name).read_text()) for name in ("run/result.json", "again.json"))
     assert first == again and first["detection/recall"] > 0
-    assert first["model"]["checkpoint_digest"].startswith("sha256:")
+    assert first["model"]["checkpoint_digest"].startswith("sha256:") and first["model"]["score_thr"] == 0
     shown = {path.name for path in (prw / "shown").rglob("*.*")}
     assert {"ranking_crops.png", "ranking_scenes.png", "c1s2_000010.jpg"} <= shown
 
@@ -83,6 +83,20 @@ def test_other_rankings_and_thresholds(prw):
     assert "person_search/mine/mAP" in result and "person_search/rcp/mAP" not in result
     assert result["detection/recall"] < 1 and result["protocol"]["det_thr"] == 0.99
     assert result["protocol"]["rankings"]["mine"]["threshold"] == 0.5
+
+
+@pytest.mark.filterwarnings("ignore:queries skipped")
+def test_a_threshold_that_cannot_act(prw, capsys):
+    tool.main(["p.pkl", PRW, "--det-thr", "0.55"])  # of an unknown model; scores begin at 0.6
+    assert "WARNING: --det-thr 0.55 leaves out nothing: the lowest score in p.pkl" in capsys.readouterr().err
+    predict_truth(PRW, prw / "known.pkl", model={"score_thr": 0.61})
+    tool.main(["known.pkl", PRW, "--det-thr", "0.61"])
+    assert "WARNING" not in capsys.readouterr().err
+    for command, args in ((tool, []), (rank, ["--out", "r.png"]), (on_boxes, None)):
+        args = [PRW, "no.pth", "--predictions", "known.pkl"] if args is None else ["known.pkl", PRW, *args]
+        args = [args[1], args[0], *args[2:]] if command is rank else args
+        with pytest.raises(SystemExit, match=r"det_thr 0\.5 cannot act: the model of known\.pkl .*score_thr 0\.61$"):
+            command.main(args)
 
 
 @pytest.mark.filterwarnings("ignore:queries skipped")

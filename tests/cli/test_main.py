@@ -43,7 +43,7 @@ def test_all_verbs_are_listed(capsys):
     with pytest.raises(SystemExit):
         main(["plot", "--help"])
     printed = capsys.readouterr().out
-    assert "plot lambda" in printed and "train" not in printed
+    assert "plot lambda" in printed and "on-boxes" not in printed
 
 
 @pytest.mark.parametrize(

@@ -139,7 +139,7 @@ def test_many_equal_centers_are_all_counted(tool, tmp_path):
     [
         (["tsne", "prw.py", "oim.pkl"], "expected NAME=PREDICTIONS.pkl, got 'oim.pkl'"),
         (["tsne", "prw.py", "A=no.pkl"], "predictions no.pkl do not exist"),
-        (["tsne", "prw.py", "A=oim.pkl", "--identities", "12", "13", "-1"], "does not show 13, -1"),
+        (["tsne", "prw.py", "A=oim.pkl", "--identities", "12", "13", "14"], "does not show 13, 14"),
         (
             ["tsne", "prw.py", "A=oim.pkl", "--identities", "12"],
             r"oim.pkl: 2 detections on identities \[12\], expected 4 or more",

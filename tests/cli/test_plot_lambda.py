@@ -50,6 +50,7 @@ def test_figure_and_numbers(tool):
                 "results": [["k1.json"]],
             },
         },
+        "key": "Weight of the OIM loss (λ)",
         "detectors": {"DET_50": 0.836},
         "detector_results": {"DET_50": ["det.json"]},
     }
@@ -67,6 +68,31 @@ def test_several_results_of_a_weight_are_mean_and_spread(tool):
     assert content["detectors"] == {"D": pytest.approx(0.821)}
 
 
+def test_any_value_may_be_swept_and_any_metric_drawn(tool, monkeypatch):
+    """Figure 13 of I-Net's paper: mAP and top-1 by alpha, 0 included."""
+    for name, top1 in (("o1", 0.8), ("o03", 0.7)):
+        write_result(name, **{"detection/ap": 0.7, "person_search/mAP": top1 / 2, "person_search/top-1": top1})
+    drawn = []
+    save = tool.save_figure
+    monkeypatch.setattr(tool, "save_figure", lambda figure, *args: (drawn.append(figure), save(figure, *args)))
+    metrics = ["--metrics", "person_search/mAP", "person_search/top-1", "detection/ap"]
+    tool.main(["--curve", "I", "0.5=o1.json", "0=o03.json", "--key", "alpha_$x", *metrics, "--out", "figure"])
+    content = json.loads(Path("figure.json").read_text())
+    assert content["key"] == "alpha_$x" and content["curves"]["I"]["weights"] == [0, 0.5]
+    assert content["curves"]["I"]["search top-1"] == [0.7, 0.8]
+    axes = [one for one in drawn[0].axes if one.axison]
+    assert [one.get_ylabel() for one in axes] == ["Search mAP (%)", "Search top-1 (%)", "Detection AP (%)"]
+    assert {one.get_xlabel() for one in axes} == {"alpha_$x"}
+    assert [list(one.lines[0].get_ydata()) for one in axes] == [[35, 40], [70, 80], [70, 70]]
+
+
+def test_a_result_is_not_written_over(tool):
+    before = Path("o1.json").read_text()
+    with pytest.raises(SystemExit, match=r"--out o1\.json is also an input, which would be lost"):
+        tool.main([*OIM, "--out", "o1"])
+    assert Path("o1.json").read_text() == before
+
+
 def test_only_like_is_put_beside_like(tool):
     write_result("k1", {**PROTOCOL, "det_thr": 0.3}, **{"detection/ap": 0.8, "person_search/mAP": 0.7})
     arguments = [*OIM, "--curve", "KD", "1=k1.json", "--out", "figure"]
@@ -80,13 +106,22 @@ def test_only_like_is_put_beside_like(tool):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--curve", "A"], r"--curve A: expected a name of its own and LAMBDA=RESULT\.json, got \[\]"),
+        (["--curve", "A"], r"--curve A: expected a name of its own and VALUE=RESULT\.json, got \[\]"),
         (["--curve", "A", "1=o1.json", "--curve", "A", "1=k1.json"], "--curve A: expected a name of its own"),
-        (["--curve", "A", "o1.json"], "weights > 0, each result once, got 'o1.json'"),
-        (["--curve", "A", "1="], "weights > 0, each result once, got '1='"),
-        (["--curve", "A", "0=o1.json"], "weights > 0, each result once, got '0=o1.json'"),
-        (["--curve", "A", "nan=o1.json"], "weights > 0, each result once, got 'nan=o1.json'"),
-        (["--curve", "A", "1=o1.json", "1.0=o1.json"], r"weights > 0, each result once, got '1\.0=o1\.json'"),
+        (["--curve", "A", "o1.json"], "values that are numbers, each result once, got 'o1.json'"),
+        (["--curve", "A", "1="], "values that are numbers, each result once, got '1='"),
+        (["--curve", "A", "=o1.json"], "values that are numbers, each result once, got '=o1.json'"),
+        (["--curve", "A", "inf=o1.json"], "values that are numbers, each result once, got 'inf=o1.json'"),
+        (["--curve", "A", "1=o1.json", "--metrics", "x/y"], r"o1\.json has no x/y"),
+        (
+            ["--curve", "A", "1=o1.json", "--detector", "D=det.json", "--metrics", "person_search/mAP"],
+            "--detector needs detection/ap among the --metrics, got person_search/mAP",
+        ),
+        (["--curve", "A", "nan=o1.json"], "values that are numbers, each result once, got 'nan=o1.json'"),
+        (
+            ["--curve", "A", "1=o1.json", "1.0=o1.json"],
+            r"each result once, got '1\.0=o1\.json'",
+        ),
         (["--curve", "A", "1=no.json"], r"result no\.json does not exist"),
         (["--curve", "A", "1=det.json"], r"det\.json has no record of its protocol"),
         (["--curve", "A", "1=bad.json"], r"bad\.json has no person_search/mAP"),
@@ -109,4 +144,4 @@ def test_bad_input_ends_in_a_message(tool, words, message):
 def test_help_tells_how(tool, capsys):
     with pytest.raises(SystemExit):
         tool.main(["--help"])
-    assert "LAMBDA=RESULT.json" in capsys.readouterr().out
+    assert "VALUE=RESULT.json" in capsys.readouterr().out

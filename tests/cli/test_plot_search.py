@@ -181,6 +181,34 @@ def test_precision_recall(cuhk):
     assert numbers["runs"]["Good"]["search"] != numbers["runs"]["Bad"]["search"]
 
 
+def test_the_whole_curve_of_the_detection(cuhk, capsys):
+    """All detections, of a detector without embeddings too; the search's curves begin at det_thr 0.4."""
+    protocol, detections, _ = case(cuhk, "good.pkl")
+    images = {
+        scene.img_id: {name: found.get(name).numpy() for name in ("bboxes", "scores")}
+        for scene, found in zip(protocol.images, detections)
+    }
+    write_predictions(cuhk / "detector.pkl", images, {})
+    numbers = draw_detection(cuhk)
+    curve = detection_curve([image.bboxes for image in protocol.images], detections, 0.6, 0.0)
+    for name in ("Good", "Detector"):
+        found = numbers["runs"][name]["detection"]
+        assert found["precision"] == pytest.approx(curve.precisions.tolist(), abs=1e-12)
+        assert found["ap"] == pytest.approx(curve.ap) and found["score"][-1] == curve.scores[-1] < 0.3
+    assert f"Good: the curve ends at score {curve.scores[-1]:.3f}, recall" in capsys.readouterr().out
+    assert numbers["det_thr"] == 0 and draw_detection(cuhk, "--det-thr", "0.4")["det_thr"] == 0.4
+    at_thr = draw_detection(cuhk, "--det-thr", "0.4")["runs"]["Good"]["detection"]
+    assert at_thr == draw(cuhk, "precision-recall")["runs"]["Good"]["detection"]
+
+
+def draw_detection(folder, *options):
+    stem = folder / "out" / "whole"
+    runs = [f"Good={folder / 'good.pkl'}", f"Detector={folder / 'detector.pkl'}"]
+    plot_search.main(["detection", str(folder / "cuhk.py"), *runs, "--out", str(stem), *options])
+    assert Image.open(f"{stem}.png").size[0] == 1050  # half a page
+    return json.loads(Path(f"{stem}.json").read_text())
+
+
 @pytest.fixture
 def numbers_alone(monkeypatch):
     """``draw`` without its pictures, which take most of the time."""
@@ -226,7 +254,7 @@ def test_sets_with_one_gallery_serve_too(tmp_path, numbers_alone):
         ("rcp", ["=good.pkl"], "expected NAME=PREDICTIONS.pkl, got '=good.pkl'"),
         ("rcp", ["A=good.pkl", "A=bad.pkl"], "two runs have the name 'A': good.pkl and bad.pkl"),
         ("rcp", ["A=no.pkl"], "predictions no.pkl do not exist"),
-        ("rcp", ["A=good.pkl", "--weights", "0.5", "1.5"], r"weight must be in \(0, 1\), got 1.5"),
+        ("rcp", ["A=detector.pkl"], "detector.pkl has no reid_feats: a detector without Re-ID has written it"),
         ("gallery-size", ["A=good.pkl", "--sizes", "50", "77"], "TestG77.mat"),
         ("precision-recall", ["A=other.pkl"], "other.pkl was written for other data: boxes is x"),
     ],
@@ -234,6 +262,7 @@ def test_sets_with_one_gallery_serve_too(tmp_path, numbers_alone):
 def test_bad_input_ends_in_a_message(cuhk, monkeypatch, kind, words, message):
     monkeypatch.chdir(cuhk)
     write_predictions("other.pkl", {}, {"data": {"boxes": "x"}})
+    write_predictions("detector.pkl", {"s0.jpg": {"bboxes": np.zeros((0, 4)), "scores": np.zeros(0)}}, {})
     with pytest.raises(SystemExit, match=f"^mmpersonsearch plot search: .*{message}"):
         plot_search.main([kind, "cuhk.py", *words, "--out", "figure"])
     assert not list(cuhk.glob("figure*"))

@@ -1,3 +1,5 @@
+import pickle
+
 import numpy as np
 import pytest
 from dataset_writers import PRW_QUERIES
@@ -44,7 +46,8 @@ def tested(prw_root, tmp_path, monkeypatch):
 
     def run(*args, config=tmp_path / "config.py", predictions=tmp_path / "p.pkl"):
         drawn.clear()
-        tool.main([str(config), str(predictions), "--out", str(tmp_path / "out.png"), *map(str, args)])
+        files = predictions if isinstance(predictions, list) else [predictions]
+        tool.main([str(config), *map(str, files), "--out", str(tmp_path / "out.png"), *map(str, args)])
         Image.open(tmp_path / "out.png").verify()
         return dict(drawn)
 
@@ -64,6 +67,47 @@ def test_queries_are_spread_given_or_worst(tested):
     everyone = tested("--worst-first")["row_titles"]
     assert aps == sorted(aps) == sorted(float(title.split("AP ")[1].rstrip("%")) for title in everyone)[:2]
     assert worst["title"] == "config, similarity, lowest average precision first"
+
+
+def test_files_and_rankings_are_rows_of_each_query(tested, tmp_path, monkeypatch):
+    content = pickle.loads((tmp_path / "p.pkl").read_bytes())
+    rng = np.random.default_rng(5)
+    for image in content["images"].values():
+        image["reid_feats"] = np.abs(rng.normal(size=(2, 4))).astype(np.float32)
+    (tmp_path / "q.pkl").write_bytes(pickle.dumps(content))
+    files = [f"A={tmp_path / 'p.pkl'}", f"B={tmp_path / 'q.pkl'}"]
+    rows = tested("--queries", 2, 0, "--topk", 9, "--ranking", "similarity", "context", predictions=files)
+    assert inds(rows) == [2] * 4 + [0] * 4
+    labels = [title.split(": AP ")[0] for title in rows["match_titles"]]
+    assert labels == ["A", "A + CONTEXT", "B", "B + CONTEXT"] * 2 and rows["title"] == "config"
+    assert rows["row_titles"] == ["query 2"] * 4 + ["query 0"] * 4
+    sims = [dict(zip(r.image_inds.tolist(), r.similarities)) for r in rows["rankings"]]
+    images = list(content["images"].values())
+    plain = pickle.loads((tmp_path / "p.pkl").read_bytes())["images"]
+    for row, dets in ((0, list(plain.values())), (2, images)):  # by hand: the largest product
+        query = next(i for i in images if 2 in i.get("query_ids", ()))
+        query = query["query_feats"][list(query["query_ids"]).index(2)]
+        for image, similarity in sims[row].items():
+            assert similarity == pytest.approx((dets[image]["reid_feats"] @ query).max(), abs=1e-5)
+        assert all(sims[row + 1][image] > similarity for image, similarity in sims[row].items())
+    choices = iter([[1], [0]])  # what the first and the second row would choose
+    monkeypatch.setattr(tool, "worst_queries", lambda result, number: next(choices))
+    both = tested("--worst-first", predictions=files[::-1])
+    assert inds(both) == [1, 1]
+    assert both["title"] == "config, lowest average precision of B first"
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["", ""], "expected NAME=PREDICTIONS.pkl, got"),
+        (["A=", "A="], "two runs have the name 'A'"),
+        (["A=", "A + CONTEXT="], "two rows would have the name 'A . CONTEXT'"),
+    ],
+)
+def test_rows_need_names_of_their_own(tested, tmp_path, names, message):
+    with pytest.raises(SystemExit, match=f"mmpersonsearch rank: {message}"):
+        tested("--ranking", "similarity", "context", predictions=[f"{name}{tmp_path / 'p.pkl'}" for name in names])
 
 
 def test_titles_name_person_and_camera(tested):

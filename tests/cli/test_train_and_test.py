@@ -113,7 +113,7 @@ def test_out_needs_person_search(tiny):
     torch.save({"linear.weight": torch.ones(1, 1), "linear.bias": torch.ones(1)}, tiny / "whole.pth")
     done = run("test", "tiny.py", "whole.pth", "--out", "p.pkl", cwd=tiny)
     assert done.returncode == 2
-    assert "tiny.py has no PersonSearchMetric" in done.stderr
+    assert "--out writes predictions, expected a PersonSearchMetric or a DetectionMetric in tiny.py" in done.stderr
 
 
 @pytest.mark.parametrize(

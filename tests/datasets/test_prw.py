@@ -130,8 +130,8 @@ def test_repeated_identity_in_a_frame_is_kept_and_said(tmp_path):
 
 
 def test_empty_training_split_of_identities(tmp_path):
-    dataset = PRWDataset(data_root=str(write_prw(tmp_path, train={"c1s1_000001": [(-2, 1, 1, 9, 9)]})))
-    assert dataset.metainfo["num_ids"] == 0
+    with pytest.raises(ValueError, match=r"PRWDataset train split in .* annotations label nobody"):
+        PRWDataset(data_root=str(write_prw(tmp_path, train={"c1s1_000001": [(-2, 1, 1, 9, 9)]})))
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from random_cases import draw_case
 from slow_evaluation import slow_detections
 
 from mmpersonsearch.evaluation import detection as detection_module
-from mmpersonsearch.evaluation import evaluate_detections
+from mmpersonsearch.evaluation import detection_curve, evaluate_detections
 
 
 def instances(boxes, scores):
@@ -102,3 +102,16 @@ def test_bad_input_is_named():
     bad = [*found[:-1], instances([[0, 0, 1, 1]], [float("nan")])]
     with pytest.raises(ValueError, match="score not finite in image 8"):
         evaluate_detections(gts, bad)
+
+
+def test_detections_in_ignored_regions_count_neither_way():
+    truths, region = [torch.tensor([[0.0, 0, 10, 10]])], [torch.tensor([[50.0, 0, 100, 100]])]
+    boxes = torch.tensor([[0.0, 0, 10, 10], [60, 0, 70, 10], [46, 0, 56, 10], [44, 0, 54, 10]])
+    found = [InstanceData(bboxes=boxes, scores=torch.tensor([0.6, 0.9, 0.8, 0.7]))]
+    # Shares within the region: all, 6 / 10 and 4 / 10; the last remains a false positive before the true one.
+    assert evaluate_detections(truths, found, ignored_bboxes=region).ap == pytest.approx(1 / 2)
+    assert evaluate_detections(truths, found).ap == pytest.approx(1 / 4)
+    curve = detection_curve(truths, found, ignored_bboxes=region)
+    assert (curve.ap, curve.scores.tolist()) == (pytest.approx(1 / 2), pytest.approx([0.7, 0.6]))
+    with pytest.raises(ValueError, match="ignored_bboxes has 2 images"):
+        evaluate_detections(truths, found, ignored_bboxes=region * 2)

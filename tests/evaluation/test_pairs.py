@@ -29,6 +29,9 @@ CASES += [(seed, 2, CrossCamera()) for seed in range(4)]
 @pytest.mark.parametrize(("seed", "levels", "galleries"), CASES)
 def test_the_same_scores_give_identical_numbers_both_ways(seed, levels, galleries):
     case = draw_case(seed, levels=levels, galleries=galleries)
+    if seed % 4 == 3:  # detections in regions to ignore are skipped
+        for image in case[0].images[::2]:
+            image.ignored_bboxes = np.array([[0.0, 0, 120, 150]])
     expected = evaluate_searches(*case, det_thr=0.5)
     found = evaluate_pair_searches(case[0], results_of(case, seed), det_thr=0.5)
     assert [one.gallery for one in found] == [one.gallery for one in expected]
@@ -36,6 +39,8 @@ def test_the_same_scores_give_identical_numbers_both_ways(seed, levels, gallerie
         np.testing.assert_array_equal(ours.aps, theirs.aps)
         np.testing.assert_array_equal(ours.query_inds, theirs.query_inds)
         assert (ours.mAP, ours.topk, ours.num_skipped) == (theirs.mAP, theirs.topk, theirs.num_skipped)
+        if seed % 4 == 3:  # the definition in loops knows no regions
+            continue
         mAP, topk, aps, _ = slow_search(*case, size=ours.gallery if isinstance(galleries, tuple) else None)
         np.testing.assert_allclose(ours.aps, aps, atol=1e-6)
         assert ours.mAP == pytest.approx(mAP, abs=1e-6) and ours.topk == pytest.approx(topk)

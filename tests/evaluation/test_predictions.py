@@ -1,12 +1,15 @@
 import os
 import pickle
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from random_cases import draw_case
 
+from mmpersonsearch.cli.test import add_metrics
+from mmpersonsearch.evaluation.metrics import DetectionMetric
 from mmpersonsearch.evaluation.predictions import read_predictions, write_predictions
 
 DATA = {"data_set": "PRWDataset", "boxes": "sha256:0123", "gallery 50": "sha256:4567"}
@@ -42,6 +45,31 @@ def test_what_is_written_is_read(case, path):
     for got, expected in zip(found.detections, detections, strict=True):
         assert all(torch.equal(got.get(name), expected.get(name)) for name in ("bboxes", "scores", "reid_feats"))
     assert found.provenance == {"data": DATA, "model": {"config": "c.py"}}
+
+
+def test_a_threshold_below_the_models_is_refused(case, tmp_path):
+    write_predictions(tmp_path / "p.pkl", as_images(*case), {"data": DATA, "model": {"score_thr": 0.5}})
+    for enough in (None, 0.5, 0.7):
+        read_predictions(tmp_path / "p.pkl", case[0], det_thr=enough)
+    with pytest.raises(ValueError, match=r"det_thr 0\.3 cannot act: the model of .*p\.pkl .*score_thr 0\.5"):
+        read_predictions(tmp_path / "p.pkl", case[0], det_thr=0.3)
+
+
+def test_a_detector_without_embeddings(case, tmp_path):
+    """``mmpersonsearch test --out`` writes what its metric has; only who asks for embeddings misses them."""
+    protocol, detections, _ = case
+    metrics = [DetectionMetric()]
+    evaluator = SimpleNamespace(metrics=metrics, dataset_meta=dict(search_protocol=protocol))
+    path = tmp_path / "d.pkl"
+    add_metrics(SimpleNamespace(test_evaluator=evaluator), str(path), None, {"model": {"config": "d.py"}})
+    metrics[-1].process({}, [dict(img_id=s.img_id, pred_instances=d) for s, d in zip(protocol.images, detections)])
+    metrics[-1].evaluate(len(protocol.images))
+    found = read_predictions(path, protocol, fields=("bboxes", "scores"))
+    assert found.query_feats is None and found.provenance["model"] == {"config": "d.py"}
+    for got, expected in zip(found.detections, detections, strict=True):
+        assert torch.equal(got.bboxes, expected.bboxes) and "reid_feats" not in got
+    with pytest.raises(ValueError, match=r"d\.pkl has no reid_feats: a detector without Re-ID has written it"):
+        read_predictions(path, protocol)
 
 
 def test_plain_pickle_reads_it_too(case, path):

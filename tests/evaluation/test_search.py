@@ -10,7 +10,7 @@ from mmpersonsearch.evaluation import evaluate_search, evaluate_searches
 from mmpersonsearch.evaluation import search as search_module
 from mmpersonsearch.evaluation.index import gallery as galleries_module
 from mmpersonsearch.structures import AllImages, CrossCamera, ImageList, Listed, Query, SceneImage, SearchProtocol
-from mmpersonsearch.testing import slow_search
+from mmpersonsearch.testing import iou, slow_search
 
 pytestmark = pytest.mark.filterwarnings("ignore:queries skipped")
 
@@ -383,3 +383,47 @@ def test_empty_images_may_have_embeddings_of_no_width():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert evaluate_search(protocol, detections, query_feats).mAP == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_regions_to_ignore_equal_the_definition_without_what_lies_in_them(seed):
+    """Which detections are skipped is found in loops; the rest is the search without regions."""
+    protocol, detections, query_feats = draw_case(seed)
+    rng, num_skipped = np.random.default_rng(seed), 0
+    scenes, left = [], []
+    for image, found in zip(protocol.images, detections):
+        corner = rng.uniform(0, 60, (2, 2))
+        regions = np.concatenate([corner, corner + rng.uniform(60, 200, (2, 2))], axis=1)[: rng.integers(3)]
+        skipped = [in_region(box, regions) and not on_person(box, image.bboxes) for box in found.bboxes.tolist()]
+        num_skipped += sum(skipped)
+        scenes.append(SceneImage(image.img_id, image.bboxes, image.person_ids, image.camera_id, regions))
+        left.append(found[~torch.tensor(skipped, dtype=torch.bool)] if len(found.scores) else found)
+    judge = slow_search(protocol, left, query_feats)
+    result = evaluate_search(SearchProtocol(scenes, protocol.queries, protocol.galleries), detections, query_feats)
+    assert num_skipped > 0
+    assert_equal(result, judge)
+
+
+def in_region(box, regions):
+    area = (box[2] - box[0]) * (box[3] - box[1])
+    sides = [(min(box[2], r[2]) - max(box[0], r[0]), min(box[3], r[3]) - max(box[1], r[1])) for r in regions]
+    return any(max(w, 0) * max(h, 0) >= area / 2 for w, h in sides)
+
+
+def on_person(box, persons):
+    sides = [(x2 - x1, y2 - y1) for x1, y1, x2, y2 in persons]
+    return any(iou(box, p) >= min(0.5, w * h / ((w + 10) * (h + 10))) for p, (w, h) in zip(persons, sides))
+
+
+def test_a_detection_of_the_person_in_a_region_to_ignore_is_found_and_others_there_count_neither_way():
+    person, beside = [0, 0, 40, 40], [60, 0, 100, 40]
+    feats = torch.tensor([[0.9, 0.1], [1.0, 0.0]])
+    scores = torch.ones(2)
+    found = [InstanceData(bboxes=torch.tensor([person, beside]).float(), scores=scores, reid_feats=feats)] * 2
+
+    def aps(*regions):
+        images = [SceneImage("q", [person], [1]), SceneImage("g", [person], [1], None, [*regions])]
+        return evaluate_search(SearchProtocol(images, [Query("q", person, 1)]), found, torch.tensor([[1.0, 0.0]])).aps
+
+    assert aps() == aps([81, 0, 200, 40]) == [0.5]  # 19 of 40 columns of the other detection
+    assert aps([80, 0, 200, 40]) == aps([0, 0, 200, 40]) == [1]

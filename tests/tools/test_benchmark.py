@@ -4,8 +4,13 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from statistics import mean, stdev
+from types import SimpleNamespace
 
+import benchmark
 import pytest
+from dataset_writers import write_prw
+from torch.nn import Linear
 
 from mmpersonsearch.apis import build_model
 from mmpersonsearch.cli.flops import count_parts
@@ -49,3 +54,53 @@ def test_student_and_teacher_are_compared():
     assert other["million_parameters"] == pytest.approx((23_508_032 + rpn[1] + boxes[1]) / 1e6)
     parts = count_parts(build_model(teacher), 96, 128, 10)
     assert parts["total_with_rpn"] == pytest.approx(other["gflops"], rel=0.02) and other["gflops"] > student["gflops"]
+
+
+def test_test_images_are_timed_one_at_a_time(tmp_path, monkeypatch, capsys):
+    """Their pixels, boxes and time are those of the split; reading is not timed."""
+    monkeypatch.setenv("SYNTH_ROOT", f"{write_prw(tmp_path / 'prw')}/")
+    seen = []
+    images = benchmark.TestImages
+    read = images.__getitem__
+
+    def spy(self, place):
+        seen.append(place)
+        batch = read(self, place)
+        assert "query_instances" in self.dataset[self.inds[place]]["data_samples"]
+        assert "query_instances" not in batch["data_samples"][0]
+        return batch
+
+    monkeypatch.setattr(images, "__getitem__", spy)
+    options = ["--num-images", "2", "--num-persons", "2", "--device", "cpu", "--json"]
+    small = ["--cfg-options", "test_dataloader.dataset.pipeline.1.scale=(96,64)", "model.test_cfg.rpn.max_per_img=8"]
+    benchmark.main(["tdn_r18ibn_synth_wo-teacher", *options, "--warm-up", "3", "--rounds", "2", *small])
+    report = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert seen == [0, 1, 0, 0, 1, 0, 1] and report["num_images"] == 2 and "shape" not in report
+    (found,) = {one["config"]: one for one in report["results"]}.values()
+    times = [image["milliseconds"] for image in found["images"]]
+    assert len(times) == 4 and found["boxes_per_image"] == 2 and found["boxes_spread"] == 0
+    assert (
+        found["milliseconds_per_image"]
+        == pytest.approx(mean(times))
+        == pytest.approx(sum(found["milliseconds"].values()))
+    )
+    assert found["milliseconds_spread"] == pytest.approx(stdev(times))
+    assert found["images_per_second"] == pytest.approx(1e3 / mean(times))
+    parts = found["detector_milliseconds"] + found["reid_milliseconds"]
+    assert parts == pytest.approx(mean(times)) and 0 < found["reid_milliseconds"] < mean(times)
+
+
+def test_summary_of_test_images_by_hand():
+    """Images of 1, 2 and 6 seconds with 1, 2 and 3 persons, of which Re-ID takes 3 seconds and the backbone 4."""
+    one = benchmark.Contestant.__new__(benchmark.Contestant)
+    one.config, one.images, one.gflops, one.model = "c", [0, 1, 2], None, Linear(1, 1)
+    one.times, one.num_boxes = [1.0, 2.0, 6.0], [1, 2, 3]
+    one.timer = SimpleNamespace(seconds={"Part-2": 2.0, "Re-ID head": 1.0, "backbone (Part-1)": 4.0})
+    found = one.summary()
+    assert found["images_per_second"] == pytest.approx(1 / 3) and found["milliseconds_per_image"] == 3000
+    assert found["milliseconds_spread"] == pytest.approx(1e3 * 7**0.5) and found["boxes_spread"] == 1
+    assert (found["reid_milliseconds"], found["detector_milliseconds"]) == (1000, 2000)
+    assert found["milliseconds"]["rest"] == pytest.approx(2000 / 3)
+    one.images = None  # random images are alike: the median
+    assert one.summary()["images_per_second"] == 0.5 and "images" not in one.summary()
+    benchmark.print_summaries([found, found])

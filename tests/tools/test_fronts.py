@@ -19,6 +19,8 @@ FRONTS = {
     "plot search": "analysis_tools/plot_search.py",
     "plot embeddings": "analysis_tools/plot_embeddings.py",
     "plot lambda": "analysis_tools/plot_lambda.py",
+    "plot training": "analysis_tools/plot_training.py",
+    "plot proposals": "analysis_tools/plot_proposals.py",
     "browse": "analysis_tools/browse_dataset.py",
     "crop": "dataset_converters/crop_reid.py",
     "to-coco": "dataset_converters/to_coco.py",

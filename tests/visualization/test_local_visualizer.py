@@ -118,3 +118,12 @@ def test_identities_have_the_annotations_numbers():
     assert [visualizer._name_identity(i) for i in (-1, 8)] == ["", "id 8"]
     visualizer.dataset_meta = dict(identities=[3, 8, 20])  # of a training set
     assert [visualizer._name_identity(i) for i in (-1, 1)] == ["", "id 8 (label 1)"]
+
+
+def test_regions_to_ignore_are_gray_and_dotted(tmp_path):
+    data_sample = sample(query=False, truth=True, num_found=0)
+    data_sample.ignored_instances = InstanceData(bboxes=torch.tensor([[220.0, 60, 380, 260]]), labels=torch.zeros(1))
+    picture = draw(tmp_path, data_sample, draw_pred=False)
+    line = np.abs(picture[70:250, 218:223] - 160).max(2).min(1) < 40
+    assert 0.2 < line.mean() < 0.8
+    assert has_color(picture, TRUTH, slice(110, 190)) and not has_color(picture, TRUTH, slice(215, 400))

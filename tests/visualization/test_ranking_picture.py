@@ -65,6 +65,32 @@ def test_frames_and_marks_tell_right_from_wrong(tmp_path):
     assert shown(figure)[2].texts[1].get_text() == "camera 1\nb"
 
 
+def title_of(axes):
+    """The title on the left, which matplotlib has no public way to."""
+    return axes._left_title
+
+
+def test_successive_rows_of_a_query_show_it_once():
+    protocol, detections, query_feats = small_case()
+    first, second = rank_gallery(protocol, detections, query_feats, [0, 1], k=3)
+    titles = dict(row_titles=["q0", "q0", "q1", "q0"], match_titles=["A", "B", "A", "A, whose name is long " * 3])
+    figure = draw_ranking(protocol, [first, first, second, first], scene, **titles)
+    assert [frame(axes) for axes in shown(figure)].count(QUERY) == 3 and len(shown(figure)) == 15
+    assert [axes.get_title(loc="left") for axes in figure.axes[::4]] == ["q0", "", "q1", "q0"]
+    *of_matches, long = [axes.get_title(loc="left") for axes in figure.axes[1::4]]
+    assert of_matches == ["A", "B", "A"] and long.split() == ["A,", "whose", "name", "is", "long"] * 3 and "\n" in long
+    figure.draw_without_rendering()
+    # A rule stands between two queries, above the titles and below the texts of the row before.
+    rules = [line.get_window_extent().y0 for line in figure.artists]
+    assert len(rules) == 2
+    for rule, row in zip(rules, (2, 3)):
+        below = figure.axes[4 * row + 1]
+        assert rule > title_of(below).get_window_extent().y1 > below.bbox.y1
+        assert rule < min(text.get_window_extent().y0 for text in figure.axes[4 * row - 3].texts)
+    with pytest.raises(ValueError, match="4 rows but 1 match_titles"):
+        draw_ranking(protocol, [first, first, second, first], scene, match_titles=["A"])
+
+
 def test_crops_are_what_the_boxes_cover():
     protocol, detections, query_feats = small_case()
     detections[1].bboxes = torch.tensor([[-20.0, -20, 900, 900]])
@@ -179,13 +205,17 @@ def test_long_titles_and_names_stay_within_the_picture(scenes):
     for text in figure.findobj(Text):
         extent = text.get_window_extent()
         assert extent.x0 >= 0 and extent.x1 <= figure.bbox.width, text
+    (title,) = figure.texts
+    above = figure.legends[0] if scenes else title  # a title of several lines hides nothing
+    assert title_of(figure.axes[0]).get_window_extent().y1 <= above.get_window_extent().y0 + 1
+    assert title.get_window_extent().y1 <= figure.bbox.height
 
 
 def test_rows_may_be_of_different_length_and_titled():
     protocol, detections, query_feats = small_case()
     long, short = (rank_gallery(protocol, detections, query_feats, [0], k=k)[0] for k in (3, 1))
     figure = draw_ranking(protocol, [long, short], scene, row_titles=["plain", "rcp"])
-    assert len(figure.axes) == 8 and len(shown(figure)) == 6
+    assert len(figure.axes) == 8 and len(shown(figure)) == 5  # the query once
     assert [axes.get_title(loc="left") for axes in figure.axes[::4]] == ["plain", "rcp"]
     heights = [axes.get_window_extent().y0 for axes in figure.axes[::4]]
     assert heights[0] - heights[1] > shown(figure)[0].get_window_extent().height + 60  # room for the texts

@@ -17,11 +17,11 @@ from itertools import pairwise
 
 import numpy as np
 import torch
-from measure import measure
+from measure import measure, parse_args
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-from mmpersonsearch.cli.command_line import fraction, positive, print_table, write_json
+from mmpersonsearch.cli.command_line import count, device, positive, print_table, share, write_json
 from mmpersonsearch.evaluation import RankingWithContextPersons, evaluate_searches
 from mmpersonsearch.structures import AllImages, ImageList, Listed, Query, SceneImage, SearchProtocol
 from mmpersonsearch.testing import slow_search
@@ -145,6 +145,7 @@ def run(args: argparse.Namespace, fraction: float) -> tuple[dict, Case, np.ndarr
 def compare_with_loop(case: Case, aps: np.ndarray, number: int) -> dict:
     """Measure the loop on some queries, and the largest difference of its average precisions from ours."""
     evaluated = np.flatnonzero(np.isfinite(aps))
+    number = min(number, len(evaluated))
     asked = evaluated[np.linspace(0, len(evaluated) - 1, number).round().astype(int)]
     started = time.perf_counter()
     _, _, slow_aps, _ = slow_search(*case, size=case[0].main_gallery, query_inds=asked.tolist())
@@ -161,19 +162,16 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shape", choices=list(SHAPES), default="prw")
     parser.add_argument("--dim", type=positive, default=256, help="width of the embeddings")
-    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--device", type=device, default="cpu")
     parser.add_argument("--rounds", type=positive, default=3, help="the fastest is reported")
-    parser.add_argument(
-        "--fractions", type=fraction, nargs="+", default=[0.25, 0.5, 1.0], help="of queries x detections"
-    )
-    parser.add_argument("--loop-queries", type=int, default=0, help="number of queries for the loop (0: no loop)")
-    parser.add_argument("--json", help="write the measurements to this file too")
-    args = parser.parse_args(argv)
+    parser.add_argument("--fractions", type=share, nargs="+", default=[0.25, 0.5, 1.0], help="of queries x detections")
+    parser.add_argument("--loop-queries", type=count, default=0, help="number of queries for the loop (0: no loop)")
+    args = parse_args(parser, argv)
     warnings.filterwarnings("ignore", message="queries ")
 
     rows = []
-    for share in args.fractions:
-        row, case, aps = run(args, share)
+    for fraction in args.fractions:
+        row, case, aps = run(args, fraction)
         rows.append(row)
     if args.loop_queries:
         rows[-1].update(compare_with_loop(case, aps, args.loop_queries))

@@ -15,10 +15,10 @@ from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
-from measure import measure, median_ms, print_measurements
+from measure import measure, median_ms, parse_args, print_measurements
 from torch import Tensor
 
-from mmpersonsearch.cli.command_line import positive, write_json
+from mmpersonsearch.cli.command_line import device, positive, write_json
 from mmpersonsearch.models.losses import (
     BalancedOIMLoss,
     C2HEPLoss,
@@ -136,10 +136,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--queue-size", type=positive, default=5000, help="entries of the CQ")
     parser.add_argument("--dictionary-size", type=positive, default=5120, help="entries of I-Net's feature dictionary")
     parser.add_argument("--dim", type=positive, default=256, help="width of the embeddings")
-    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--device", type=device, default="cpu")
     parser.add_argument("--rounds", type=positive, default=100, help="the median is reported")
-    parser.add_argument("--json", help="write the measurements to this file too")
-    args = parser.parse_args(argv)
+    args = parse_args(parser, argv)
 
     rows, losses = measure_updates(args), measure_losses(args)
     title = f"{args.samples} samples, {args.ids} identities, {args.device}, {torch.get_num_threads()} threads"

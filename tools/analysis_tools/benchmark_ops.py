@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
-from measure import median_ms, print_measurements
+from measure import median_ms, parse_args, print_measurements
 from torch import Tensor, nn
 
 import mmpersonsearch.models  # noqa: F401  (it makes mmcv.ops importable)
@@ -144,8 +144,7 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=positive, default=9, help="the median is reported")
     parser.add_argument("--layouts", nargs="+", choices=list(LAYOUTS), default=list(LAYOUTS))
-    parser.add_argument("--json", help="write the measurements to this file too")
-    args = parser.parse_args(argv)
+    args = parse_args(parser, argv)
 
     rows = [measure_layer(case, layout, args.rounds) for case in CASES for layout in args.layouts]
     rows += [measure_nms(spread, args.rounds) for spread in (4.0, 12.0, 40.0)]

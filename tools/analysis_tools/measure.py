@@ -1,15 +1,17 @@
-"""Measurement of time and memory, and tables of it, for the benchmarks."""
+"""Measurement of time and memory, tables of it, and the file of its results, for the benchmarks."""
 
 from __future__ import annotations
 
 import statistics
 import time
+from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 
-from mmpersonsearch.cli.command_line import print_table
+from mmpersonsearch.cli.command_line import exit_on_bad_input, print_table
+from mmpersonsearch.utils.files import check_out
 
 
 def measure(function: Callable[[], object], rounds: int) -> tuple[object, float, float]:
@@ -47,3 +49,12 @@ def print_measurements(title: str, columns: dict[str, str], rows: list[dict]) ->
     """Print a table of rows, their ``case`` first; ``columns`` are their keys and headings."""
     cells = [(row["case"], *(row.get(key) for key in columns)) for row in rows]
     print_table(title, ("", *columns.values()), cells)
+
+
+def parse_args(parser: ArgumentParser, argv: list[str] | None) -> Namespace:
+    """Add ``--json``, read the arguments, and check before the work that its file can be written."""
+    parser.add_argument("--json", metavar="FILE.json", help="write the measurements to this file too")
+    args = parser.parse_args(argv)
+    with exit_on_bad_input(parser.prog):
+        check_out(args.json, suffixes=(".json",), option="--json")
+    return args

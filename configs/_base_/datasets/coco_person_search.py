@@ -1,7 +1,6 @@
-# Your own scenes in COCO's form (docs/own_data.md). A child sets data_root and the files, to both loaders, and
-# num_ids.
+# Your own scenes in COCO's form (docs/own_data.md). A child sets data_root and the files, to both loaders.
 data_root = "data/own/"
-num_ids = 1000
+num_ids = None  # counted in the training set, as the models' bases have it
 queue_size = 500
 
 train_pipeline = [

@@ -1,7 +1,7 @@
 # Crops of persons, written by `mmpersonsearch crop` or your own: train/, test/, train.txt, test.txt. A child sets
-# data_root, to both loaders, and num_ids.
+# data_root, to both loaders.
 data_root = "data/own_reid/"
-num_ids = 1000
+num_ids = None  # counted in the training set, as the models' bases have it
 
 # The strong baseline's augmentation (Luo et al., "Bag of Tricks and A Strong Baseline for Deep Person
 # Re-Identification", 2019): flip, pad by 10 pixels and crop, erase with ImageNet's mean (blue, green, red).

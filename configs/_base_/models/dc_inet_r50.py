@@ -16,6 +16,7 @@ dc_inet = dict(
         part2=dict(type="ResNetIBN", depth=50, stages=(4,), ibn_stages=(), init_cfg=init_part2),
         reid_head=dict(
             type="PairReIDHead",
+            num_ids=None,
             in_channels=2048,
             feat_channels=256,
             loss_pair=dict(type="OLPLoss", dictionary_size=40 * 128),

@@ -50,6 +50,7 @@ dc_inet = dict(
         part2=dict(type="FCLayers", in_channels=512, roi_feat_size=(14, 7)),
         reid_head=dict(
             type="PairReIDHead",
+            num_ids=None,
             in_channels=4096,
             feat_channels=256,
             loss_pair=dict(type="OLPLoss", dictionary_size=40 * 128),

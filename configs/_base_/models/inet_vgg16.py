@@ -32,6 +32,7 @@ inet = dict(
         bbox_head=dict(in_channels=4096, roi_feat_size=1),
         reid_head=dict(
             type="PairReIDHead",
+            num_ids=None,
             in_channels=4096,
             feat_channels=256,
             loss_pair=dict(type="OLPLoss", dictionary_size=40 * 128),

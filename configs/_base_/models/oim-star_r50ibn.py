@@ -1,5 +1,5 @@
 # OIM*: the framework of OIM (Xiao et al., CVPR 2017) on ResNet-50-IBN, cut behind conv3_x as in the TDN paper:
-# every RoI runs through Part-2; box head and Re-ID head read the same feature. The leaf sets num_ids, queue_size.
+# every RoI runs through Part-2; box head and Re-ID head read the same feature. The leaf sets queue_size.
 _base_ = "./tdn_r50ibn.py"
 
 # Crops for variants with a teacher.
@@ -22,6 +22,7 @@ model = dict(
         ),
         reid_head=dict(
             type="OIMReIDHead",
+            num_ids=None,
             in_channels=2048,
             feat_channels=256,
             loss_id=dict(type="OIMLoss", momentum=0.5, scale=30.0),

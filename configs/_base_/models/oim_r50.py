@@ -6,6 +6,7 @@ oim = dict(
         type="CoupledRoIHead",
         reid_head=dict(
             type="OIMReIDHead",
+            num_ids=None,
             in_channels=2048,
             feat_channels=256,
             loss_id=dict(type="OIMLoss", momentum=0.5, scale=10.0),

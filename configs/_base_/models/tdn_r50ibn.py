@@ -1,5 +1,5 @@
 # TDN's student (Liu et al.): Part-1 for both tasks, a light box head, Part-2 and KTB for Re-ID.
-# The leaf sets num_ids, and the teacher with its loss.
+# The leaf gives the teacher with its loss.
 pretrained = (
     "{{$IBN_R50_WEIGHTS:https://github.com/XingangPan/IBN-Net/releases/download/v1.0/resnet50_ibn_a-d9d0bb7b.pth}}"
 )
@@ -56,7 +56,9 @@ model = dict(
             featmap_strides=[8],
         ),
         part2=dict(type="ResNetIBN", depth=50, stages=(3, 4), init_cfg=init_cfg),
-        reid_head=dict(type="SoftmaxReIDHead", in_channels=2048, loss_id=dict(type="mmdet.CrossEntropyLoss")),
+        reid_head=dict(
+            type="SoftmaxReIDHead", in_channels=2048, num_ids=None, loss_id=dict(type="mmdet.CrossEntropyLoss")
+        ),
     ),
     train_cfg=dict(
         rpn=dict(
@@ -66,6 +68,7 @@ model = dict(
                 neg_iou_thr=0.3,
                 min_pos_iou=0.3,
                 match_low_quality=True,
+                ignore_iof_thr=0.5,
             ),
             sampler=dict(type="mmdet.RandomSampler", num=256, pos_fraction=0.5, add_gt_as_proposals=False),
             allowed_border=-1,
@@ -79,6 +82,7 @@ model = dict(
                 neg_iou_thr=0.5,
                 min_pos_iou=0.5,
                 match_low_quality=False,
+                ignore_iof_thr=0.5,
             ),
             sampler=dict(type="mmdet.RandomSampler", num=128, pos_fraction=0.5),
             pos_weight=-1,

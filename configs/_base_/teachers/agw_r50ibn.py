@@ -1,5 +1,4 @@
 # AGW (Ye et al.): BoT with non-local blocks, generalized-mean pooling and the weighted regularized triplet loss.
-# The leaf sets num_ids.
 teacher_pretrained = (
     "{{$IBN_R50_WEIGHTS:https://github.com/XingangPan/IBN-Net/releases/download/v1.0/resnet50_ibn_a-d9d0bb7b.pth}}"
 )
@@ -21,6 +20,7 @@ teacher = dict(
     neck=dict(type="mmpretrain.GeneralizedMeanPooling"),
     head=dict(
         type="BNNeckReIDHead",
+        num_ids=None,
         in_channels=2048,
         loss_id=dict(type="mmpretrain.LabelSmoothLoss", label_smooth_val=0.1, mode="original"),
         loss_triplet=dict(type="WeightedRegularizedTripletLoss"),

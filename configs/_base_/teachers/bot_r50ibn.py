@@ -1,5 +1,4 @@
 # The strong Re-ID baseline (BoT, Luo et al.): last stride 1, BNNeck, label smoothing, triplet loss.
-# The leaf sets num_ids.
 teacher_pretrained = (
     "{{$IBN_R50_WEIGHTS:https://github.com/XingangPan/IBN-Net/releases/download/v1.0/resnet50_ibn_a-d9d0bb7b.pth}}"
 )
@@ -20,6 +19,7 @@ teacher = dict(
     neck=dict(type="mmpretrain.GlobalAveragePooling"),
     head=dict(
         type="BNNeckReIDHead",
+        num_ids=None,
         in_channels=2048,
         loss_id=dict(type="mmpretrain.LabelSmoothLoss", label_smooth_val=0.1, mode="original"),
         loss_triplet=dict(type="mmdet.TripletLoss", margin=0.3),

@@ -1,5 +1,4 @@
 # MGN (Wang et al.): a global and two part branches, 8 features of 256 channels, softmax and triplet loss.
-# The leaf sets num_ids.
 teacher_pretrained = (
     "{{$IBN_R50_WEIGHTS:https://github.com/XingangPan/IBN-Net/releases/download/v1.0/resnet50_ibn_a-d9d0bb7b.pth}}"
 )
@@ -19,6 +18,7 @@ teacher = dict(
     neck=None,
     head=dict(
         type="MGNReIDHead",
+        num_ids=None,
         in_channels=2048,
         feat_channels=256,
         loss_id=dict(type="mmdet.CrossEntropyLoss"),

@@ -36,10 +36,11 @@ class Split:
         sizes: (n, 2) widths and heights, NaN where unknown.
         image: (N,) index of each person's image.
         bboxes: (N, 4) xyxy in pixels; (N, 0) for crops.
-        person_ids: (N,) -1 for unlabelled persons.
+        person_ids: (N,) -1 for unlabelled persons and regions to ignore.
         protocol: Of a test split.
         dataset: Read without its pipeline; crops only.
         data_set: Its name among several that are joined.
+        like_identities: Keys of the annotations that may hold identities, where a training split has none.
     """
 
     place: str
@@ -53,6 +54,7 @@ class Split:
     protocol: SearchProtocol | None = None
     dataset: ReIDDataset | None = None
     data_set: str = ""
+    like_identities: Sequence[str] = ()
 
     def identities(self) -> list[int] | list[str]:
         """The sorted numbers of its identities; behind the name of the data set where several are joined."""
@@ -92,22 +94,28 @@ def _read_scenes(config: Mapping[str, Any], place: str, training: bool) -> Split
     dataset = DATASETS.build({**config, "pipeline": [], "lazy_init": True})
     protocol = None if dataset.split == "train" else dataset.read_protocol()
     scenes: list[SceneImage] = dataset.read_training() if protocol is None else protocol.images
-    img_ids = [scene.img_id for scene in scenes]
+    img_ids, bboxes = [scene.img_id for scene in scenes], [np.r_[one.bboxes, one.ignored_bboxes] for one in scenes]
+    person_ids = [np.r_[one.person_ids, np.full(len(one.ignored_bboxes), -1)] for one in scenes]
+    nobody = training and not any((one >= 0).any() for one in person_ids)
     return Split(
         place,
         training,
         img_ids,
         [dataset.img_path(img_id) for img_id in img_ids],
         np.array([dataset.declared_size(img_id) for img_id in img_ids], dtype=np.float64).reshape(-1, 2),
-        np.repeat(np.arange(len(scenes)), [len(scene.bboxes) for scene in scenes]),
-        np.concatenate([np.empty((0, 4)), *(scene.bboxes for scene in scenes)]),
-        np.concatenate([np.empty(0, np.int64), *(scene.person_ids for scene in scenes)]),
+        np.repeat(np.arange(len(scenes)), list(map(len, bboxes))),
+        np.concatenate([np.empty((0, 4)), *bboxes]),
+        np.concatenate([np.empty(0, np.int64), *person_ids]),
         protocol,
+        like_identities=dataset.keys_like_identities() if nobody else (),
     )
 
 
 def _read_crops(config: Mapping[str, Any], place: str, training: bool) -> Split:
-    dataset = DATASETS.build({**config, "pipeline": []})
+    try:
+        dataset = DATASETS.build({**config, "pipeline": []})
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{error}; mmpersonsearch crop makes crops and their list") from error
     crops = [dataset.get_data_info(i) for i in range(len(dataset))]
     paths, labels = [crop["img_path"] for crop in crops], np.array([int(crop["gt_label"]) for crop in crops], np.int64)
     sizes, number = np.full((len(crops), 2), np.nan), np.arange(len(crops))
@@ -159,8 +167,11 @@ def _repeated_persons(split: Split, counted: np.ndarray) -> np.ndarray:
 
 
 def check_identities(split: Split, faults: Faults) -> None:
-    """Add a training split's identities of a single image."""
+    """Add a training split without identities, and identities of a single image."""
     labelled = split.person_ids >= 0
+    if len(labelled) and not labelled.any():
+        hint = f"; keys that look like identities: {', '.join(split.like_identities)}" if split.like_identities else ""
+        faults.add_message(ERROR, split.place, f"none of the {len(labelled)} persons has an identity{hint}")
     pairs = np.unique(np.column_stack([split.person_ids, split.image])[labelled], axis=0)
     ids, counts = np.unique(pairs[:, 0], return_counts=True)
     for person_id in ids[counts == 1].tolist():

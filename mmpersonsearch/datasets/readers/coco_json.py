@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
+import posixpath
+import re
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from math import inf
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 from tqdm import tqdm
 
 from mmpersonsearch.structures import Query, SceneImage
 from mmpersonsearch.utils.errors import InputError
+from mmpersonsearch.utils.files import describe_file
+from mmpersonsearch.utils.scene_files import names_below, scene_size
 
 from .files import check_file, check_unique, has_area, one_record
 
+_IDENTITY = re.compile("person|pid|ident|track|instance_?id|reid")
 _CATEGORY = dict(id=1, name="person", supercategory="person")
 
 
@@ -29,28 +34,38 @@ def read_annotations(path: str | Path, class_name: str) -> tuple[dict[str | int,
         InputError: Its content is wrong; names the entry.
     """
     content = _load_json(path, ("images", "annotations"))
-    images = {}
+    images, names, ids, category_ids = {}, {}, {}, set()
     for i, entry in enumerate(content["images"]):
         with one_record():
-            _require_keys(entry, ("id", "file_name"), f"{path}, images[{i}]")
+            where = f"{path}, images[{i}]"
+            _require_keys(entry, ("id", "file_name"), where)
+            _check_image(entry, where)
+            first = names.setdefault(posixpath.normpath(entry["file_name"]), entry["id"])
+            if first != entry["id"]:
+                raise InputError(f"{where}: file_name {entry['file_name']!r} is also that of the image of id {first!r}")
             images[entry["id"]] = entry
-    check_unique([entry["id"] for entry in content["images"] if "id" in entry], path)
-    category_ids = _category_ids(path, content, class_name)
-    keys = ("image_id", "bbox") if category_ids is None else ("image_id", "bbox", "category_id")
+    if not content["images"]:
+        raise InputError(f"{path}: 'images' is empty, expected at least one image")
+    check_unique([entry["id"] for entry in content["images"] if _has_id(entry)], path)
+    categories = _categories(path, content, class_name)
+    keys = ("image_id", "bbox") if categories is None else ("image_id", "bbox", "category_id")
     persons = defaultdict(list)
     for i, annotation in enumerate(content["annotations"]):
         where = f"{path}, annotations[{i}]"
         with one_record():
             _require_keys(annotation, keys, where)
-            if category_ids is not None and annotation["category_id"] not in category_ids:
+            if _has_id(annotation) and (first := ids.setdefault(annotation["id"], i)) != i:
+                raise InputError(f"{where}: id {annotation['id']!r} is also that of annotations[{first}]")
+            if categories is not None and _category(annotation, categories, where) != class_name:
                 continue
-            if annotation.get("iscrowd"):
-                raise InputError(f"{where}: iscrowd is {annotation['iscrowd']!r}, expected a box of one object")
-            if annotation["image_id"] not in images:
+            category_ids.add(repr(annotation.get("category_id")))
+            if _image_id(annotation, where) not in images:
                 raise InputError(f"{where}: image_id {annotation['image_id']!r} is not among the images")
-            persons[annotation["image_id"]].append(
-                (_bbox(annotation, where), _person_id(annotation, where), annotation.get("camera_id"))
-            )
+            person = _bbox(annotation, where), *_person(annotation, where), _camera_id(annotation, where)
+            persons[annotation["image_id"]].append(person)
+    if categories is None and len(category_ids) > 1:
+        some = ", ".join(sorted(category_ids)[:5])
+        raise InputError(f"{path}: annotations have the category_id {some}, expected 'categories' that name them")
     return images, [_scene(path, entry, persons[img_id]) for img_id, entry in images.items()]
 
 
@@ -62,7 +77,7 @@ def read_queries(path: str | Path, scenes: Sequence[SceneImage]) -> list[Query]:
         where = f"{path}, queries[{i}]"
         with one_record():
             _require_keys(query, ("image_id", "bbox", "person_id"), where)
-            if query["image_id"] not in cameras:
+            if _image_id(query, where) not in cameras:
                 raise InputError(f"{where}: image_id {query['image_id']!r} is not among the images of the annotations")
             bbox, person_id = _bbox(query, where), _person_id(query, where)
             if person_id < 0 or not has_area(bbox[None])[0]:
@@ -73,22 +88,29 @@ def read_queries(path: str | Path, scenes: Sequence[SceneImage]) -> list[Query]:
     return queries
 
 
-def annotations_json(scenes: Sequence[SceneImage], img_path: Callable[[str | int], str]) -> dict:
+def annotations_json(
+    scenes: Sequence[SceneImage], img_path: Callable[[str | int], str | Path], root: Path | None = None
+) -> dict:
     """Make the content of a json of annotations; images are numbered from 1 in the order of the scenes.
 
-    ``img_path`` gives the file of an ``img_id``, whose size is read.
+    ``img_path`` gives the file of an ``img_id``, whose size is read. Names of files are relative to ``root``, or else
+    to the folder that all have in common.
     """
     images, annotations = [], []
+    names = names_below(str(Path(img_path(scene.img_id))) for scene in scenes)
     for i, scene in enumerate(tqdm(scenes, desc="reading image sizes", unit="image"), start=1):
         path = Path(img_path(scene.img_id))
-        with Image.open(path) as image:
-            width, height = image.size
+        width, height = scene_size(path)
         camera = {} if scene.camera_id is None else dict(camera_id=scene.camera_id)
-        images.append(dict(id=i, file_name=path.name, width=width, height=height, **camera))
+        name = names[str(path)] if root is None else path.relative_to(root).as_posix()
+        images.append(dict(id=i, file_name=name, width=width, height=height, **camera))
         for bbox, person_id in zip(_to_xywh(scene.bboxes), scene.person_ids.tolist()):
             own = dict(id=len(annotations) + 1, image_id=i, category_id=_CATEGORY["id"], bbox=bbox)
             own.update(area=bbox[2] * bbox[3], iscrowd=0, person_id=person_id, **camera)
             annotations.append(own)
+        for bbox in _to_xywh(scene.ignored_bboxes):
+            own = dict(id=len(annotations) + 1, image_id=i, category_id=_CATEGORY["id"], bbox=bbox)
+            annotations.append(own | dict(area=bbox[2] * bbox[3], iscrowd=1))
     return dict(images=images, annotations=annotations, categories=[_CATEGORY])
 
 
@@ -104,16 +126,68 @@ def _to_xywh(bboxes: np.ndarray) -> list[list[float]]:
     return np.concatenate([bboxes[:, :2], bboxes[:, 2:] - bboxes[:, :2]], axis=1).tolist()
 
 
-def _category_ids(path: str | Path, content: dict, class_name: str) -> set | None:
-    """Ids of the searched class; None if the json has no categories."""
+def _categories(path: str | Path, content: dict, class_name: str) -> dict[int, str] | None:
+    """Names of the categories by their id; None if the json has no categories."""
     if not content.get("categories"):
         return None
+    for i, category in enumerate(content["categories"]):
+        where = f"{path}, categories[{i}]"
+        _require_keys(category, ("id", "name"), where)
+        if not _is_int(category["id"]) or not isinstance(category["name"], str):
+            raise InputError(f"{where}: expected an integer id and a text as name, got {category}")
     named = {category["id"]: category["name"] for category in content["categories"]}
+    if len(named) < len(content["categories"]):
+        raise InputError(f"{path}: two categories have the same id: {content['categories']}")
     if class_name not in named.values():
         raise InputError(
             f"{path}: metainfo['classes'] names {class_name!r}, but categories are {sorted(named.values())}"
         )
-    return {category_id for category_id, name in named.items() if name == class_name}
+    return named
+
+
+def _category(annotation: dict, categories: dict[int, str], where: str) -> str:
+    category_id = annotation["category_id"]
+    if not _is_int(category_id) or category_id not in categories:
+        raise InputError(f"{where}: category_id {category_id!r}, but the categories' ids are {sorted(categories)}")
+    return categories[category_id]
+
+
+def _check_image(entry: dict, where: str) -> None:
+    name = entry["file_name"]
+    if not isinstance(name, str) or not name:
+        raise InputError(f"{where}: file_name {name!r}, expected the image's path")
+    if "\\" in name:
+        remedy = name.replace("\\", "/")
+        raise InputError(f"{where}: file_name {name!r} is a path of Windows; write it with slashes, {remedy!r}")
+    if not isinstance(entry["id"], str) and not _is_int(entry["id"]):
+        raise InputError(f"{where}: id {entry['id']!r}, expected an integer or a text")
+    for key in ("width", "height"):
+        side = entry.get(key)
+        if side is not None and not (isinstance(side, int | float) and not isinstance(side, bool) and 0 <= side < inf):
+            raise InputError(f"{where}: {key} {side!r}, expected a number of pixels")
+    _camera_id(entry, where)
+
+
+def _has_id(entry: object) -> bool:
+    return isinstance(entry, dict) and (_is_int(entry.get("id")) or isinstance(entry.get("id"), str))
+
+
+def _image_id(entry: dict, where: str) -> str | int:
+    if not isinstance(entry["image_id"], str) and not _is_int(entry["image_id"]):
+        raise InputError(f"{where}: image_id {entry['image_id']!r}, expected an image's id")
+    return entry["image_id"]
+
+
+def _camera_id(entry: dict, where: str) -> int | None:
+    camera_id = entry.get("camera_id")
+    if camera_id is not None and not _is_int(camera_id):
+        raise InputError(f"{where}: camera_id {camera_id!r}, expected an integer")
+    return camera_id
+
+
+def _is_int(value: object) -> bool:
+    """Whether a json's value is an integer that fits 64 bits; true and false are none."""
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
 
 
 def _scene(path: str | Path, image: dict, persons: list[tuple]) -> SceneImage:
@@ -121,15 +195,19 @@ def _scene(path: str | Path, image: dict, persons: list[tuple]) -> SceneImage:
     cameras.discard(None)
     if len(cameras) > 1:
         raise InputError(f"{path}: image {image['id']!r} has several camera_id: {sorted(cameras)}")
-    bboxes = np.array([bbox for bbox, *_ in persons]).reshape(-1, 4)
-    person_ids = [person_id for _, person_id, _ in persons]
-    return SceneImage(image["id"], bboxes, person_ids, next(iter(cameras), None))
+    own = [(bbox, person_id) for bbox, person_id, ignored, _ in persons if not ignored]
+    bboxes = np.array([bbox for bbox, _ in own]).reshape(-1, 4)
+    ignored_bboxes = np.array([bbox for bbox, _, ignored, _ in persons if ignored]).reshape(-1, 4)
+    person_ids = [person_id for _, person_id in own]
+    return SceneImage(image["id"], bboxes, person_ids, next(iter(cameras), None), ignored_bboxes)
 
 
 def _load_json(path: str | Path, keys: tuple[str, ...]) -> dict:
     path = check_file(path, f"a json with {' and '.join(keys)}")
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text(encoding="utf-8-sig"))  # with or without a byte order mark
+    except (UnicodeDecodeError, IsADirectoryError):
+        raise InputError(f"{path} {describe_file(path)}, expected a json with {' and '.join(keys)}") from None
     except ValueError as error:
         raise InputError(f"{path} is no json: {error}") from error
     for key in keys:
@@ -139,22 +217,62 @@ def _load_json(path: str | Path, keys: tuple[str, ...]) -> dict:
 
 
 def _require_keys(entry: dict, keys: tuple[str, ...], where: str) -> None:
+    if not isinstance(entry, dict):
+        raise InputError(f"{where} is {entry!r}, expected an object with {', '.join(keys)}")
     if missing := [key for key in keys if key not in entry]:
         raise InputError(f"{where} has no {missing[0]!r}: {entry}")
 
 
 def _bbox(entry: dict, where: str) -> np.ndarray:
-    try:
-        bbox = np.array(entry["bbox"], dtype=np.float64)
-    except (TypeError, ValueError):
-        bbox = np.empty(0)
-    if bbox.shape != (4,) or not np.isfinite(bbox).all():
-        raise InputError(f"{where}: bbox {entry['bbox']!r}, expected [x, y, w, h]")
-    return np.concatenate([bbox[:2], bbox[:2] + bbox[2:]])
+    bbox = entry["bbox"]
+    is_box = isinstance(bbox, list) and len(bbox) == 4
+    if not is_box or not all(isinstance(v, int | float) and not isinstance(v, bool) for v in bbox):
+        raise InputError(f"{where}: bbox {bbox!r}, expected [x, y, w, h]")
+    values = np.array(bbox, dtype=np.float64)
+    if not np.isfinite(values).all() or (values[2:] < 0).any():
+        raise InputError(f"{where}: bbox {bbox!r}, expected [x, y, w, h], finite and with w and h >= 0")
+    return np.concatenate([values[:2], values[:2] + values[2:]])
 
 
 def _person_id(entry: dict, where: str) -> int:
     person_id = -1 if entry.get("person_id") is None else entry["person_id"]
-    if not isinstance(person_id, int) or person_id < -1:
-        raise InputError(f"{where}: person_id {person_id!r}, expected an integer >= 0, or -1 for unlabelled")
+    if not _is_int(person_id) or person_id < -1:
+        raise InputError(
+            f"{where}: person_id {person_id!r}, expected an integer >= 0 and < 2**63, or -1 for unlabelled"
+        )
     return person_id
+
+
+def _person(annotation: dict, where: str) -> tuple[int, bool]:
+    """Identity, -1 for none, and whether it is a region to ignore."""
+    person_id, ignored = _person_id(annotation, where), False
+    for key in ("iscrowd", "ignore"):
+        value = annotation.get(key)
+        if value not in (None, 0, 1):
+            raise InputError(f"{where}: {key} is {value!r}, expected 0, or 1 for a region to ignore")
+        if value and person_id >= 0:
+            raise InputError(f"{where}: {key} 1 and person_id {person_id}, but a region to ignore has no identity")
+        ignored |= bool(value)
+    return person_id, ignored
+
+
+def labelled_elsewhere(path: str | Path) -> list[str]:
+    """List keys of the annotations that may hold identities, such as ``track_id`` and ``attributes.person_id``."""
+    found = set()
+    for annotation in _load_json(path, ("annotations",))["annotations"]:
+        found.update(_paths(annotation))
+    names = {path: path.rpartition(".")[2].lower() for path in found - {"person_id", "image_id", "category_id", "id"}}
+    return sorted(path for path, name in names.items() if name == "id" or _IDENTITY.search(name))
+
+
+def _paths(value: object, path: str = "") -> Iterator[str]:
+    """Dotted keys of nested dictionaries; in lists, also the names of ``{"name": ..., "value": ...}``."""
+    if isinstance(value, list):
+        for part in value:
+            yield from _paths(part, path)
+            if isinstance(part, dict) and isinstance(part.get("name"), str):
+                yield f"{path}.{part['name']}"
+    elif isinstance(value, dict):
+        for key, part in value.items():
+            yield (own := f"{path}.{key}".lstrip("."))
+            yield from _paths(part, own)

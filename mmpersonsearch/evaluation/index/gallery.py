@@ -13,7 +13,7 @@ from torch import Tensor
 from mmpersonsearch.structures import CrossCamera, Listed, SearchProtocol
 from mmpersonsearch.utils.errors import InputError
 
-from .ragged import blocks_by_total, offsets_of, paired_iou, ragged_ranges
+from .ragged import blocks_by_total, least_iou, offsets_of, paired_iou, ragged_ranges
 from .search_index import SearchIndex
 
 # Detections compared with a true box at a time: about 200 bytes each.
@@ -277,8 +277,7 @@ def find_candidates(found: Tensor, starts: Tensor, lengths: Tensor, bboxes: Tens
     Returns:
         (C,) ``candidates`` and (T + 1,) ``candidate_offsets`` of :class:`TruePairs`.
     """
-    sides = bboxes[:, 2:] - bboxes[:, :2]
-    thresholds = (sides.prod(1) / (sides + 10).prod(1)).clamp_max(0.5)
+    thresholds = least_iou(bboxes)
     candidates, owners = [starts[:0]], [starts[:0]]
     for block in blocks_by_total(lengths.cpu().numpy(), _MAX_COMPARISONS):
         dets, pairs = ragged_ranges(starts[block], lengths[block])

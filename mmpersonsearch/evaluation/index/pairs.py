@@ -13,6 +13,7 @@ from mmpersonsearch.structures import SearchProtocol
 from mmpersonsearch.utils.errors import InputError
 
 from .gallery import Gallery, Searched, TruePairs, build_gallery, find_candidates
+from .ignored import ignored_in_search
 from .ragged import offsets_of, ragged_ranges
 from .search_index import build_search_index
 
@@ -35,10 +36,12 @@ class QueryResults:
     scores: Tensor
     similarities: Tensor
 
-    def above(self, det_thr: float) -> QueryResults:
-        """Return the detections with score >= det_thr; images without any stay."""
-        keep = self.scores >= det_thr
-        counts = torch.bincount(torch.repeat_interleave(self.counts)[keep], minlength=len(self.counts))
+    def counted(self, protocol: SearchProtocol, det_thr: float) -> QueryResults:
+        """Return the detections with score >= det_thr, without those in regions to ignore; all images stay."""
+        owners = torch.repeat_interleave(self.counts)
+        scenes = [protocol.images[i] for i in self.image_inds.tolist()]
+        keep = (self.scores >= det_thr) & ~ignored_in_search(self.bboxes.double(), owners, scenes)
+        counts = torch.bincount(owners[keep], minlength=len(self.counts))
         return QueryResults(self.image_inds, counts, self.bboxes[keep], self.scores[keep], self.similarities[keep])
 
     def by_image(self, num_images: int) -> list[InstanceData]:

@@ -74,6 +74,12 @@ def paired_iou(bboxes1: Tensor, bboxes2: Tensor) -> Tensor:
     return inter / (area1 + area2 - inter)
 
 
+def least_iou(bboxes: Tensor) -> Tensor:
+    """Compute (n,) the least IoU of a true positive of the search with each (n, 4) true box, xyxy in pixels."""
+    sides = bboxes[:, 2:] - bboxes[:, :2]
+    return (sides.prod(1) / (sides + 10).prod(1)).clamp_max(0.5)
+
+
 def precisions_at(ordered: Tensor, positives: Tensor) -> Tensor:
     """Compute the precision at each true positive; equal values are one step, as in scikit-learn.
 

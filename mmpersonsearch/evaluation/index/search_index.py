@@ -14,6 +14,7 @@ from torch import Tensor
 from mmpersonsearch.structures import SearchProtocol
 from mmpersonsearch.utils.errors import InputError
 
+from .ignored import ignored_in_search
 from .ragged import offsets_of
 
 
@@ -38,6 +39,8 @@ class SlotLayout:
 @dataclass
 class SearchIndex:
     """Detections with score >= det_thr of all S images, image after image, and the Q queries.
+
+    Detections in regions to ignore are left out; see :func:`ignored_in_search`.
 
     Attributes:
         bboxes: (N, 4) float64 boxes, xyxy in pixels.
@@ -130,6 +133,7 @@ def build_search_index(
     sums = torch.cat(sums).to(device) if sums else scores
     _check_finite(protocol, query_feats, image_inds, reid_feats=sums, bboxes=bboxes.sum(1), scores=scores)
 
+    keep &= ~ignored_in_search(bboxes, image_inds, images)
     if keep.all():
         feats = [d.reid_feats for d in detections if len(d.scores)]
     else:

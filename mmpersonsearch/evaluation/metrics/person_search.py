@@ -143,10 +143,17 @@ def detection_metrics(
         ``ap``, ``recall``, ``labelled/ap``, ``labelled/recall``, in [0, 1].
     """
     images = protocol.images
-    everyone = evaluate_detections([i.bboxes for i in images], detections, iou_thr, det_thr)
+    ignored = [i.ignored_bboxes for i in images]
+    everyone = evaluate_detections([i.bboxes for i in images], detections, iou_thr, det_thr, ignored)
     # As in the public code images without a labelled person are skipped, with their detections.
-    labelled = [(i.bboxes[known], d) for i, d in zip(images, detections) if (known := i.person_ids >= 0).any()]
-    known = evaluate_detections(*zip(*labelled), iou_thr, det_thr)
+    labelled = [(i, d) for i, d in zip(images, detections) if (i.person_ids >= 0).any()]
+    known = evaluate_detections(
+        [i.bboxes[i.person_ids >= 0] for i, _ in labelled],
+        [d for _, d in labelled],
+        iou_thr,
+        det_thr,
+        [i.ignored_bboxes for i, _ in labelled],
+    )
     metrics = {"ap": everyone.ap, "recall": everyone.recall}
     return metrics | {"labelled/ap": known.ap, "labelled/recall": known.recall}
 

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from mmpersonsearch.evaluation import BaseRanking, evaluate_search, rank_gallery
 from mmpersonsearch.evaluation.ranking_list import worst_queries
-from mmpersonsearch.visualization.ranking_picture import draw_ranking, open_scene, query_titles
+from mmpersonsearch.utils.scene_files import open_scene
+from mmpersonsearch.visualization.ranking_picture import draw_ranking, query_titles
 
 from .search_results import SearchResultsMetric
 

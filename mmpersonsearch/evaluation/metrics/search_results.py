@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from mmengine.evaluator import BaseMetric
@@ -38,7 +38,7 @@ class SearchResultsMetric(BaseMetric):
     """
 
     default_prefix = ""  # keys carry their own prefixes
-    fields: ClassVar[tuple[str, ...]] = ("bboxes", "scores", "reid_feats")
+    fields: tuple[str, ...] = ("bboxes", "scores", "reid_feats")
     by_data_set: dict[str, SearchResultsMetric] | None = None
     data_set: str | None = None
 
@@ -124,10 +124,14 @@ class DumpPredictions(SearchResultsMetric):
 
     Of a joint test split each data set has a file of its own, ``<path's stem>_<name>``.
     ``provenance`` has ``model`` and ``versions`` of :func:`mmpersonsearch.evaluation.predictions.write_predictions`.
+    ``fields`` are those of the metric beside it.
     """
 
-    def __init__(self, path: str, provenance: dict[str, Any]) -> None:
+    def __init__(
+        self, path: str, provenance: dict[str, Any], fields: tuple[str, ...] = SearchResultsMetric.fields
+    ) -> None:
         super().__init__()
+        self.fields = fields
         self.path = path
         self.provenance = provenance
 

@@ -9,6 +9,7 @@ from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 
 from mmpersonsearch.registry import MODELS
+from mmpersonsearch.utils.errors import InputError
 
 from .resnet_ibn import ResNetIBN
 
@@ -73,7 +74,7 @@ class NonLocalResNetIBN(ResNetIBN):
         kwargs: Others.
 
     Raises:
-        ValueError: Not four numbers, or more non-local blocks than a stage has blocks.
+        InputError: Not four numbers, or more non-local blocks than a stage has blocks.
     """
 
     not_pretrained = rf"{ResNetIBN.not_pretrained}|^non_local"
@@ -82,7 +83,7 @@ class NonLocalResNetIBN(ResNetIBN):
         super().__init__(depth=depth, **kwargs)
         num_blocks = self.arch_settings[depth][1]
         if len(num_non_local) != 4 or any(not 0 <= n <= most for n, most in zip(num_non_local, num_blocks)):
-            raise ValueError(
+            raise InputError(
                 f"NonLocalResNetIBN: num_non_local must be four numbers of at most {num_blocks}, the blocks of the "
                 f"stages of depth {depth}; got {tuple(num_non_local)}"
             )

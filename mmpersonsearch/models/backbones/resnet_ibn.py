@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from mmpersonsearch.registry import MODELS
 from mmpersonsearch.utils.checkpoint import COUNTERS, find_weights, load_checkpoint_file, load_strictly
+from mmpersonsearch.utils.errors import InputError
 from mmpersonsearch.utils.forward_modes import batch_norms
 
 from .instance_and_batch_norm import InstanceAndBatchNorm
@@ -110,7 +111,7 @@ class ResNetIBN(BaseModule):
             ``'none'`` as checkpoint or without ``init_cfg``.
 
     Raises:
-        ValueError: Another depth; stages not consecutive among 1 to 4; an output stage that is not computed.
+        InputError: Another depth; stages not consecutive among 1 to 4; an output stage that is not computed.
     """
 
     arch_settings = {
@@ -142,14 +143,14 @@ class ResNetIBN(BaseModule):
     ) -> None:
         super().__init__(init_cfg or list(self.random_init))
         if depth not in self.arch_settings:
-            raise ValueError(f"ResNetIBN: depth must be one of {list(self.arch_settings)}, got {depth}")
+            raise InputError(f"ResNetIBN: depth must be one of {list(self.arch_settings)}, got {depth}")
         stages = tuple(stages)
         if not stages or stages[0] < 1 or stages[-1] > 4 or stages != tuple(range(stages[0], stages[-1] + 1)):
-            raise ValueError(f"ResNetIBN: stages must be consecutive among 1 to 4, got {stages}")
+            raise InputError(f"ResNetIBN: stages must be consecutive among 1 to 4, got {stages}")
         self.stages = stages
         self.out_stages = tuple(out_stages) if out_stages is not None else stages[-1:]
         if not set(self.out_stages) <= set(stages):
-            raise ValueError(f"ResNetIBN: out_stages {self.out_stages} are not among the stages {stages}")
+            raise InputError(f"ResNetIBN: out_stages {self.out_stages} are not among the stages {stages}")
         block, num_blocks = self.arch_settings[depth]
         self.expansion = block.expansion
         self.stage_blocks = stage_blocks or {}

@@ -15,6 +15,7 @@ from mmpersonsearch.models.roi_heads.person_search_roi_head import SampledBoxes
 from mmpersonsearch.models.teachers import DetectorTeacher, TeacherOwner
 from mmpersonsearch.registry import MODELS
 from mmpersonsearch.utils.distributed import share_of_samples
+from mmpersonsearch.utils.errors import InputError
 from mmpersonsearch.utils.forward_modes import float32
 
 from .person_search_detector import PersonSearchDetector
@@ -44,7 +45,7 @@ class DistilledPersonSearchDetector(TeacherOwner, PersonSearchDetector):
         kwargs: See :class:`PersonSearchDetector`.
 
     Raises:
-        ValueError: mu is not in [0, 1]; student or teacher has several maps; their anchors or box encodings differ.
+        InputError: mu is not in [0, 1]; student or teacher has several maps; their anchors or box encodings differ.
     """
 
     def __init__(
@@ -59,7 +60,7 @@ class DistilledPersonSearchDetector(TeacherOwner, PersonSearchDetector):
     ) -> None:
         super().__init__(**kwargs)
         if not 0 <= mu <= 1:
-            raise ValueError(f"DistilledPersonSearchDetector: mu must be in [0, 1], got {mu}")
+            raise InputError(f"DistilledPersonSearchDetector: mu must be in [0, 1], got {mu}")
         self.mu = mu
         self.teacher = DetectorTeacher(**teacher)
         _check_same_boxes(self, self.teacher.model)
@@ -147,7 +148,7 @@ def _flatten(head: RPNHead, scores: Tensor, deltas: Tensor) -> tuple[Tensor, Ten
 
 
 def _check_same_boxes(student: nn.Module, teacher: nn.Module) -> None:
-    """Raise ValueError if student and teacher differ in anchors or box encodings, or have several maps."""
+    """Raise InputError if student and teacher differ in anchors or box encodings, or have several maps."""
     pair = (student, teacher)
     priors = [detector.rpn_head.prior_generator for detector in pair]
     facts = {
@@ -158,12 +159,12 @@ def _check_same_boxes(student: nn.Module, teacher: nn.Module) -> None:
     }
     for key, (ours, theirs) in facts.items():
         if ours != theirs:
-            raise ValueError(
+            raise InputError(
                 f"DistilledPersonSearchDetector: {key} must be the same in student and teacher, but is {ours} in the "
                 f"student and {theirs} in the teacher"
             )
     if len(priors[0].strides) != 1:
-        raise ValueError(
+        raise InputError(
             "DistilledPersonSearchDetector: student and teacher must have one map each, but "
             f"rpn_head.anchor_generator.strides are {priors[0].strides}"
         )

@@ -12,6 +12,7 @@ from torch import Tensor
 from mmpersonsearch.models.teachers import check_same_pixels
 from mmpersonsearch.registry import MODELS
 from mmpersonsearch.utils.checkpoint import load_checkpoint_file, load_strictly
+from mmpersonsearch.utils.errors import InputError
 
 from .person_search_detector import PersonSearchModel
 
@@ -30,12 +31,12 @@ class TwoStepPersonSearch(PersonSearchModel, BaseDetector):
         crop_extractor: Config of the RoI extractor that cuts crops from the normalized images.
 
     Raises:
-        ValueError: The detector has no data preprocessor; detector and Re-ID model normalize images differently.
+        InputError: The detector has no data preprocessor; detector and Re-ID model normalize images differently.
     """
 
     def __init__(self, detector: dict, reid: dict, crop_extractor: dict) -> None:
         if "data_preprocessor" not in detector:
-            raise ValueError("TwoStepPersonSearch: detector has no data_preprocessor, which is to be this model's")
+            raise InputError("TwoStepPersonSearch: detector has no data_preprocessor, which is to be this model's")
         super().__init__(data_preprocessor=detector["data_preprocessor"])
         self.detector = MODELS.build(detector)
         self.reid = MODELS.build(reid)

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from mmpersonsearch.registry import MODELS
 from mmpersonsearch.utils.distributed import mean_over_ranks
+from mmpersonsearch.utils.errors import InputError
 
 
 def feature_distillation(
@@ -22,10 +23,10 @@ def feature_distillation(
         Scalar in [0, 4]; 0 with a graph where K is 0.
 
     Raises:
-        ValueError: The shapes differ.
+        InputError: The shapes differ.
     """
     if student_feats.shape != teacher_feats.shape:
-        raise ValueError(
+        raise InputError(
             f"feature distillation: student_feats are {tuple(student_feats.shape)} but "
             f"teacher_feats {tuple(teacher_feats.shape)}; the teacher's feature width must be the student's"
         )
@@ -81,11 +82,11 @@ class HintLoss(nn.Module):
             Scalar; 0 with a graph where B is 0. Under distribution, see :func:`mean_over_ranks`.
 
         Raises:
-            ValueError: The maps differ in B, H or W, or the teacher's has another number of channels.
+            InputError: The maps differ in B, H or W, or the teacher's has another number of channels.
         """
         adapted = self.adaptation(student_feat)
         if adapted.shape != teacher_feat.shape:
-            raise ValueError(
+            raise InputError(
                 f"hint loss: the student's map is {tuple(adapted.shape)} after the adaptation, the teacher's "
                 f"{tuple(teacher_feat.shape)}; both must have the same stride and see the same images"
             )
@@ -115,10 +116,10 @@ def teacher_bounded_regression(
         (n,) losses.
 
     Raises:
-        ValueError: The shapes differ.
+        InputError: The shapes differ.
     """
     if not student_deltas.shape == teacher_deltas.shape == targets.shape:
-        raise ValueError(
+        raise InputError(
             f"teacher-bounded regression: the student's deltas are {tuple(student_deltas.shape)}, the teacher's "
             f"{tuple(teacher_deltas.shape)}, the targets {tuple(targets.shape)}; all must be the same"
         )

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from mmpersonsearch.models.memories import ClassCenters
 from mmpersonsearch.registry import MODELS
 from mmpersonsearch.utils.distributed import mean_over_ranks
+from mmpersonsearch.utils.errors import InputError
 from mmpersonsearch.utils.forward_modes import at_least_like, float32
 
 
@@ -38,10 +39,10 @@ def select_priority_classes(
         (min(T, num_classes),) int64 different classes, more where the batch has more.
 
     Raises:
-        ValueError: An identity is not below ``num_classes``.
+        InputError: An identity is not below ``num_classes``.
     """
     if bool((person_ids >= num_classes).any()):
-        raise ValueError(f"select_priority_classes: person_id {int(person_ids.max())} of {num_classes} classes")
+        raise InputError(f"select_priority_classes: person_id {int(person_ids.max())} of {num_classes} classes")
     priority = torch.rand(num_classes, device=person_ids.device)
     broadcast(priority)
     if hardest is not None:

@@ -15,6 +15,7 @@ from mmpersonsearch.models.memories import CircularQueue, LookupTable
 from mmpersonsearch.models.memories.lut_checkpoint import read_lut
 from mmpersonsearch.registry import MODELS
 from mmpersonsearch.utils.distributed import mean_over_ranks
+from mmpersonsearch.utils.errors import InputError
 from mmpersonsearch.utils.forward_modes import at_least_like, float32
 
 
@@ -84,7 +85,7 @@ class OIMLoss(BaseModule):
             :func:`mean_over_ranks`).
 
         Raises:
-            ValueError: An identity is not below ``num_ids``.
+            InputError: An identity is not below ``num_ids``.
             RuntimeError: In training, ``lut_checkpoint`` is not loaded, or a frozen LUT is empty.
         """
         if self.training and not self.lut_loaded:
@@ -92,7 +93,7 @@ class OIMLoss(BaseModule):
         feats = at_least_like(feats, self.lut.features)
         labelled = person_ids >= 0
         if bool((person_ids >= self.num_ids).any()):
-            raise ValueError(f"OIMLoss: person_id {int(person_ids.max())}, but num_ids is {self.num_ids}")
+            raise InputError(f"OIMLoss: person_id {int(person_ids.max())}, but num_ids is {self.num_ids}")
         # The concatenation copies what backward needs and the update below overwrites.
         memory = torch.cat([self.lut.features, self.queue.features]).to(feats)
         logits = self.scale * feats[labelled] @ memory.t()

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from mmpersonsearch.registry import MODELS
 from mmpersonsearch.utils.distributed import gather_samples
+from mmpersonsearch.utils.errors import InputError
 
 
 @MODELS.register_module()
@@ -26,7 +27,7 @@ class CircularQueue(nn.Module):
     def __init__(self, size: int, feat_channels: int) -> None:
         super().__init__()
         if size < 0:
-            raise ValueError(f"CircularQueue: size must be >= 0, got {size}")
+            raise InputError(f"CircularQueue: size must be >= 0, got {size}")
         self.size = size
         self.register_buffer("features", torch.zeros(size, feat_channels))
         self.register_buffer("head", torch.zeros((), dtype=torch.int64))

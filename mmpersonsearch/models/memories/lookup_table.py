@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from mmpersonsearch.registry import MODELS
 from mmpersonsearch.utils.distributed import gather_samples
+from mmpersonsearch.utils.errors import InputError
 
 
 def occurrence_numbers(person_ids: Tensor) -> Tensor:
@@ -36,7 +37,7 @@ class LookupTable(nn.Module):
     def __init__(self, num_ids: int, feat_channels: int, momentum: float = 0.5) -> None:
         super().__init__()
         if not 0 <= momentum <= 1:
-            raise ValueError(f"{type(self).__name__}: momentum must be in [0, 1], got {momentum}")
+            raise InputError(f"{type(self).__name__}: momentum must be in [0, 1], got {momentum}")
         self.num_ids = num_ids
         self.momentum = momentum
         self.register_buffer("features", torch.zeros(num_ids, feat_channels))
@@ -50,7 +51,7 @@ class LookupTable(nn.Module):
             person_ids: (N,) int64; ``-1`` (unlabelled) is skipped.
 
         Raises:
-            ValueError: An identity is not below ``num_ids``.
+            InputError: An identity is not below ``num_ids``.
         """
         entering = (person_ids >= 0) & feats.isfinite().all(dim=1)
         feats = gather_samples(feats[entering].to(self.features))
@@ -58,7 +59,7 @@ class LookupTable(nn.Module):
         if len(person_ids) == 0:
             return
         if int(person_ids.max()) >= self.num_ids:
-            raise ValueError(f"{type(self).__name__}: person_id {int(person_ids.max())}, but num_ids is {self.num_ids}")
+            raise InputError(f"{type(self).__name__}: person_id {int(person_ids.max())}, but num_ids is {self.num_ids}")
         self._enter(feats, *person_ids.unique(return_inverse=True, return_counts=True))
 
     def _enter(self, feats: Tensor, identities: Tensor, of_sample: Tensor, counts: Tensor) -> None:

@@ -7,6 +7,7 @@ from mmdet.models.roi_heads.bbox_heads import BBoxHead
 from torch import Tensor, nn
 
 from mmpersonsearch.registry import MODELS
+from mmpersonsearch.utils.errors import InputError
 
 
 @MODELS.register_module()
@@ -43,7 +44,7 @@ class FeatureDecompositionBBoxHead(BBoxHead):
 
     def __init__(self, *, with_avg_pool: bool = True, **kwargs: Any) -> None:
         if not with_avg_pool:
-            raise ValueError("bbox_head: with_avg_pool=False, expected True: classes are read from the map's mean")
+            raise InputError("bbox_head: with_avg_pool=False, expected True: classes are read from the map's mean")
         super().__init__(with_avg_pool=True, **kwargs)
         height, width = self.roi_feat_size
         num_deltas = self.fc_reg.out_features // 2

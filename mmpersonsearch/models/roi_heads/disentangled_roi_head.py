@@ -3,13 +3,14 @@
 from typing import Any
 
 import torch
-from mmdet.structures import SampleList
+from mmdet.structures import DetDataSample, SampleList
 from mmdet.structures.bbox import bbox2roi, bbox_overlaps
 from mmdet.utils import InstanceList
 from mmengine.structures import InstanceData
 from torch import Tensor
 
 from mmpersonsearch.registry import MODELS
+from mmpersonsearch.utils.errors import InputError
 from mmpersonsearch.utils.forward_modes import float32, kept_statistics
 
 from .person_search_roi_head import BoxDistillation, PersonSearchRoIHead
@@ -33,11 +34,12 @@ class DisentangledRoIHead(PersonSearchRoIHead):
         distill_on: What the teacher's features are compared on (TDN's equation 2). ``"persons"``: the boxes of the
             identity loss, which overlap a person, from the sampled RoIs. ``"final"``, as the equation has it: all final
             boxes of all proposals, those on nobody too, neither limited by ``max_rois_per_img`` nor joined by the
-            ground truth, which trains the identity loss alone; to that loss a box on nobody is unlabelled.
+            ground truth, which trains the identity loss alone; to that loss a box on nobody is unlabelled. A box on
+            nobody with half of its area in a region to ignore is left out.
         kwargs: See :class:`PersonSearchRoIHead`.
 
     Raises:
-        ValueError: A bridge has no ``crop_extractor``; ``distill_on`` is neither, or ``"final"`` without a teacher.
+        InputError: A bridge has no ``crop_extractor``; ``distill_on`` is neither, or ``"final"`` without a teacher.
     """
 
     def __init__(
@@ -59,11 +61,11 @@ class DisentangledRoIHead(PersonSearchRoIHead):
         self.max_rois_per_img = max_rois_per_img
         self.distill_on = distill_on
         if self.bridge is not None and self.crop_extractor is None:
-            raise ValueError("roi_head: a bridge needs a crop_extractor")
+            raise InputError("roi_head: a bridge needs a crop_extractor")
         if distill_on not in ("persons", "final"):
-            raise ValueError(f"roi_head: distill_on is {distill_on!r}, expected 'persons' or 'final'")
+            raise InputError(f"roi_head: distill_on is {distill_on!r}, expected 'persons' or 'final'")
         if distill_on == "final" and not self.reid_head.with_teacher:
-            raise ValueError("roi_head: distill_on='final' needs a teacher in the reid_head")
+            raise InputError("roi_head: distill_on='final' needs a teacher in the reid_head")
 
     def loss(
         self,
@@ -127,10 +129,12 @@ class DisentangledRoIHead(PersonSearchRoIHead):
         boxes = self._bbox_forward(x, bbox2roi([one.priors for one in proposals]))
         chosen, chosen_ids, are_final = [], [], []
         for found, sample in zip(self._final_boxes(boxes, proposals, batch_data_samples), batch_data_samples):
-            candidates, person_ids, _ = self._identify(found, sample.gt_instances)
-            chosen.append(candidates)
-            chosen_ids.append(person_ids)
-            are_final.append(torch.arange(len(candidates), device=person_ids.device) >= len(candidates) - len(found))
+            candidates, person_ids, on_person = self._identify(found, sample.gt_instances)
+            is_final = torch.arange(len(candidates), device=person_ids.device) >= len(candidates) - len(found)
+            counted = on_person | ~_lie_in_ignored(candidates, sample)
+            chosen.append(candidates[counted])
+            chosen_ids.append(person_ids[counted])
+            are_final.append(is_final[counted])
         return bbox2roi(chosen), torch.cat(chosen_ids), torch.cat(are_final)
 
     def _final_boxes(self, boxes: dict[str, Tensor], rois: list, batch_data_samples: SampleList) -> InstanceList:
@@ -180,3 +184,11 @@ class DisentangledRoIHead(PersonSearchRoIHead):
     def embed_boxes(self, x: tuple[Tensor, ...], rois: Tensor, images: Tensor) -> Tensor:
         """See :meth:`PersonSearchRoIHead.embed_boxes`."""
         return self.reid_head.predict(self.extract_reid_maps(x, rois, images)[0])
+
+
+def _lie_in_ignored(bboxes: Tensor, sample: DetDataSample) -> Tensor:
+    """Tell which of an image's (n, 4) boxes have at least half of their area in a region to ignore, as (n,) bool."""
+    ignored = sample.get("ignored_instances")
+    if ignored is None or "bboxes" not in ignored:
+        return torch.zeros(len(bboxes), dtype=torch.bool, device=bboxes.device)
+    return (bbox_overlaps(bboxes, ignored.bboxes.to(bboxes), mode="iof") >= 0.5).any(dim=1)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mmpersonsearch.registry import MODELS
 from mmpersonsearch.utils.distributed import share_of_samples
+from mmpersonsearch.utils.errors import InputError
 
 
 class SampledBoxes(NamedTuple):
@@ -51,7 +52,7 @@ class PersonSearchRoIHead(StandardRoIHead, metaclass=ABCMeta):
         kwargs: See MMDetection's ``StandardRoIHead``.
 
     Raises:
-        ValueError: Crops are needed, but there is no ``crop_extractor``.
+        InputError: Crops are needed, but there is no ``crop_extractor``.
     """
 
     def __init__(self, *, reid_head: dict, crop_extractor: dict | None = None, **kwargs: Any) -> None:
@@ -59,7 +60,7 @@ class PersonSearchRoIHead(StandardRoIHead, metaclass=ABCMeta):
         self.reid_head = MODELS.build(reid_head)
         self.crop_extractor = MODELS.build(crop_extractor) if crop_extractor else None
         if self.reid_head.with_teacher and self.crop_extractor is None:
-            raise ValueError("roi_head: a teacher needs a crop_extractor")
+            raise InputError("roi_head: a teacher needs a crop_extractor")
 
     def sample_proposals(self, proposals: InstanceList, batch_data_samples: SampleList) -> list[SamplingResult]:
         """Assign the ground truth to proposals and sample from them: one result per image."""

@@ -3,14 +3,17 @@
 from abc import ABCMeta, abstractmethod
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from mmpersonsearch.models.losses import select_priority_classes
+from mmpersonsearch.models.num_ids import require_num_ids
 from mmpersonsearch.models.teachers import ReIDTeacher, TeacherOwner
 from mmpersonsearch.registry import MODELS
 from mmpersonsearch.utils.distributed import mean_over_ranks
+from mmpersonsearch.utils.errors import InputError
 from mmpersonsearch.utils.forward_modes import kept_statistics
 
 
@@ -35,7 +38,7 @@ class ReIDHead(TeacherOwner, BaseModule, metaclass=ABCMeta):
         init_cfg: See MMEngine.
 
     Raises:
-        ValueError: Only one of ``teacher`` and ``loss_distill`` is given; the teacher's width is another and there is
+        InputError: Only one of ``teacher`` and ``loss_distill`` is given; the teacher's width is another and there is
             no ``projection``.
     """
 
@@ -53,8 +56,8 @@ class ReIDHead(TeacherOwner, BaseModule, metaclass=ABCMeta):
     ) -> None:
         super().__init__(init_cfg or dict(type="Normal", layer="Linear", std=0.01))
         if (teacher is None) != (loss_distill is None):
-            raise ValueError("reid_head: teacher and loss_distill belong together, only one of them is given")
-        self.num_ids = num_ids
+            raise InputError("reid_head: teacher and loss_distill belong together, only one of them is given")
+        self.num_ids = require_num_ids(num_ids, self)
         self.feat_channels = feat_channels or in_channels
         self.pooling = MODELS.build(pooling) if pooling else nn.AdaptiveAvgPool2d(1)
         self.reduction = nn.Linear(in_channels, feat_channels) if feat_channels else nn.Identity()
@@ -70,7 +73,7 @@ class ReIDHead(TeacherOwner, BaseModule, metaclass=ABCMeta):
         if projection is not None:
             return MODELS.build(dict(projection, in_features=ours, out_features=theirs))
         if ours != theirs:
-            raise ValueError(
+            raise InputError(
                 f"reid_head: the embedding has {ours} channels, the teacher's {theirs}. Add "
                 f"projection=dict(type='mmdet.Linear') to the reid_head: it projects the embedding to the "
                 f"teacher's width in training"
@@ -150,6 +153,10 @@ class OIMReIDHead(ReIDHead):
         """See :meth:`ReIDHead.loss_identity`."""
         return self.loss_id(F.normalize(feats), person_ids)
 
+    def identity_scores(self, feats: Tensor) -> Tensor:
+        """Compute (K, num_ids) scores that classify (K, feat_channels) L2-normalized embeddings: the LUT's cosines."""
+        return feats @ self.loss_id.lut.features.t()
+
 
 @MODELS.register_module()
 class SoftmaxReIDHead(ReIDHead):
@@ -172,6 +179,10 @@ class SoftmaxReIDHead(ReIDHead):
         scores = self.classifier(feats[labelled])
         return self.loss_id(scores, person_ids[labelled], avg_factor=mean_over_ranks(labelled.sum()))
 
+    def identity_scores(self, feats: Tensor) -> Tensor:
+        """See :meth:`OIMReIDHead.identity_scores`; without a bias the length of an embedding changes no order."""
+        return self.classifier(feats)
+
 
 @MODELS.register_module()
 class PairReIDHead(ReIDHead):
@@ -190,7 +201,7 @@ class PairReIDHead(ReIDHead):
         kwargs: Others.
 
     Raises:
-        ValueError: ``num_hardest`` is not 0, but ``loss_pair`` has no dictionary, or one of another width.
+        InputError: ``num_hardest`` is not 0, but ``loss_pair`` has no dictionary, or one of another width.
     """
 
     def __init__(
@@ -209,13 +220,13 @@ class PairReIDHead(ReIDHead):
         self.pool_size = pool_size
         self.num_hardest = num_hardest
         if num_hardest and not hasattr(self.loss_pair, "hardest_negatives"):
-            raise ValueError(
+            raise InputError(
                 f"reid_head: num_hardest is {num_hardest}, but loss_pair {type(self.loss_pair).__name__} keeps no "
                 "dictionary of negatives: set num_hardest=0, or take OLPLoss"
             )
         width = self.loss_pair.dictionary.features.shape[1] if num_hardest else self.feat_channels
         if width != self.feat_channels:
-            raise ValueError(f"reid_head: feat_channels is {self.feat_channels}, but that of loss_pair is {width}")
+            raise InputError(f"reid_head: feat_channels is {self.feat_channels}, but that of loss_pair is {width}")
 
     def loss_by_feat(
         self, feats: Tensor, person_ids: Tensor, teacher_feats: Tensor | None, distilled: Tensor | None = None
@@ -232,3 +243,7 @@ class PairReIDHead(ReIDHead):
         hardest = self.loss_pair.hardest_negatives(feats, person_ids, self.num_hardest) if self.num_hardest else None
         pool = select_priority_classes(person_ids, self.loss_id.num_pool_classes, self.pool_size, hardest)
         return self.loss_id(feats, person_ids, pool)
+
+    def identity_scores(self, feats: Tensor) -> Tensor:
+        """See :meth:`OIMReIDHead.identity_scores`; HEP's background is no identity."""
+        return self.loss_id.scores(feats, torch.arange(self.num_ids, device=feats.device))

@@ -42,7 +42,10 @@ class FrozenTeacher:
             checkpoint = load_checkpoint_file(self.checkpoint)
         except FileNotFoundError as error:
             raise FileNotFoundError(f"teacher: {error}; train it first, or set teacher.checkpoint") from None
-        load_strictly(self.model, checkpoint, self.checkpoint)
+        try:
+            load_strictly(self.model, checkpoint, self.checkpoint)
+        except InputError as error:
+            raise InputError(f"teacher: {error}") from error
         self.loaded = True
         print_log(f"Teacher loaded from {self.checkpoint}", logger="current")
 

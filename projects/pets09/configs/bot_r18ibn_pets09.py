@@ -6,8 +6,6 @@ _base_ = [
 ]
 
 data_root = "{{$PETS09_REID_ROOT:data/pets09_reid/}}"
-num_ids = 8
-_base_.teacher.head.num_ids = num_ids
 model = _base_.teacher
 crops = dict(data_root=data_root, ann_file="train.txt", data_prefix=dict(img_path="train"))
 train_dataloader = dict(batch_size=32, sampler=dict(num_ids=8), dataset=crops)

@@ -93,7 +93,7 @@ def main(argv: list[str] | None = None) -> None:
             for name, embedding in {"random": random_embedding(0), "six-stripe histogram": stripe_histogram}.items():
                 rows[name] = metric.measure(*embed_true_boxes(dataset, embedding))
         if args.predictions:
-            found = read_predictions(args.predictions, metric.search_protocol())
+            found = read_predictions(args.predictions, metric.search_protocol(), det_thr=metric.det_thr)
             rows["own boxes"] = metric.measure(found.detections, found.query_feats)
         if args.checkpoint:
             rows["true boxes"] = measure_on_true_boxes(config, args.checkpoint, metric)

@@ -87,7 +87,7 @@ def test_teacher_is_loaded(tmp_path):
 def test_partial_teacher(tmp_path):
     weights = teacher_weights()
     del weights["backbone.layer1.0.conv1.weight"]
-    with pytest.raises(ValueError, match=r"teacher\.pth .* backbone\.layer1\.0\.conv1\.weight is missing"):
+    with pytest.raises(ValueError, match=r"^teacher: .*teacher\.pth .* backbone\.layer1\.0\.conv1\.weight is missing"):
         load_teacher(tmp_path, weights)
 
 

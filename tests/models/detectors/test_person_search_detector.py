@@ -1,5 +1,7 @@
 import pytest
 import torch
+from mmdet.structures.bbox import bbox_overlaps
+from mmengine.structures import InstanceData
 from tiny_models import NUM_IDS, VARIANTS, build_model, draw_batch
 
 
@@ -224,3 +226,29 @@ def test_boxes_are_in_pixels_of_the_original_image(variant):
         torch.testing.assert_close(halved.pred_instances.bboxes, 2 * whole.pred_instances.bboxes)
         for name in ("pred_instances", "query_instances"):
             torch.testing.assert_close(halved.get(name).reid_feats, whole.get(name).reid_feats)
+
+
+def test_regions_to_ignore_are_neither_persons_nor_background():
+    """Anchors and RoIs that lie to more than half in one are not sampled; without a region nothing changes."""
+    model = build_model("_baseline").train()
+    _, (sample,) = draw_batch([1])
+    sample.gt_instances.bboxes = torch.tensor([[5.0, 5, 30, 60]])
+    region = torch.tensor([[50.0, 0, 128, 96]])
+
+    def sampled(regions):
+        sample.ignored_instances = InstanceData(bboxes=regions, labels=torch.zeros(len(regions)).long())
+        anchors, flags = model.rpn_head.get_anchors([(12, 16)], [sample.metainfo], device="cpu")
+        torch.manual_seed(0)
+        truth = ([sample.gt_instances], [sample.metainfo], [sample.ignored_instances])
+        _, (weights,), *_ = model.rpn_head.get_targets(anchors, flags, *truth)
+        torch.manual_seed(0)
+        priors = torch.cat(anchors[0])
+        (rois,) = model.roi_head.sample_proposals(
+            [InstanceData(bboxes=priors, scores=torch.ones(len(priors)))], [sample]
+        )
+        return priors[weights[0] > 0], rois.neg_priors
+
+    for found in sampled(region):
+        assert len(found) and (bbox_overlaps(found, region, mode="iof") <= 0.5).all()
+    for found in sampled(region[:0]):
+        assert (bbox_overlaps(found, region, mode="iof") > 0.5).any()

@@ -166,3 +166,19 @@ def test_crop_is_a_bilinear_resize():
     crop = roi_head.crop_extractor((ramp,), torch.tensor([[0.0, 20.0, 10.0, 84.0, 80.0]]))
     expected = torch.linspace(20.5, 83.5, 64) - 0.5
     assert torch.allclose(crop[0, 0, 5], expected, atol=1e-3)
+
+
+def test_final_boxes_in_regions_to_ignore_train_nothing():
+    roi_head = build_model("_distill-final").roi_head
+    roi_head.test_cfg.score_thr = 0.0
+    _, samples = draw_batch([0])
+    truth = torch.tensor([[10.0, 10, 40, 70]])
+    samples[0].gt_instances = InstanceData(bboxes=truth, labels=torch.zeros(1).long(), person_ids=torch.tensor([3]))
+    samples[0].ignored_instances = InstanceData(bboxes=torch.tensor([[0.0, 0, 90, 96]]), labels=torch.zeros(1).long())
+    # On the person; in the region; to a third in it; outside.
+    final = torch.tensor([[11.0, 10, 40, 70], [50, 10, 80, 70], [80, 10, 110, 70], [100, 40, 125, 90]])
+    roi_head._bbox_forward = lambda x, rois: None
+    roi_head._final_boxes = lambda boxes, rois, samples: [InstanceData(bboxes=final)]
+    rois, person_ids, are_final = roi_head.final_rois((), [InstanceData(priors=final)], samples)
+    assert rois[:, 1:].tolist() == torch.cat((truth, final[[0, 2, 3]])).tolist()
+    assert person_ids.tolist() == [3, 3, -1, -1] and are_final.tolist() == [False, True, True, True]

@@ -1,6 +1,6 @@
 # PETS 2009 S2.L1, view 1, as COCO-style annotations (README.md): frames of 768x576, here 512x384.
 data_root = "{{$PETS09_ROOT:data/pets09/}}"
-num_ids = 8
+num_ids = None  # counted in the training set
 queue_size = 100
 scenes = dict(type="CocoPersonSearchDataset", data_root=data_root, data_prefix=dict(img_path="images"))
 

@@ -16,6 +16,7 @@ inet = dict(
         # The dictionary: 40 times the 16 sampled RoIs. The pool: a third of the identities.
         reid_head=dict(
             type="PairReIDHead",
+            num_ids=None,
             in_channels=512,
             feat_channels=256,
             loss_pair=dict(type="OLPLoss", dictionary_size=40 * 16),

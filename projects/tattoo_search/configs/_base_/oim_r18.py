@@ -12,6 +12,7 @@ oim = dict(
         bbox_head=dict(in_channels=512, roi_feat_size=3),
         reid_head=dict(
             type="OIMReIDHead",
+            num_ids=None,
             in_channels=512,
             feat_channels=256,
             loss_id=dict(type="OIMLoss", momentum=0.5, scale=30.0),

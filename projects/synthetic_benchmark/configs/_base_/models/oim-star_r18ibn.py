@@ -27,6 +27,7 @@ _base_.tdn.roi_head = dict(
     ),
     reid_head=dict(
         type="OIMReIDHead",
+        num_ids=None,
         in_channels=512,
         feat_channels=256,
         loss_id=dict(type="OIMLoss", momentum=0.5, scale=30.0),

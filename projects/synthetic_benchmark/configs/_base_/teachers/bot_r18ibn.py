@@ -1,4 +1,4 @@
-# BoT at the size of the synthetic set, see configs/_base_/teachers/bot_r50ibn.py. The leaf sets num_ids.
+# BoT at the size of the synthetic set, see configs/_base_/teachers/bot_r50ibn.py.
 teacher = dict(
     type="mmdet.BaseReID",
     data_preprocessor=dict(
@@ -11,6 +11,7 @@ teacher = dict(
     neck=dict(type="mmpretrain.GlobalAveragePooling"),
     head=dict(
         type="BNNeckReIDHead",
+        num_ids=None,
         in_channels=512,
         loss_id=dict(type="mmpretrain.LabelSmoothLoss", label_smooth_val=0.1, mode="original"),
         loss_triplet=dict(type="mmdet.TripletLoss", margin=0.3),

@@ -7,6 +7,7 @@ teacher = dict(
     head=dict(
         _delete_=True,
         type="MGNReIDHead",
+        num_ids=None,
         in_channels=512,
         feat_channels=64,
         loss_id=dict(type="mmdet.CrossEntropyLoss"),

@@ -1,0 +1,6 @@
+"""The command ``mmpersonsearch plot training``."""
+
+from mmpersonsearch.cli.plot_training import main
+
+if __name__ == "__main__":
+    main()
