@@ -6,6 +6,7 @@ from mmengine.registry import init_default_scope
 
 from mmpersonsearch.models.backbones import QSSE
 from mmpersonsearch.registry import MODELS
+from mmpersonsearch.utils.errors import InputError
 
 
 def slow_gate(block, query, gallery):
@@ -105,7 +106,7 @@ def test_number_of_weights():
 
 @pytest.mark.parametrize("reduction", [0, 33])
 def test_wrong_reduction(reduction):
-    with pytest.raises(ValueError, match=rf"reduction must be in \[1, 2 \* channels = 32\], got {reduction}"):
+    with pytest.raises(InputError, match=rf"reduction must be in \[1, 2 \* channels = 32\], got {reduction}"):
         QSSE(16, reduction=reduction)
 
 
