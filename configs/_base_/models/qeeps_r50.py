@@ -9,6 +9,7 @@ qeeps = dict(
         qsimnet=dict(type="QSimNet"),
         reid_head=dict(
             type="OIMReIDHead",
+            num_ids=None,
             in_channels=2048,
             feat_channels=256,
             loss_id=dict(type="OIMLoss", momentum=0.5, scale=10.0),

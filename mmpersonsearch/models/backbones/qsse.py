@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from mmpersonsearch.registry import MODELS
+from mmpersonsearch.utils.errors import InputError
 from mmpersonsearch.utils.forward_modes import float32
 
 
@@ -25,13 +26,13 @@ class QSSE(nn.Module):
         reduction: r.
 
     Raises:
-        ValueError: 2C is smaller than r.
+        InputError: 2C is smaller than r.
     """
 
     def __init__(self, channels: int, reduction: int = 16) -> None:
         super().__init__()
         if not 0 < reduction <= 2 * channels:
-            raise ValueError(f"QSSE: reduction must be in [1, 2 * channels = {2 * channels}], got {reduction}")
+            raise InputError(f"QSSE: reduction must be in [1, 2 * channels = {2 * channels}], got {reduction}")
         self.squeeze = nn.Linear(2 * channels, 2 * channels // reduction)
         self.excite = nn.Linear(2 * channels // reduction, channels)
 

@@ -6,6 +6,7 @@ from mmengine.registry import init_default_scope
 
 from mmpersonsearch.models.backbones import QSSE
 from mmpersonsearch.registry import MODELS
+from mmpersonsearch.utils.errors import InputError
 
 
 def slow_gate(block, query, gallery):
@@ -19,13 +20,19 @@ def slow_gate(block, query, gallery):
     return z
 
 
+def build(channels=16):
+    """With many hidden units, of which some pass the ReLU for any pair."""
+    torch.manual_seed(1)
+    return QSSE(channels, reduction=2).double()
+
+
 def draw_maps(channels=16, number=3, query_size=(2, 3), gallery_size=(4, 5), dtype=torch.float64):
     torch.manual_seed(0)
     return [torch.randn(number, channels, *size, dtype=dtype) for size in (query_size, gallery_size)]
 
 
 def test_equals_the_equations_for_maps_of_two_sizes():
-    block = QSSE(16).double()
+    block = build()
     query, gallery = draw_maps()
     weighted = block(query, gallery)
     assert [one.shape for one in weighted] == [query.shape, gallery.shape]
@@ -37,7 +44,7 @@ def test_equals_the_equations_for_maps_of_two_sizes():
 
 
 def test_the_images_are_not_interchangeable_but_pairs_are():
-    block = QSSE(16).double()
+    block = build()
     query, gallery = draw_maps(gallery_size=(2, 3))
     one, other = block(query, gallery), block(gallery, query)
     assert not torch.allclose(one[0], other[1])
@@ -47,7 +54,7 @@ def test_the_images_are_not_interchangeable_but_pairs_are():
 
 
 def test_gradients():
-    block = QSSE(8, reduction=4).double()
+    block = build(8)
     query, gallery = draw_maps(8, 2)
     parameters = tuple(block.parameters())
 
@@ -59,7 +66,7 @@ def test_gradients():
 
 @pytest.mark.parametrize("shared", [0, 1])
 def test_one_image_shared_by_all_pairs(shared):
-    block = QSSE(16).double()
+    block = build()
     maps = draw_maps()
     maps[shared] = maps[shared][:1]
     found = block(*maps)
@@ -70,7 +77,7 @@ def test_one_image_shared_by_all_pairs(shared):
 
 @pytest.mark.parametrize("sizes", [[(1, 2)] * 3, [(1, 2), (2, 3), (2, 1)]])
 def test_padding_does_not_enter_the_gate(sizes):
-    block = QSSE(16).double()
+    block = build()
     query, gallery = draw_maps()
     whole = [(4, 5)] * 3
     found, _ = block(query, gallery, sizes, whole)
@@ -99,7 +106,7 @@ def test_number_of_weights():
 
 @pytest.mark.parametrize("reduction", [0, 33])
 def test_wrong_reduction(reduction):
-    with pytest.raises(ValueError, match=rf"reduction must be in \[1, 2 \* channels = 32\], got {reduction}"):
+    with pytest.raises(InputError, match=rf"reduction must be in \[1, 2 \* channels = 32\], got {reduction}"):
         QSSE(16, reduction=reduction)
 
 
