@@ -13,8 +13,9 @@ from mmpersonsearch.registry import DATASETS
 from mmpersonsearch.utils.checkpoint import find_weights
 from mmpersonsearch.utils.errors import InputError
 
-# Weights with a row for each identity: of heads, of OIM's lookup table and of HEP's class centers.
+# Weights with a row for each identity: of heads, of OIM's lookup table and of C2HEP's class centers.
 _ROWS = re.compile(r"(^|\.)(classifier\.weight|classifiers\.0\.weight|lut\.features|centers\.features)$")
+_HEP = "loss_id.classifier.weight"  # which has a row more, for the background
 
 
 def open_parts(config: Any) -> Iterator[dict]:
@@ -38,7 +39,7 @@ def set_num_ids(model: dict, num_ids: int) -> None:
 def count_rows(checkpoint: Mapping[str, Any]) -> int | None:
     """Count the identities of a checkpoint by the rows of its weights; None if no weight has a row for each."""
     weights = find_weights(checkpoint)
-    return next((len(value) for key, value in weights.items() if _ROWS.search(key)), None)
+    return next((len(value) - key.endswith(_HEP) for key, value in weights.items() if _ROWS.search(key)), None)
 
 
 def count_training_identities(config: Config) -> int:

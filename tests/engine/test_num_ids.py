@@ -63,6 +63,14 @@ def test_rows_of_a_head_with_several_classifiers():
     assert count_rows({"roi_head.reid_head.loss_id.queue.features": torch.zeros(500, 2)}) is None
 
 
+@pytest.mark.parametrize("name", ["HEPLoss", "C2HEPLoss", "OIMLoss"])
+def test_rows_of_a_loss_with_weights(name):
+    """HEP tells the background apart, too."""
+    options = dict(queue_size=5) if name == "OIMLoss" else {}
+    head = torch.nn.ModuleDict(dict(loss_id=MODELS.build(dict(type=name, num_ids=7, feat_channels=4, **options))))
+    assert count_rows(head.state_dict()) == 7
+
+
 def test_what_cannot_be_counted_is_named(tmp_path):
     (tmp_path / "own.py").write_text("train_dataloader = None")
     config = Config.fromfile(tmp_path / "own.py")
