@@ -173,6 +173,9 @@ def test_nothing_left_is_an_error(build, tmp_path):
         build(images=[])
     with pytest.raises(ValueError, match=r"filter_empty_gt leaves none of 3 images of .*ann.json"):
         build(annotations=[], filter_cfg=dict(filter_empty_gt=True))
+    for annotations in ([], [dict(image_id=image["id"], bbox=[1, 2, 30, 40], iscrowd=1) for image in IMAGES]):
+        with pytest.raises(ValueError, match=r"nobody is annotated in any of 3 images of .*ann.json"):
+            build(annotations=annotations)
 
 
 def test_paths_of_windows_are_found_at_loading(build):
@@ -199,6 +202,7 @@ def test_cross_camera_needs_cameras(build):
         (dict(bbox=["1", 2, 30, 40]), r"annotations\[0\]: bbox \['1', 2, 30, 40\]"),
         (dict(bbox=[1, 2, float("nan"), 40]), r"annotations\[0\]: bbox \[1, 2, nan, 40\]"),
         (dict(bbox=[1, 2, -30, 40]), r"annotations\[0\]: bbox \[1, 2, -30, 40\]"),
+        (dict(bbox=[1, 2, 30, 10**400]), r"annotations\[0\]: bbox \[1, 2, 30, 10"),
         (dict(image_id=77), r"annotations\[0\]: image_id 77 is not among the images"),
         (dict(camera_id=9), r"image 5 has several camera_id: \[1, 9\]"),
     ],
@@ -255,6 +259,7 @@ def test_wrong_files_are_named(build, tmp_path):
         ([*IMAGES, dict(id=6, file_name="./a.jpg")], [], r"images\[3\]: file_name './a.jpg' is also that of .* id 5"),
         (IMAGES, [*ANNOTATIONS, ANNOTATIONS[0]], r"annotations\[5\]: id 1 is also that of annotations\[0\]"),
         ([IMAGES[0] | dict(width="160")], [], r"images\[0\]: width '160', expected a number"),
+        ([IMAGES[0] | dict(height=10**400)], [], r"images\[0\]: height 10+, expected a number"),
         ([IMAGES[0] | dict(id=5.0)], [], r"images\[0\]: id 5\.0, expected an integer or a text"),
         (IMAGES, [ANNOTATIONS[1] | dict(person_id=5.0)], r"annotations\[0\]: person_id 5\.0, expected an integer"),
         (IMAGES, [ANNOTATIONS[1] | dict(person_id="5.0")], r"annotations\[0\]: person_id '5\.0', expected an integer"),

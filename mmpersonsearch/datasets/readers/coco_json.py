@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import posixpath
 import re
+import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from math import inf
 from pathlib import Path
 
 import numpy as np
@@ -163,7 +163,7 @@ def _check_image(entry: dict, where: str) -> None:
         raise InputError(f"{where}: id {entry['id']!r}, expected an integer or a text")
     for key in ("width", "height"):
         side = entry.get(key)
-        if side is not None and not (isinstance(side, int | float) and not isinstance(side, bool) and 0 <= side < inf):
+        if side is not None and not (_is_number(side) and side >= 0):
             raise InputError(f"{where}: {key} {side!r}, expected a number of pixels")
     _camera_id(entry, where)
 
@@ -190,6 +190,11 @@ def _is_int(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
 
 
+def _is_number(value: object) -> bool:
+    """Whether a json's value is a number that is finite as a float."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
+
+
 def _scene(path: str | Path, image: dict, persons: list[tuple]) -> SceneImage:
     cameras = {camera for *_, camera in persons} | {image.get("camera_id")}
     cameras.discard(None)
@@ -208,7 +213,7 @@ def _load_json(path: str | Path, keys: tuple[str, ...]) -> dict:
         content = json.loads(path.read_text(encoding="utf-8-sig"))  # with or without a byte order mark
     except (UnicodeDecodeError, IsADirectoryError):
         raise InputError(f"{path} {describe_file(path)}, expected a json with {' and '.join(keys)}") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is no json: {error}") from error
     for key in keys:
         if not isinstance(content, dict) or not isinstance(content.get(key), list):
@@ -225,12 +230,11 @@ def _require_keys(entry: dict, keys: tuple[str, ...], where: str) -> None:
 
 def _bbox(entry: dict, where: str) -> np.ndarray:
     bbox = entry["bbox"]
-    is_box = isinstance(bbox, list) and len(bbox) == 4
-    if not is_box or not all(isinstance(v, int | float) and not isinstance(v, bool) for v in bbox):
+    if not isinstance(bbox, list) or len(bbox) != 4:
         raise InputError(f"{where}: bbox {bbox!r}, expected [x, y, w, h]")
+    if not all(map(_is_number, bbox)) or min(bbox[2:]) < 0:
+        raise InputError(f"{where}: bbox {bbox!r}, expected [x, y, w, h], finite numbers and with w and h >= 0")
     values = np.array(bbox, dtype=np.float64)
-    if not np.isfinite(values).all() or (values[2:] < 0).any():
-        raise InputError(f"{where}: bbox {bbox!r}, expected [x, y, w, h], finite and with w and h >= 0")
     return np.concatenate([values[:2], values[:2] + values[2:]])
 
 
