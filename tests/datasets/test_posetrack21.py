@@ -191,3 +191,11 @@ def test_a_single_polygon_may_lack_the_outer_list(write):
     assert read(**image)[1].ignored_bboxes.tolist() == [[5, 90, 45, 115]]
     with pytest.raises(InputError, match=r"images\[1\]: ignore_regions_x"):
         read(**image | dict(ignore_regions_x=[5, [4], 3]))
+
+
+def test_regions_of_annotations_join_those_of_polygons(write):
+    content = changed("images", 1, ignore_regions_x=[5, 45, 20], ignore_regions_y=[90, 95, 115])
+    crowd = dict(image_id=content["images"][1]["id"], bbox=[1, 2, 30, 40], iscrowd=1, category_id=1)
+    content["annotations"].append(crowd)
+    scene = read_posetrack21(write(val=content) / "posetrack_person_search/val.json")[1]
+    assert scene.ignored_bboxes.tolist() == [[1, 2, 31, 42], [5, 90, 45, 115]] and len(scene.bboxes) == 1

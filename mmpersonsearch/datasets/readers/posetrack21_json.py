@@ -20,7 +20,8 @@ CLASS_NAME = "person"
 def read_posetrack21(path: str | Path) -> list[SceneImage]:
     """Read the images with their persons, in the order of the json; an image's ``img_id`` is its ``file_name``.
 
-    Each polygon of ``ignore_regions_x`` and ``ignore_regions_y`` becomes the rectangle around it.
+    Each polygon of ``ignore_regions_x`` and ``ignore_regions_y`` becomes the rectangle around it, beside the regions of
+    annotations.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -30,7 +31,7 @@ def read_posetrack21(path: str | Path) -> list[SceneImage]:
     images = []
     for i, (entry, scene) in enumerate(zip(entries.values(), scenes, strict=True)):
         with one_record():
-            regions = _rectangles(entry, f"{path}, images[{i}]")
+            regions = np.r_[scene.ignored_bboxes, _rectangles(entry, f"{path}, images[{i}]")]
             images.append(replace(scene, img_id=entry["file_name"], ignored_bboxes=regions))
     return images
 
