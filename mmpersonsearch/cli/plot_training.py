@@ -106,10 +106,8 @@ def read_training(path: str) -> Curves:
 
 def smooth(values: Sequence[float], window: int) -> list[float]:
     """Compute at each value the mean of the last ``window`` values up to it, of fewer at the beginning."""
-    sums = np.concatenate([[0.0], np.cumsum(values, dtype=np.float64)])
-    ends = np.arange(1, len(values) + 1)
-    starts = np.maximum(ends - window, 0)
-    return ((sums[ends] - sums[starts]) / (ends - starts)).tolist()
+    # Differences of running sums would carry a NaN or an infinite value on to the end.
+    return [float(np.mean(values[max(0, end - window) : end])) for end in range(1, len(values) + 1)]
 
 
 def choose_scalars(trainings: dict[str, Curves], scalars: Sequence[str], window: int) -> dict[str, dict[str, Any]]:

@@ -1,4 +1,5 @@
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,13 @@ def test_metrics_by_epoch_stand_at_the_last_logged_iteration_of_the_epoch():
 def test_smoothing_is_the_mean_of_the_last_values():
     assert plot_training.smooth([1, 2, 6, 0], 3) == [1, 1.5, 3, pytest.approx(8 / 3)]
     assert plot_training.smooth([1, 2, 6], 1) == [1, 2, 6]
+
+
+def test_a_value_that_is_not_finite_is_smoothed_where_it_lies():
+    """As the norm of gradients of mixed precision has them."""
+    assert plot_training.smooth([math.inf, 0.1, 0.2], 1) == [math.inf, 0.1, 0.2]
+    smoothed = plot_training.smooth([1, math.nan, 3, 5, 7], 2)
+    assert smoothed[0] == 1 and smoothed[3:] == [4, 6] and all(map(math.isnan, smoothed[1:3]))
 
 
 def test_runs_and_scalars_are_drawn(monkeypatch):
