@@ -33,6 +33,7 @@ from .command_line import (
     add_data_set,
     add_device,
     add_figure,
+    check_figure,
     exit_on_bad_input,
     make_parser,
     positive,
@@ -139,5 +140,6 @@ def main(argv: list[str] | None = None) -> None:
     add_figure(parser)
     args = parser.parse_args(argv)
     with exit_on_bad_input("mmpersonsearch plot proposals"):
+        check_figure(args.out, args.checkpoint)
         figure, numbers = draw(args)
     save_figure(figure, numbers, args.out)
