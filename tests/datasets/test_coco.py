@@ -183,6 +183,26 @@ def test_paths_of_windows_are_found_at_loading(build):
         build(images=[dict(id=5, file_name="cam1\\0001.jpg")], annotations=[])
 
 
+def test_a_check_names_each_fault_once_and_goes_through_the_whole_file(build):
+    images = [dict(id=5, file_name="cam1\\a.jpg"), *IMAGES[1:], IMAGES[1], dict(id=7, file_name="d.jpg")]
+    cameras = [dict(image_id=7, bbox=[9 * i, 2, 5, 5], camera_id=i) for i in (1, 2)]
+    build(images=IMAGES)
+    (build.root / "ann.json").write_text(
+        json.dumps(dict(images=images, annotations=[*ANNOTATIONS, *cameras, dict(image_id=2, bbox=[1, 2, 3])]))
+    )
+    faults = Faults()
+    config = dict(type="CocoPersonSearchDataset", data_root=str(build.root), ann_file="ann.json")
+    (split,) = read_splits(config, "train", True, faults)
+    path = build.root / "ann.json"
+    assert [line.removeprefix(f"train: {path}") for line in faults.lines(ERROR)] == [
+        r", images[0]: file_name 'cam1\\a.jpg' is a path of Windows; write it with slashes, 'cam1/a.jpg'",
+        ": image 2 is listed 2 times",
+        ", annotations[7]: bbox [1, 2, 3], expected [x, y, w, h]",
+        ": image 7 has several camera_id: [1, 2]",
+    ]
+    assert split.img_ids == [2, "x"]
+
+
 def test_cross_camera_needs_cameras(build):
     protocol = build(images=IMAGES[:2], queries=QUERIES, cross_camera=True).metainfo["search_protocol"]
     assert protocol.galleries == CrossCamera()

@@ -34,39 +34,13 @@ def read_annotations(path: str | Path, class_name: str) -> tuple[dict[str | int,
         InputError: Its content is wrong; names the entry.
     """
     content = _load_json(path, ("images", "annotations"))
-    images, names, ids, category_ids = {}, {}, {}, set()
-    for i, entry in enumerate(content["images"]):
+    images = _images(path, content)
+    persons = _persons(path, content, class_name)
+    scenes = []
+    for img_id, entry in images.items():
         with one_record():
-            where = f"{path}, images[{i}]"
-            _require_keys(entry, ("id", "file_name"), where)
-            _check_image(entry, where)
-            first = names.setdefault(posixpath.normpath(entry["file_name"]), entry["id"])
-            if first != entry["id"]:
-                raise InputError(f"{where}: file_name {entry['file_name']!r} is also that of the image of id {first!r}")
-            images[entry["id"]] = entry
-    if not content["images"]:
-        raise InputError(f"{path}: 'images' is empty, expected at least one image")
-    check_unique([entry["id"] for entry in content["images"] if _has_id(entry)], path)
-    categories = _categories(path, content, class_name)
-    keys = ("image_id", "bbox") if categories is None else ("image_id", "bbox", "category_id")
-    persons = defaultdict(list)
-    for i, annotation in enumerate(content["annotations"]):
-        where = f"{path}, annotations[{i}]"
-        with one_record():
-            _require_keys(annotation, keys, where)
-            if _has_id(annotation) and (first := ids.setdefault(annotation["id"], i)) != i:
-                raise InputError(f"{where}: id {annotation['id']!r} is also that of annotations[{first}]")
-            if categories is not None and _category(annotation, categories, where) != class_name:
-                continue
-            category_ids.add(repr(annotation.get("category_id")))
-            if _image_id(annotation, where) not in images:
-                raise InputError(f"{where}: image_id {annotation['image_id']!r} is not among the images")
-            person = _bbox(annotation, where), *_person(annotation, where), _camera_id(annotation, where)
-            persons[annotation["image_id"]].append(person)
-    if categories is None and len(category_ids) > 1:
-        some = ", ".join(sorted(category_ids)[:5])
-        raise InputError(f"{path}: annotations have the category_id {some}, expected 'categories' that name them")
-    return images, [_scene(path, entry, persons[img_id]) for img_id, entry in images.items()]
+            scenes.append(_scene(path, entry, persons[img_id]))
+    return images, scenes
 
 
 def read_queries(path: str | Path, scenes: Sequence[SceneImage]) -> list[Query]:
@@ -124,6 +98,50 @@ def queries_json(scenes: Sequence[SceneImage], queries: Sequence[Query]) -> dict
 
 def _to_xywh(bboxes: np.ndarray) -> list[list[float]]:
     return np.concatenate([bboxes[:, :2], bboxes[:, 2:] - bboxes[:, :2]], axis=1).tolist()
+
+
+def _images(path: str | Path, content: dict) -> dict[str | int, dict]:
+    """Entries of the images by ``id``."""
+    images, names = {}, {}
+    for i, entry in enumerate(content["images"]):
+        with one_record():
+            where = f"{path}, images[{i}]"
+            _require_keys(entry, ("id", "file_name"), where)
+            _check_image(entry, where)
+            first = names.setdefault(posixpath.normpath(entry["file_name"]), entry["id"])
+            if first != entry["id"]:
+                raise InputError(f"{where}: file_name {entry['file_name']!r} is also that of the image of id {first!r}")
+            images[entry["id"]] = entry
+    if not content["images"]:
+        raise InputError(f"{path}: 'images' is empty, expected at least one image")
+    with one_record():
+        check_unique([entry["id"] for entry in content["images"] if _has_id(entry)], path)
+    return images
+
+
+def _persons(path: str | Path, content: dict, class_name: str) -> dict[str | int, list[tuple]]:
+    """By the image's ``id`` box, identity, whether it is a region to ignore, and camera of each annotation."""
+    known = {entry["id"] for entry in content["images"] if _has_id(entry)}  # faulty ones, too: they are named already
+    categories = _categories(path, content, class_name)
+    keys = ("image_id", "bbox") if categories is None else ("image_id", "bbox", "category_id")
+    persons, ids, category_ids = defaultdict(list), {}, set()
+    for i, annotation in enumerate(content["annotations"]):
+        where = f"{path}, annotations[{i}]"
+        with one_record():
+            _require_keys(annotation, keys, where)
+            if _has_id(annotation) and (first := ids.setdefault(annotation["id"], i)) != i:
+                raise InputError(f"{where}: id {annotation['id']!r} is also that of annotations[{first}]")
+            if categories is not None and _category(annotation, categories, where) != class_name:
+                continue
+            category_ids.add(repr(annotation.get("category_id")))
+            if _image_id(annotation, where) not in known:
+                raise InputError(f"{where}: image_id {annotation['image_id']!r} is not among the images")
+            person = _bbox(annotation, where), *_person(annotation, where), _camera_id(annotation, where)
+            persons[annotation["image_id"]].append(person)
+    if categories is None and len(category_ids) > 1:
+        some = ", ".join(sorted(category_ids)[:5])
+        raise InputError(f"{path}: annotations have the category_id {some}, expected 'categories' that name them")
+    return persons
 
 
 def _categories(path: str | Path, content: dict, class_name: str) -> dict[int, str] | None:
