@@ -8,6 +8,7 @@ from typing import Any
 
 from mmengine.config import Config
 from mmengine.dataset import BaseDataset
+from mmengine.registry import DefaultScope
 
 from mmpersonsearch.registry import DATASETS
 from mmpersonsearch.utils.checkpoint import find_weights
@@ -53,7 +54,8 @@ def count_training_identities(config: Config) -> int:
     if not dataset:
         raise InputError(f"{config.filename}: num_ids is None, and there is no train_dataloader to count identities in")
     pipeline = {"pipeline": []} if "pipeline" in dataset else {}
-    return count_identities(DATASETS.build({**dataset, **pipeline}))
+    with DefaultScope.overwrite_default_scope(config.get("default_scope", "mmpersonsearch")):  # of wrapped data sets
+        return count_identities(DATASETS.build({**dataset, **pipeline}))
 
 
 def count_identities(dataset: BaseDataset) -> int:
@@ -62,4 +64,6 @@ def count_identities(dataset: BaseDataset) -> int:
         return dataset.metainfo["num_ids"]
     if hasattr(dataset, "pids"):  # MMDetection's ReIDDataset, crops for a teacher
         return len(dataset.pids)
-    raise InputError(f"{type(dataset).__name__} has no metainfo['num_ids'], the number of its identities")
+    several = isinstance(dataset.metainfo, list)  # of mmdet.ConcatDataset, whose identities would collide
+    hint = "; JointPersonSearchDataset joins data sets of different identities" if several else ""
+    raise InputError(f"{type(dataset).__name__} has no metainfo['num_ids'], the number of its identities{hint}")

@@ -71,7 +71,11 @@ def read_splits(config: Mapping[str, Any], place: str, training: bool, faults: F
             splits += [replace(split, data_set=name) for split in read_splits(part, place, training, faults)]
         return splits
     if joined is not None:
-        return [split for part in joined for split in read_splits(part, place, training, faults)]
+        splits = [split for part in joined for split in read_splits(part, place, training, faults)]
+        if training and len({tuple(split.identities()) for split in splits}) > 1:
+            what = f"{config['type']} joins data sets of different identities, which it does not keep apart"
+            faults.add_message(ERROR, place, f"{what}: use JointPersonSearchDataset")
+        return splits
     kind = DATASETS.get(config["type"])
     read = next((f for base, f in _READERS.items() if isinstance(kind, type) and issubclass(kind, base)), None)
     if read is None:
