@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from mmpersonsearch.utils.errors import InputError
+from mmpersonsearch.utils.files import describe_file
 from mmpersonsearch.visualization import plot_training
 
 from .command_line import (
@@ -65,10 +66,13 @@ def read_log(path: Path) -> list[tuple[int, dict[str, float]]]:
         Iterations and scalars, in the order of the file.
 
     Raises:
-        InputError: A line is no record. The last one may be cut off, which is printed.
+        InputError: It is no text, or a line is no record. The last one may be cut off, which is printed.
     """
     found, last = [], 0
-    lines = path.read_text().splitlines()
+    try:
+        lines = path.read_text().splitlines()
+    except UnicodeDecodeError:
+        raise InputError(f"{path} {describe_file(path)}, expected scalars.json of a training") from None
     for number, line in enumerate(lines, 1):
         try:
             record = json.loads(line)
