@@ -160,6 +160,7 @@ def changed(key, index, **values):
             changed("images", 3, ignore_regions_y=[["a", 1, 2]]),
             r"images\[3\]: ignore_regions_y is \[\['a', 1, 2",
         ),
+        (changed("images", 0, ignore_regions_x=[[1, 10**400, 3]]), r"images\[0\]: ignore_regions_x is \[\[1, 10"),
         (changed("images", 0, ignore_regions_x="no"), r"images\[0\]: ignore_regions_x is 'no', expected lists"),
         (changed("annotations", 2, bbox=[1, 2, 3]), r"annotations\[2\]: bbox \[1, 2, 3\], expected"),
         (changed("annotations", 0, person_id="x"), r"annotations\[0\]: person_id 'x'"),

@@ -181,7 +181,7 @@ def _check_image(entry: dict, where: str) -> None:
         raise InputError(f"{where}: id {entry['id']!r}, expected an integer or a text")
     for key in ("width", "height"):
         side = entry.get(key)
-        if side is not None and not (_is_number(side) and side >= 0):
+        if side is not None and not (is_number(side) and side >= 0):
             raise InputError(f"{where}: {key} {side!r}, expected a number of pixels")
     _camera_id(entry, where)
 
@@ -208,7 +208,7 @@ def _is_int(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
 
 
-def _is_number(value: object) -> bool:
+def is_number(value: object) -> bool:
     """Whether a json's value is a number that is finite as a float."""
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
@@ -250,7 +250,7 @@ def _bbox(entry: dict, where: str) -> np.ndarray:
     bbox = entry["bbox"]
     if not isinstance(bbox, list) or len(bbox) != 4:
         raise InputError(f"{where}: bbox {bbox!r}, expected [x, y, w, h]")
-    if not all(map(_is_number, bbox)) or min(bbox[2:]) < 0:
+    if not all(map(is_number, bbox)) or min(bbox[2:]) < 0:
         raise InputError(f"{where}: bbox {bbox!r}, expected [x, y, w, h], finite numbers and with w and h >= 0")
     values = np.array(bbox, dtype=np.float64)
     return np.concatenate([values[:2], values[:2] + values[2:]])

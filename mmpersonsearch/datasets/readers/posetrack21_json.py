@@ -11,7 +11,7 @@ import numpy as np
 from mmpersonsearch.structures import Query, SceneImage
 from mmpersonsearch.utils.errors import InputError
 
-from .coco_json import read_annotations
+from .coco_json import is_number, read_annotations
 from .files import has_area, one_record
 
 CLASS_NAME = "person"
@@ -71,8 +71,7 @@ def _polygons(entry: dict, key: str, where: str) -> Sequence[Sequence[float]]:
     if polygons and isinstance(polygons, list) and not any(isinstance(polygon, list) for polygon in polygons):
         polygons = [polygons]
     if not isinstance(polygons, list) or not all(
-        isinstance(polygon, list) and all(isinstance(v, int | float) and np.isfinite(v) for v in polygon)
-        for polygon in polygons
+        isinstance(polygon, list) and all(map(is_number, polygon)) for polygon in polygons
     ):
         raise InputError(f"{where}: {key} is {polygons!r}, expected lists of numbers, one for each polygon")
     return polygons
