@@ -10,6 +10,7 @@ from mmengine.runner import load_checkpoint
 from resolved_configs import NUM_IDS, RECORD, build_without_weights, digest, weights_of
 from tiny_models import ROOT, SYNTH
 
+from mmpersonsearch.engine.num_ids import count_rows
 from mmpersonsearch.registry import DATASETS, HOOKS, METRICS, MODELS, TRANSFORMS
 from mmpersonsearch.utils.config_files import list_configs
 
@@ -36,10 +37,11 @@ def test_config_builds(path):
     if "reid_head" in cfg.model.get("roi_head", {}):
         reid_head = model.roi_head.reid_head
         assert reid_head.num_ids == (cfg.num_ids or NUM_IDS)
+        assert count_rows(model.state_dict()) == reid_head.num_ids
         assert ("LossWeightScheduleHook" in [type(hook).__name__ for hook in hooks]) == reid_head.with_teacher
     elif cfg.model.type != "PersonDetector":
         reid = model.reid if cfg.model.type == "TwoStepPersonSearch" else model
-        assert reid.head.num_ids == cfg.num_ids
+        assert count_rows(model.state_dict()) == reid.head.num_ids == cfg.num_ids
 
 
 @pytest.mark.parametrize(

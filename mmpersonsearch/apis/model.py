@@ -12,7 +12,7 @@ from torch import nn
 from mmpersonsearch.engine.num_ids import count_rows, set_num_ids
 from mmpersonsearch.registry import MODELS
 from mmpersonsearch.utils.checkpoint import load_checkpoint_file, load_strictly
-from mmpersonsearch.utils.config_files import find_config
+from mmpersonsearch.utils.config_files import find_config, require_keys
 
 # Arguments of DistilledPersonSearchDetector that only training needs.
 DISTILLATION = ("teacher", "mu", "loss_hint", "loss_soft", "loss_bounded")
@@ -39,10 +39,12 @@ def build_model(
 
     Raises:
         FileNotFoundError: There is no such config or checkpoint.
-        InputError: Several configs have the name, or the checkpoint does not fit the model; the message names the keys.
+        InputError: Several configs have the name, it has no model, or the checkpoint does not fit the model; the
+            message names the keys.
     """
     config = deepcopy(config) if isinstance(config, Config) else Config.fromfile(find_config(str(config)))
     config.merge_from_dict(cfg_options or {})
+    require_keys(config, "model")
     init_default_scope(config.get("default_scope", "mmpersonsearch"))
     weights = {} if checkpoint is None else load_checkpoint_file(checkpoint)
     set_num_ids(config.model, count_rows(weights) or 1)  # without such weights only training reads it

@@ -1,8 +1,7 @@
 """Draw scenes as the pipeline of a split passes them to the model, with persons, identities and queries.
 
-Labelled persons have the number of their identity in the annotations, unlabelled ones a dashed box, regions to ignore a
-gray dotted one. In training the
-label that the model learns, 0 to num_ids - 1, stands beside it.
+Labelled persons have the number of their identity in the annotations, beside it in training the label that the model
+learns, 0 to num_ids - 1. Unlabelled persons have a dashed box, regions to ignore a gray dotted one.
 
     mmpersonsearch browse tdn_r50ibn_prw --split train --out browse
 """

@@ -14,6 +14,7 @@ from mmengine.registry import init_default_scope
 
 from mmpersonsearch.engine.num_ids import open_parts, set_num_ids
 from mmpersonsearch.registry import MODELS
+from mmpersonsearch.utils.config_files import require_keys
 from mmpersonsearch.utils.errors import InputError
 from mmpersonsearch.utils.faults import ERROR, WARNING
 
@@ -37,6 +38,7 @@ def main(argv: list[str] | None = None) -> None:
         config = read_config_of(args)
         if not any(config.get(f"{name}_dataloader") for name in SPLITS):
             raise InputError(f"{config.filename} has no {', '.join(f'{name}_dataloader' for name in SPLITS)}")
+        require_keys(config, "model", *(["train_cfg"] if config.get("train_dataloader") else []))
         init_default_scope(config.get("default_scope", "mmpersonsearch"))
         model, failure = None, None
         try:

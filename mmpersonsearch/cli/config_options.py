@@ -58,16 +58,20 @@ UNTYPED: dict[str, tuple[Any, ...]] = {
 # Ranges of values by their key: a test, and what it expects.
 POSITIVE = (lambda value: isinstance(value, int) and value >= 1, "an integer of 1 or more")
 RANGES = {
-    r"batch_size|max_epochs|max_iters|val_interval|base_batch_size": POSITIVE,
+    r"batch_size|max_epochs|max_iters|val_interval|base_batch_size|num_instances|accumulative_counts": POSITIVE,
     r"interval": (lambda value: value == -1 or POSITIVE[0](value), "an integer of 1 or more, or -1 for never"),
-    r"num_workers|seed": (lambda value: value is None or (isinstance(value, int) and value >= 0), "0 or more"),
+    r"num_ids": (lambda value: value is None or POSITIVE[0](value), "an integer of 1 or more"),
+    r"num_workers|seed": (
+        lambda value: value is None or (isinstance(value, int) and 0 <= value < 2**32),
+        "an integer from 0 to 4294967295",
+    ),
     r"topk|gallery_sizes": (
         lambda value: all(POSITIVE[0](one) for one in (value if isinstance(value, list | tuple) else [value])),
         "integers of 1 or more",
     ),
     r"lr": (lambda value: isinstance(value, int | float) and 0 < value < math.inf, "a number above 0"),
     r"ignore_iof_thr": (lambda value: value == -1 or _is_fraction(value), "a number from 0 to 1, or -1 for none"),
-    r"(?!ignore_iof)(.*_)?thr": (  # an assigner's neg_iou_thr may be two
+    r"(?!ignore_iof)(.*_)?thr(eshold)?|pos_fraction": (  # an assigner's neg_iou_thr may be two
         lambda value: all(map(_is_fraction, value if isinstance(value, list | tuple) else [value])),
         "a number from 0 to 1",
     ),

@@ -33,6 +33,8 @@ from .command_line import (
     add_data_set,
     add_device,
     add_figure,
+    check_figure,
+    count,
     exit_on_bad_input,
     make_parser,
     positive,
@@ -131,7 +133,7 @@ def main(argv: list[str] | None = None) -> None:
     add_config(parser)
     parser.add_argument("checkpoint", help="file or URL")
     add_data_set(parser)
-    parser.add_argument("--query", type=int, default=0, metavar="INDEX", help="query, counted from 0 (0)")
+    parser.add_argument("--query", type=count, default=0, metavar="INDEX", help="query, counted from 0 (0)")
     parser.add_argument("--images", nargs="+", metavar="IMAGE", help="img_ids of gallery images")
     parser.add_argument("--num-images", type=positive, default=3, help="gallery images, without --images (3)")
     parser.add_argument("--number", type=positive, default=10, help="proposals of each (10)")
@@ -139,5 +141,6 @@ def main(argv: list[str] | None = None) -> None:
     add_figure(parser)
     args = parser.parse_args(argv)
     with exit_on_bad_input("mmpersonsearch plot proposals"):
+        check_figure(args.out, args.checkpoint)
         figure, numbers = draw(args)
     save_figure(figure, numbers, args.out)

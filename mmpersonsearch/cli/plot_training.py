@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from mmpersonsearch.utils.errors import InputError
+from mmpersonsearch.utils.files import describe_file
 from mmpersonsearch.visualization import plot_training
 
 from .command_line import (
@@ -65,10 +66,13 @@ def read_log(path: Path) -> list[tuple[int, dict[str, float]]]:
         Iterations and scalars, in the order of the file.
 
     Raises:
-        InputError: A line is no record. The last one may be cut off, which is printed.
+        InputError: It is no text, or a line is no record. The last one may be cut off, which is printed.
     """
     found, last = [], 0
-    lines = path.read_text().splitlines()
+    try:
+        lines = path.read_text().splitlines()
+    except UnicodeDecodeError:
+        raise InputError(f"{path} {describe_file(path)}, expected scalars.json of a training") from None
     for number, line in enumerate(lines, 1):
         try:
             record = json.loads(line)
@@ -106,10 +110,8 @@ def read_training(path: str) -> Curves:
 
 def smooth(values: Sequence[float], window: int) -> list[float]:
     """Compute at each value the mean of the last ``window`` values up to it, of fewer at the beginning."""
-    sums = np.concatenate([[0.0], np.cumsum(values, dtype=np.float64)])
-    ends = np.arange(1, len(values) + 1)
-    starts = np.maximum(ends - window, 0)
-    return ((sums[ends] - sums[starts]) / (ends - starts)).tolist()
+    # Differences of running sums would carry a NaN or an infinite value on to the end.
+    return [float(np.mean(values[max(0, end - window) : end])) for end in range(1, len(values) + 1)]
 
 
 def choose_scalars(trainings: dict[str, Curves], scalars: Sequence[str], window: int) -> dict[str, dict[str, Any]]:

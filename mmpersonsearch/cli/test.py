@@ -18,6 +18,7 @@ from mmpersonsearch.evaluation.metrics.ranking_pictures import RankingPictures
 from mmpersonsearch.evaluation.metrics.search_results import DumpPredictions, SearchResultsMetric
 from mmpersonsearch.evaluation.provenance import describe_model, describe_versions
 from mmpersonsearch.utils.checkpoint import load_checkpoint_file, load_strictly, use_safe_checkpoint_loader
+from mmpersonsearch.utils.config_files import require_keys
 from mmpersonsearch.utils.errors import InputError
 from mmpersonsearch.utils.files import check_folder, check_out
 
@@ -88,6 +89,7 @@ def main(argv: list[str] | None = None) -> None:
     use_safe_checkpoint_loader()
     with exit_on_bad_input("mmpersonsearch test"):
         config = read_config_of(args)
+        require_keys(config, "model", "test_dataloader", "test_evaluator")
         choose_data_set(config, args.data_set, needed=False)
         # Without the folder of the results, so that its digest does not depend on where the test runs.
         config_text = Config({key: value for key, value in config.items() if key != "work_dir"}).pretty_text

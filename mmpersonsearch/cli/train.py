@@ -8,6 +8,7 @@ import mmpersonsearch.registry  # noqa: F401
 from mmpersonsearch.engine.console_runner import ConsoleRunner
 from mmpersonsearch.engine.launch import join_processes
 from mmpersonsearch.utils.checkpoint import find_checkpoint, use_safe_checkpoint_loader
+from mmpersonsearch.utils.config_files import require_keys
 from mmpersonsearch.utils.errors import InputError
 from mmpersonsearch.utils.files import check_folder
 
@@ -40,6 +41,7 @@ def main(argv: list[str] | None = None) -> None:
     use_safe_checkpoint_loader()
     with exit_on_bad_input("mmpersonsearch train"):
         config = read_config_of(args)
+        require_keys(config, "model", "train_dataloader", "train_cfg", "optim_wrapper")
         config.launcher = args.launcher
         check_folder(config.work_dir)
         resume_from(config, args.resume)

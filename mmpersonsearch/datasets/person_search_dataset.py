@@ -130,14 +130,13 @@ class PersonSearchDataset(BaseDetDataset, metaclass=ABCMeta):
         if self.split == "test":
             return self.data_list
         counts = [sum(not one["ignore_flag"] for one in entry["instances"]) for entry in self.data_list]
-        if not (self.filter_cfg or {}).get("filter_empty_gt"):
-            return [entry for entry, count in zip(self.data_list, counts) if count or not entry["instances"]]
-        kept = [entry for entry, count in zip(self.data_list, counts) if count]
-        if self.data_list and not kept:
-            raise InputError(
-                f"{self._name()}: filter_empty_gt leaves none of {len(self.data_list)} images of {self.ann_file}"
-            )
-        return kept
+        skips_empty = (self.filter_cfg or {}).get("filter_empty_gt")
+        if self.data_list and not any(counts):
+            what = "filter_empty_gt leaves none" if skips_empty else "nobody is annotated in any"
+            file = f" of {self.ann_file}" if self.ann_file else ""
+            raise InputError(f"{self._name()}: {what} of {len(self.data_list)} images{file}")
+        pairs = zip(self.data_list, counts)
+        return [entry for entry, count in pairs if count or not (skips_empty or entry["instances"])]
 
     def _entry(self, scene: SceneImage) -> dict:
         instances = [

@@ -161,6 +161,8 @@ def _read_galleries(path: Path, queries: list[Query], scenes: list[SceneImage]) 
         if wrong := [name for name in frames if name not in places or name == query.img_id]:
             what = "the query's own" if wrong[0] in places else "not among the test frames"
             raise InputError(f"{path}, line {number}: frame {wrong[0]!r} is {what}")
+        if len(set(frames)) < len(frames):
+            raise InputError(f"{path}, line {number}: frame {max(frames, key=frames.count)!r} is listed twice")
         found = [np.flatnonzero(scenes[places[name]].person_ids == query.person_id) for name in frames]
         present = [k for k, rows in enumerate(found) if len(rows)]
         boxes = [scenes[places[frames[k]]].bboxes[found[k][0]] for k in present]

@@ -136,7 +136,7 @@ class IdentityAccuracyHook(Hook):
 
     Before an iteration, the labelled persons of its images are embedded at their true boxes and classified among all
     training identities by the identity loss's scores (``identity_scores`` of the Re-ID head). The accuracy is the
-    fraction of right ones, over all ranks: scalar ``identity/accuracy`` in [0, 1]; without labelled persons it keeps
+    fraction of correct ones, over all ranks: scalar ``identity/accuracy`` in [0, 1]; without labelled persons it keeps
     its value. LUT and centers are those from before the batch. The model is in testing mode and nothing changes.
 
     Args:
@@ -164,19 +164,19 @@ class IdentityAccuracyHook(Hook):
         counts = self._count(model, self._head(runner), data_batch)
         model.train()
         all_reduce(counts)
-        right, number = counts.tolist()
+        correct, number = counts.tolist()
         if number:
-            runner.message_hub.update_scalar("train/identity/accuracy", right / number)
+            runner.message_hub.update_scalar("train/identity/accuracy", correct / number)
 
     @torch.no_grad()
     def _count(self, model: nn.Module, head: nn.Module, data_batch: dict) -> torch.Tensor:
-        """(2,) numbers of labelled persons that are classified rightly, and of all."""
+        """(2,) numbers of labelled persons that are classified correctly, and of all."""
         data = model.data_preprocessor(data_batch)
         persons = [sample.gt_instances[sample.gt_instances.person_ids >= 0] for sample in data["data_samples"]]
         person_ids = torch.cat([one.person_ids for one in persons])
         feats = torch.cat(model.embed(data["inputs"], [one.bboxes for one in persons]))
-        right = (head.identity_scores(feats).argmax(dim=1) == person_ids).sum()
-        return torch.stack([right, torch.full_like(right, len(person_ids))])
+        correct = (head.identity_scores(feats).argmax(dim=1) == person_ids).sum()
+        return torch.stack([correct, torch.full_like(correct, len(person_ids))])
 
     @staticmethod
     def _head(runner: Runner) -> nn.Module | None:

@@ -8,13 +8,15 @@ from typing import Any
 
 from mmengine.config import Config
 from mmengine.dataset import BaseDataset
+from mmengine.registry import DefaultScope
 
 from mmpersonsearch.registry import DATASETS
 from mmpersonsearch.utils.checkpoint import find_weights
 from mmpersonsearch.utils.errors import InputError
 
-# Weights with a row for each identity: of heads, of OIM's lookup table and of HEP's class centers.
+# Weights with a row for each identity: of heads, of OIM's lookup table and of C2HEP's class centers.
 _ROWS = re.compile(r"(^|\.)(classifier\.weight|classifiers\.0\.weight|lut\.features|centers\.features)$")
+_HEP = "loss_id.classifier.weight"  # which has a row more, for the background
 
 
 def open_parts(config: Any) -> Iterator[dict]:
@@ -38,7 +40,7 @@ def set_num_ids(model: dict, num_ids: int) -> None:
 def count_rows(checkpoint: Mapping[str, Any]) -> int | None:
     """Count the identities of a checkpoint by the rows of its weights; None if no weight has a row for each."""
     weights = find_weights(checkpoint)
-    return next((len(value) for key, value in weights.items() if _ROWS.search(key)), None)
+    return next((len(value) - key.endswith(_HEP) for key, value in weights.items() if _ROWS.search(key)), None)
 
 
 def count_training_identities(config: Config) -> int:
@@ -52,7 +54,8 @@ def count_training_identities(config: Config) -> int:
     if not dataset:
         raise InputError(f"{config.filename}: num_ids is None, and there is no train_dataloader to count identities in")
     pipeline = {"pipeline": []} if "pipeline" in dataset else {}
-    return count_identities(DATASETS.build({**dataset, **pipeline}))
+    with DefaultScope.overwrite_default_scope(config.get("default_scope", "mmpersonsearch")):  # of wrapped data sets
+        return count_identities(DATASETS.build({**dataset, **pipeline}))
 
 
 def count_identities(dataset: BaseDataset) -> int:
@@ -61,4 +64,6 @@ def count_identities(dataset: BaseDataset) -> int:
         return dataset.metainfo["num_ids"]
     if hasattr(dataset, "pids"):  # MMDetection's ReIDDataset, crops for a teacher
         return len(dataset.pids)
-    raise InputError(f"{type(dataset).__name__} has no metainfo['num_ids'], the number of its identities")
+    several = isinstance(dataset.metainfo, list)  # of mmdet.ConcatDataset, whose identities would collide
+    hint = "; JointPersonSearchDataset joins data sets of different identities" if several else ""
+    raise InputError(f"{type(dataset).__name__} has no metainfo['num_ids'], the number of its identities{hint}")

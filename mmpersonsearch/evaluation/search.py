@@ -73,8 +73,8 @@ def evaluate_search(
     public code's sorting puts first: the later one of its list.
 
     A detection with at least half of its area in one of an image's ``ignored_bboxes`` is skipped, so that it is neither
-    right nor wrong, unless it reaches the IoU of a true positive with an annotated person. Such regions are of own
-    data; PRW and CUHK-SYSU have none.
+    a true nor a false positive, unless it reaches the IoU of a true positive with an annotated person. Such
+    regions are of own data; PRW and CUHK-SYSU have none.
 
     Args:
         protocol: Test images, queries and galleries.

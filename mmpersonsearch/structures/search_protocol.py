@@ -20,8 +20,8 @@ class SceneImage:
         bboxes: (N, 4) float64 boxes of all annotated persons, xyxy in pixels of the original image.
         person_ids: (N,) int64 identity of each box; ``-1`` marks an unlabelled person.
         camera_id: Camera of the image; None where the data set has no cameras.
-        ignored_bboxes: (M, 4) float64 regions, xyxy, where detections are neither right nor wrong. Nobody in them is
-            known, so that no query's person is such a region.
+        ignored_bboxes: (M, 4) float64 regions, xyxy, where detections are neither true nor false positives. Nobody in
+            them is known, so that no query's person is such a region.
     """
 
     img_id: str | int

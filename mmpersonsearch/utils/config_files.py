@@ -87,6 +87,15 @@ def read_config_file(path: str) -> Config:  # noqa: F821
         raise InputError(f"config {path}: {type(error).__name__}: {reason[-1] if reason else error}") from error
 
 
+def require_keys(config: Config, *keys: str) -> None:  # noqa: F821
+    """Raise ``InputError`` that names the keys which a config lacks, such as one of ``_base_``."""
+    if missing := [key for key in keys if not config.get(key)]:
+        raise InputError(
+            f"config {config.filename} has no {', '.join(missing)}, expected a whole config, not a part such as those "
+            "in _base_"
+        )
+
+
 def register_with_mmengine() -> None:
     """Have MMEngine read ``_base_ = "mmpersonsearch::tdn/tdn_r50ibn_prw.py"`` from the installed package.
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
 from .errors import InputError
@@ -19,7 +20,7 @@ def names_below(paths: Iterable[str]) -> dict[str, str]:
 
 
 def open_scene(path: str | Path) -> Image.Image:
-    """Read an image as the models get it: RGB, rotated by its EXIF orientation.
+    """Read an image as the models get it, by OpenCV: RGB of 8 bits, rotated by its EXIF orientation.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -27,7 +28,10 @@ def open_scene(path: str | Path) -> Image.Image:
     """
     try:
         with Image.open(path) as file:
-            return ImageOps.exif_transpose(file).convert("RGB")
+            image = file if orientation_of(file) == 1 else ImageOps.exif_transpose(file)
+            if image.mode.startswith("I;16"):  # Pillow would clip at 255
+                image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+            return image.convert("RGB")
     except FileNotFoundError:
         raise
     except OSError as error:
@@ -38,9 +42,20 @@ def scene_size(path: str | Path) -> tuple[int, int]:
     """Return the width and height of :func:`open_scene`'s image without decoding it; the same errors."""
     try:
         with Image.open(path) as file:
-            turned = file.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
-            return file.size[::-1] if turned else file.size
+            return size_of(file)
     except FileNotFoundError:
         raise
     except OSError as error:
         raise InputError(f"{path} cannot be decoded as an image: {error}") from error
+
+
+def size_of(file: Image.Image) -> tuple[int, int]:
+    """Width and height, as models get it, of an opened image that was not loaded."""
+    if file.format == "TIFF":  # Pillow rotates it as it is loaded
+        file.load()
+    return file.size[::-1] if orientation_of(file) in (5, 6, 7, 8) else file.size
+
+
+def orientation_of(file: Image.Image) -> int:
+    """EXIF's orientation of an opened image by which it is rotated, 1 for none; OpenCV leaves WebP as it is."""
+    return 1 if file.format == "WEBP" else file.getexif().get(ExifTags.Base.Orientation, 1)

@@ -37,11 +37,12 @@ def plot_training(
             panel.axes.set_ylabel(f"{scalar}{unit}", parse_math=False)
             for number, of_run in enumerate(runs.values()):
                 curve = of_run.get(scalar, {"iterations": [], "values": [], "smoothed": []})
-                look = dict(color=COLORS[number], in_layout=len(curve["values"]) > 0)
+                shows = bool(np.isfinite(curve["smoothed"]).any())  # Matplotlib cannot lay out or mark nothing
+                look = dict(color=COLORS[number], in_layout=shows)
                 if smooth > 1:
                     values = factor * np.asarray(curve["values"])
                     panel.axes.plot(curve["iterations"], values, alpha=0.25, linewidth=0.8, label="_", **look)
-                look.update(marker=MARKERS[number], markevery=(0.03 * (number + 1), 0.25))
+                look.update(marker=MARKERS[number], markevery=(0.03 * (number + 1), 0.25) if shows else None)
                 panel.axes.plot(curve["iterations"], factor * np.asarray(curve["smoothed"]), **look)
         _draw_legend(figure, panels[0], runs)
     return figure

@@ -20,6 +20,7 @@ PLOTS = {
     "plot embeddings centers": ["A=a.pth"],
     "plot lambda": ["--curve", "A", "1=a.json"],
     "plot training": ["A=run"],
+    "plot proposals": ["c.py", "m.pth"],
 }
 NUMBERS = [
     ("check c.py", "--workers", ["-1", "x"], COUNT),
@@ -39,6 +40,7 @@ NUMBERS = [
     ("plot embeddings tsne c.py A=a.pkl --out f", "--num-identities", ["0"], TOP),
     ("plot embeddings tsne c.py A=a.pkl --out f", "--seed", ["-1", "4294967296"], "an integer from 0 to 4294967295"),
     ("plot training A=run --out f", "--smooth", ["0", "0.5"], TOP),
+    ("plot proposals c.py m.pth --out f", "--query", ["-1", "x"], COUNT),
     ("on-boxes c.py m.pth", "--device", ["gpu", "cuda:x", "cpu:7x"], DEVICE),
     ("flops c.py", "--num-persons", ["0"], TOP),
     ("crop PRW data --out f", "--size", ["0"], TOP),

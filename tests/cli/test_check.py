@@ -147,6 +147,8 @@ def test_a_training_set_without_identities(run, tmp_path):
         1,
         ["error: train: none of the 2 persons has an identity"],
     )
+    write_prw(tmp_path / "empty", train={"c1s1_000001": []})
+    assert "error: train: nobody is annotated" in run(str(tmp_path / "empty"), "--no-images")[1]
 
 
 def test_a_data_set_that_is_not_there_is_one_line_and_so_is_a_model_that_cannot_be_built(run, tmp_path):

@@ -1,4 +1,5 @@
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,13 @@ def test_smoothing_is_the_mean_of_the_last_values():
     assert plot_training.smooth([1, 2, 6], 1) == [1, 2, 6]
 
 
+def test_a_value_that_is_not_finite_is_smoothed_where_it_lies():
+    """As the norm of gradients of mixed precision has them."""
+    assert plot_training.smooth([math.inf, 0.1, 0.2], 1) == [math.inf, 0.1, 0.2]
+    smoothed = plot_training.smooth([1, math.nan, 3, 5, 7], 2)
+    assert smoothed[0] == 1 and smoothed[3:] == [4, 6] and all(map(math.isnan, smoothed[1:3]))
+
+
 def test_runs_and_scalars_are_drawn(monkeypatch):
     write_log("20260101_000000", [train(10, 4.0), train(20, 2.0), {"person_search/mAP": 0.5, "step": 20}], "a")
     write_log("20260101_000000", [train(10, 3.0), train(30, 1.0)], "b")
@@ -80,6 +88,13 @@ def test_runs_and_scalars_are_drawn(monkeypatch):
     assert len(drawn[1].axes) == 1 and len(drawn[1].axes[0].lines) == 1
 
 
+def test_a_training_that_diverged_at_once_is_drawn_beside_another():
+    write_log("1", [train(1, math.nan), train(2, math.nan)], "bad")
+    write_log("1", [train(1, 2.0), train(2, math.inf), train(3, 1.0)], "good")
+    runs = draw("bad=bad", "good=good", "--smooth", "2")["runs"]
+    assert runs["good"]["loss"]["values"] == [2.0, math.inf, 1.0]
+
+
 def test_a_last_line_that_is_cut_off_is_skipped(capsys):
     path = write_log("20260101_000000", [train(10, 4.0), train(20, 2.0)])
     path.write_text(path.read_text()[:-9])
@@ -98,6 +113,7 @@ def test_a_last_line_that_is_cut_off_is_skipped(capsys):
         (["A=list.json"], "list.json, line 1: expected a record of a training log: AttributeError"),
         (["A=run", "--scalars", "loss", "los"], "--scalars los: expected some of loss, lr"),
         ([f"{i}=run" for i in range(9)], "1 to 8 runs, got 9"),
+        (["A=model.pth"], r"model\.pth seems to be a PyTorch checkpoint, expected scalars\.json"),
     ],
 )
 def test_bad_input_ends_in_a_message(words, message):
@@ -105,6 +121,7 @@ def test_bad_input_ends_in_a_message(words, message):
     Path("empty").mkdir()
     Path("bad.json").write_text("no json\nno json\n")
     Path("list.json").write_text("[1]\n")
+    Path("model.pth").write_bytes(b"PK\xff\xfe")
     with pytest.raises(SystemExit, match=f"^mmpersonsearch plot training: .*{message}"):
         plot_training.main([*words, "--out", "figure"])
     assert not list(Path().glob("figure*"))

@@ -8,7 +8,7 @@ import pytest
 import torch
 from mmengine.runner import CheckpointLoader
 
-from mmpersonsearch.cli import rank, test, train
+from mmpersonsearch.cli import check, rank, test, train
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = str(ROOT / "projects/synthetic_benchmark/configs/tdn/tdn_r18ibn_synth_oim-star.py")
@@ -125,6 +125,14 @@ def test_out_needs_person_search(tiny):
         (test, ("no.py", "no.pth"), "config file no.py does not exist"),
         (test, (CONFIG, "no.pth"), "checkpoint no.pth does not exist"),
         (test, (CONFIG, "strange.pth"), "strange.pth is not loaded"),
+        (
+            train,
+            ("part.py",),
+            "config part.py has no model, train_dataloader, train_cfg, optim_wrapper, expected a whole",
+        ),
+        (test, ("part.py", "strange.pth"), "config part.py has no model, test_dataloader, test_evaluator, expected a"),
+        (check, ("part.py",), "part.py has no train_dataloader, val_dataloader, test_dataloader"),
+        (check, ("data.py",), "config data.py has no model, train_cfg, expected a whole config"),
         (rank, ("no.py", "p.pkl"), "config file no.py does not exist"),
         (rank, (CONFIG, "p.pkl"), "frames does not exist"),
     ],
@@ -135,6 +143,8 @@ def test_bad_input_ends_in_a_message(tmp_path, monkeypatch, tool, args, message)
     monkeypatch.setattr(CheckpointLoader, "_schemes", dict(CheckpointLoader._schemes))
     monkeypatch.setenv("LOCAL_RANK", "0")
     Path("strange.pth").write_text("no checkpoint")
+    Path("part.py").write_text("optimizer = dict(type='SGD')")
+    Path("data.py").write_text("train_dataloader = dict(dataset=dict(type='PRWDataset'))")
     with pytest.raises(SystemExit, match=message):
         tool.main(list(args))
 

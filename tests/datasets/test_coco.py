@@ -173,11 +173,34 @@ def test_nothing_left_is_an_error(build, tmp_path):
         build(images=[])
     with pytest.raises(ValueError, match=r"filter_empty_gt leaves none of 3 images of .*ann.json"):
         build(annotations=[], filter_cfg=dict(filter_empty_gt=True))
+    for annotations in ([], [dict(image_id=image["id"], bbox=[1, 2, 30, 40], iscrowd=1) for image in IMAGES]):
+        with pytest.raises(ValueError, match=r"nobody is annotated in any of 3 images of .*ann.json"):
+            build(annotations=annotations)
 
 
 def test_paths_of_windows_are_found_at_loading(build):
     with pytest.raises(ValueError, match=r"images\[0\]: file_name .* is a path of Windows.*'cam1/0001.jpg'"):
         build(images=[dict(id=5, file_name="cam1\\0001.jpg")], annotations=[])
+
+
+def test_a_check_names_each_fault_once_and_goes_through_the_whole_file(build):
+    images = [dict(id=5, file_name="cam1\\a.jpg"), *IMAGES[1:], IMAGES[1], dict(id=7, file_name="d.jpg")]
+    cameras = [dict(image_id=7, bbox=[9 * i, 2, 5, 5], camera_id=i) for i in (1, 2)]
+    build(images=IMAGES)
+    (build.root / "ann.json").write_text(
+        json.dumps(dict(images=images, annotations=[*ANNOTATIONS, *cameras, dict(image_id=2, bbox=[1, 2, 3])]))
+    )
+    faults = Faults()
+    config = dict(type="CocoPersonSearchDataset", data_root=str(build.root), ann_file="ann.json")
+    (split,) = read_splits(config, "train", True, faults)
+    path = build.root / "ann.json"
+    assert [line.removeprefix(f"train: {path}") for line in faults.lines(ERROR)] == [
+        r", images[0]: file_name 'cam1\\a.jpg' is a path of Windows; write it with slashes, 'cam1/a.jpg'",
+        ": image 2 is listed 2 times",
+        ", annotations[7]: bbox [1, 2, 3], expected [x, y, w, h]",
+        ": image 7 has several camera_id: [1, 2]",
+    ]
+    assert split.img_ids == [2, "x"]
 
 
 def test_cross_camera_needs_cameras(build):
@@ -199,6 +222,7 @@ def test_cross_camera_needs_cameras(build):
         (dict(bbox=["1", 2, 30, 40]), r"annotations\[0\]: bbox \['1', 2, 30, 40\]"),
         (dict(bbox=[1, 2, float("nan"), 40]), r"annotations\[0\]: bbox \[1, 2, nan, 40\]"),
         (dict(bbox=[1, 2, -30, 40]), r"annotations\[0\]: bbox \[1, 2, -30, 40\]"),
+        (dict(bbox=[1, 2, 30, 10**400]), r"annotations\[0\]: bbox \[1, 2, 30, 10"),
         (dict(image_id=77), r"annotations\[0\]: image_id 77 is not among the images"),
         (dict(camera_id=9), r"image 5 has several camera_id: \[1, 9\]"),
     ],
@@ -255,6 +279,7 @@ def test_wrong_files_are_named(build, tmp_path):
         ([*IMAGES, dict(id=6, file_name="./a.jpg")], [], r"images\[3\]: file_name './a.jpg' is also that of .* id 5"),
         (IMAGES, [*ANNOTATIONS, ANNOTATIONS[0]], r"annotations\[5\]: id 1 is also that of annotations\[0\]"),
         ([IMAGES[0] | dict(width="160")], [], r"images\[0\]: width '160', expected a number"),
+        ([IMAGES[0] | dict(height=10**400)], [], r"images\[0\]: height 10+, expected a number"),
         ([IMAGES[0] | dict(id=5.0)], [], r"images\[0\]: id 5\.0, expected an integer or a text"),
         (IMAGES, [ANNOTATIONS[1] | dict(person_id=5.0)], r"annotations\[0\]: person_id 5\.0, expected an integer"),
         (IMAGES, [ANNOTATIONS[1] | dict(person_id="5.0")], r"annotations\[0\]: person_id '5\.0', expected an integer"),

@@ -160,6 +160,7 @@ def changed(key, index, **values):
             changed("images", 3, ignore_regions_y=[["a", 1, 2]]),
             r"images\[3\]: ignore_regions_y is \[\['a', 1, 2",
         ),
+        (changed("images", 0, ignore_regions_x=[[1, 10**400, 3]]), r"images\[0\]: ignore_regions_x is \[\[1, 10"),
         (changed("images", 0, ignore_regions_x="no"), r"images\[0\]: ignore_regions_x is 'no', expected lists"),
         (changed("annotations", 2, bbox=[1, 2, 3]), r"annotations\[2\]: bbox \[1, 2, 3\], expected"),
         (changed("annotations", 0, person_id="x"), r"annotations\[0\]: person_id 'x'"),
@@ -191,3 +192,11 @@ def test_a_single_polygon_may_lack_the_outer_list(write):
     assert read(**image)[1].ignored_bboxes.tolist() == [[5, 90, 45, 115]]
     with pytest.raises(InputError, match=r"images\[1\]: ignore_regions_x"):
         read(**image | dict(ignore_regions_x=[5, [4], 3]))
+
+
+def test_regions_of_annotations_join_those_of_polygons(write):
+    content = changed("images", 1, ignore_regions_x=[5, 45, 20], ignore_regions_y=[90, 95, 115])
+    crowd = dict(image_id=content["images"][1]["id"], bbox=[1, 2, 30, 40], iscrowd=1, category_id=1)
+    content["annotations"].append(crowd)
+    scene = read_posetrack21(write(val=content) / "posetrack_person_search/val.json")[1]
+    assert scene.ignored_bboxes.tolist() == [[1, 2, 31, 42], [5, 90, 45, 115]] and len(scene.bboxes) == 1

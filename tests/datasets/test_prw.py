@@ -275,6 +275,7 @@ def test_a_file_of_galleries(prw_root):
     [
         ("c2s2_000011\n", "has 1 lines, expected one for each of the 3 queries"),
         ("c2s2_000011\nc1s2_000010\nc1s2_000010\n", "line 2: frame 'c1s2_000010' is the query's own"),
+        ("c2s2_000011\nc1s2_000012 c1s2_000012.jpg\nc1s2_000010\n", "line 2: frame 'c1s2_000012' is listed twice"),
         ("c2s2_000011\nnowhere\nc1s2_000010\n", "line 2: frame 'nowhere' is not among the test frames"),
     ],
 )

@@ -14,10 +14,12 @@ from version_0_1 import CHECKPOINTS, FOLDER
 
 from mmpersonsearch.apis import build_model
 from mmpersonsearch.cli import check, test, train
+from mmpersonsearch.datasets.checks import read_splits
 from mmpersonsearch.engine.num_ids import count_rows, count_training_identities, open_parts, set_num_ids
 from mmpersonsearch.registry import MODELS
 from mmpersonsearch.utils.checkpoint import load_checkpoint_file
 from mmpersonsearch.utils.errors import InputError
+from mmpersonsearch.utils.faults import ERROR, Faults
 
 # OIM of the synthetic set without its number of identities, at toy size.
 CONFIG = """
@@ -63,6 +65,14 @@ def test_rows_of_a_head_with_several_classifiers():
     assert count_rows({"roi_head.reid_head.loss_id.queue.features": torch.zeros(500, 2)}) is None
 
 
+@pytest.mark.parametrize("name", ["HEPLoss", "C2HEPLoss", "OIMLoss"])
+def test_rows_of_a_loss_with_weights(name):
+    """HEP tells the background apart, too."""
+    options = dict(queue_size=5) if name == "OIMLoss" else {}
+    head = torch.nn.ModuleDict(dict(loss_id=MODELS.build(dict(type=name, num_ids=7, feat_channels=4, **options))))
+    assert count_rows(head.state_dict()) == 7
+
+
 def test_what_cannot_be_counted_is_named(tmp_path):
     (tmp_path / "own.py").write_text("train_dataloader = None")
     config = Config.fromfile(tmp_path / "own.py")
@@ -72,6 +82,21 @@ def test_what_cannot_be_counted_is_named(tmp_path):
     config.train_dataloader = dict(dataset=dict(type="PRWDataset", data_root=str(root), pipeline=[dict(type="Unread")]))
     with pytest.raises(InputError, match="its annotations label nobody"):
         count_training_identities(config)
+
+
+def test_identities_that_would_collide_are_named_with_the_remedy(tmp_path):
+    part = dict(type="PRWDataset", data_root=str(write_prw(tmp_path / "a")), pipeline=[])
+    other = write_prw(tmp_path / "b", train={"c1s1_000001": [(7, 1, 1, 30, 60)]})
+    joined = dict(type="ConcatDataset", datasets=[part, dict(part, data_root=str(other))])
+    config = Config(dict(train_dataloader=dict(dataset=joined)))
+    with pytest.raises(InputError, match=r"ConcatDataset has no metainfo\['num_ids'\].*; JointPersonSearchDataset"):
+        count_training_identities(config)
+    config.train_dataloader.dataset = dict(type="RepeatDataset", times=2, dataset=part)
+    assert count_training_identities(config) == 3
+    read_splits(joined, "train", True, faults := Faults())
+    assert any("ConcatDataset joins data sets of different identities" in line for line in faults.lines(ERROR))
+    read_splits(dict(joined, datasets=[part, part]), "train", True, faults := Faults())
+    assert not faults.lines(ERROR)
 
 
 @pytest.mark.parametrize("name", ["models/tdn_r50ibn", "models/oim-star_r50ibn", "teachers/mgn_r50ibn"])

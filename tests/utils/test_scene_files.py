@@ -45,7 +45,7 @@ def red_box(pixels):
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("suffix", ["jpg", "png"])
+@pytest.mark.parametrize("suffix", ["jpg", "png", "tif"])
 def test_scenes_are_read_as_models_read_them(tmp_path, orientation, suffix):
     path = tmp_path / f"a.{suffix}"
     write_scene(path, orientation)
@@ -54,6 +54,20 @@ def test_scenes_are_read_as_models_read_them(tmp_path, orientation, suffix):
     np.testing.assert_allclose(red_box(image), PERSON, atol=1)
     loaded = TRANSFORMS.build(dict(type="LoadSceneImage"))(dict(img_path=str(path)))["img"]
     np.testing.assert_allclose(np.asarray(image).astype(int), loaded[..., ::-1], atol=3)
+
+
+@pytest.mark.parametrize("suffix", ["webp", "png"])
+def test_what_opencv_and_pillow_read_differently_is_read_as_models_read_it(tmp_path, suffix):
+    """OpenCV does not rotate WebP, and takes the upper 8 of 16 bits."""
+    path = tmp_path / f"a.{suffix}"
+    if suffix == "webp":
+        write_scene(path, 6)
+    else:
+        Image.fromarray(np.linspace(0, 65535, 60 * 40).reshape(40, 60).astype(np.uint16)).save(path)
+    loaded = TRANSFORMS.build(dict(type="LoadSceneImage"))(dict(img_path=str(path)))["img"][..., ::-1]
+    size = loaded.shape[1::-1]
+    assert open_scene(path).size == scene_size(path) == read_images([str(path)], 0)[str(path)].size == size
+    np.testing.assert_allclose(np.asarray(open_scene(path)).astype(int), loaded, atol=1)
 
 
 @pytest.fixture

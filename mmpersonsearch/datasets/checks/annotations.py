@@ -71,7 +71,11 @@ def read_splits(config: Mapping[str, Any], place: str, training: bool, faults: F
             splits += [replace(split, data_set=name) for split in read_splits(part, place, training, faults)]
         return splits
     if joined is not None:
-        return [split for part in joined for split in read_splits(part, place, training, faults)]
+        splits = [split for part in joined for split in read_splits(part, place, training, faults)]
+        if training and len({tuple(split.identities()) for split in splits}) > 1:
+            what = f"{config['type']} joins data sets of different identities, which it does not keep apart"
+            faults.add_message(ERROR, place, f"{what}: use JointPersonSearchDataset")
+        return splits
     kind = DATASETS.get(config["type"])
     read = next((f for base, f in _READERS.items() if isinstance(kind, type) and issubclass(kind, base)), None)
     if read is None:
@@ -169,9 +173,10 @@ def _repeated_persons(split: Split, counted: np.ndarray) -> np.ndarray:
 def check_identities(split: Split, faults: Faults) -> None:
     """Add a training split without identities, and identities of a single image."""
     labelled = split.person_ids >= 0
-    if len(labelled) and not labelled.any():
+    if split.img_ids and not labelled.any():
+        what = f"none of the {len(labelled)} persons has an identity" if len(labelled) else "nobody is annotated"
         hint = f"; keys that look like identities: {', '.join(split.like_identities)}" if split.like_identities else ""
-        faults.add_message(ERROR, split.place, f"none of the {len(labelled)} persons has an identity{hint}")
+        faults.add_message(ERROR, split.place, f"{what}{hint}")
     pairs = np.unique(np.column_stack([split.person_ids, split.image])[labelled], axis=0)
     ids, counts = np.unique(pairs[:, 0], return_counts=True)
     for person_id in ids[counts == 1].tolist():

@@ -14,10 +14,10 @@ from PIL import Image
 from tqdm import tqdm
 
 from mmpersonsearch.utils.faults import ERROR, WARNING, Faults
+from mmpersonsearch.utils.scene_files import orientation_of, size_of
 
 from .annotations import Split
 
-_ORIENTATION = 0x0112  # EXIF's key; 5 to 8 exchange width and height
 _JPEG, _JPEG_SCAN, _JPEG_END = b"\xff\xd8\xff", b"\xff\xda", b"\xff\xd9"
 _PNG, _PNG_END = b"\x89PNG", b"IEND\xaeB`\x82"
 
@@ -51,8 +51,7 @@ def read_image(path: str) -> ImageState:
         if not data:
             return ImageState("empty file", digest=digest)
         with Image.open(io.BytesIO(data)) as image:
-            orientation = image.getexif().get(_ORIENTATION, 1)
-            size = image.size[::-1] if orientation in (5, 6, 7, 8) else image.size
+            orientation, size = orientation_of(image), size_of(image)
             image.draft("L", (1, 1))  # a JPEG's data are all read, but an eighth of its size is computed
             image.load()
     # Pillow raises errors of many kinds on damaged files.

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import posixpath
 import re
+import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from math import inf
 from pathlib import Path
 
 import numpy as np
@@ -34,39 +34,13 @@ def read_annotations(path: str | Path, class_name: str) -> tuple[dict[str | int,
         InputError: Its content is wrong; names the entry.
     """
     content = _load_json(path, ("images", "annotations"))
-    images, names, ids, category_ids = {}, {}, {}, set()
-    for i, entry in enumerate(content["images"]):
+    images = _images(path, content)
+    persons = _persons(path, content, class_name)
+    scenes = []
+    for img_id, entry in images.items():
         with one_record():
-            where = f"{path}, images[{i}]"
-            _require_keys(entry, ("id", "file_name"), where)
-            _check_image(entry, where)
-            first = names.setdefault(posixpath.normpath(entry["file_name"]), entry["id"])
-            if first != entry["id"]:
-                raise InputError(f"{where}: file_name {entry['file_name']!r} is also that of the image of id {first!r}")
-            images[entry["id"]] = entry
-    if not content["images"]:
-        raise InputError(f"{path}: 'images' is empty, expected at least one image")
-    check_unique([entry["id"] for entry in content["images"] if _has_id(entry)], path)
-    categories = _categories(path, content, class_name)
-    keys = ("image_id", "bbox") if categories is None else ("image_id", "bbox", "category_id")
-    persons = defaultdict(list)
-    for i, annotation in enumerate(content["annotations"]):
-        where = f"{path}, annotations[{i}]"
-        with one_record():
-            _require_keys(annotation, keys, where)
-            if _has_id(annotation) and (first := ids.setdefault(annotation["id"], i)) != i:
-                raise InputError(f"{where}: id {annotation['id']!r} is also that of annotations[{first}]")
-            if categories is not None and _category(annotation, categories, where) != class_name:
-                continue
-            category_ids.add(repr(annotation.get("category_id")))
-            if _image_id(annotation, where) not in images:
-                raise InputError(f"{where}: image_id {annotation['image_id']!r} is not among the images")
-            person = _bbox(annotation, where), *_person(annotation, where), _camera_id(annotation, where)
-            persons[annotation["image_id"]].append(person)
-    if categories is None and len(category_ids) > 1:
-        some = ", ".join(sorted(category_ids)[:5])
-        raise InputError(f"{path}: annotations have the category_id {some}, expected 'categories' that name them")
-    return images, [_scene(path, entry, persons[img_id]) for img_id, entry in images.items()]
+            scenes.append(_scene(path, entry, persons[img_id]))
+    return images, scenes
 
 
 def read_queries(path: str | Path, scenes: Sequence[SceneImage]) -> list[Query]:
@@ -126,6 +100,50 @@ def _to_xywh(bboxes: np.ndarray) -> list[list[float]]:
     return np.concatenate([bboxes[:, :2], bboxes[:, 2:] - bboxes[:, :2]], axis=1).tolist()
 
 
+def _images(path: str | Path, content: dict) -> dict[str | int, dict]:
+    """Entries of the images by ``id``."""
+    images, names = {}, {}
+    for i, entry in enumerate(content["images"]):
+        with one_record():
+            where = f"{path}, images[{i}]"
+            _require_keys(entry, ("id", "file_name"), where)
+            _check_image(entry, where)
+            first = names.setdefault(posixpath.normpath(entry["file_name"]), entry["id"])
+            if first != entry["id"]:
+                raise InputError(f"{where}: file_name {entry['file_name']!r} is also that of the image of id {first!r}")
+            images[entry["id"]] = entry
+    if not content["images"]:
+        raise InputError(f"{path}: 'images' is empty, expected at least one image")
+    with one_record():
+        check_unique([entry["id"] for entry in content["images"] if _has_id(entry)], path)
+    return images
+
+
+def _persons(path: str | Path, content: dict, class_name: str) -> dict[str | int, list[tuple]]:
+    """By the image's ``id`` box, identity, whether it is a region to ignore, and camera of each annotation."""
+    known = {entry["id"] for entry in content["images"] if _has_id(entry)}  # faulty ones, too: they are named already
+    categories = _categories(path, content, class_name)
+    keys = ("image_id", "bbox") if categories is None else ("image_id", "bbox", "category_id")
+    persons, ids, category_ids = defaultdict(list), {}, set()
+    for i, annotation in enumerate(content["annotations"]):
+        where = f"{path}, annotations[{i}]"
+        with one_record():
+            _require_keys(annotation, keys, where)
+            if _has_id(annotation) and (first := ids.setdefault(annotation["id"], i)) != i:
+                raise InputError(f"{where}: id {annotation['id']!r} is also that of annotations[{first}]")
+            if categories is not None and _category(annotation, categories, where) != class_name:
+                continue
+            category_ids.add(repr(annotation.get("category_id")))
+            if _image_id(annotation, where) not in known:
+                raise InputError(f"{where}: image_id {annotation['image_id']!r} is not among the images")
+            person = _bbox(annotation, where), *_person(annotation, where), _camera_id(annotation, where)
+            persons[annotation["image_id"]].append(person)
+    if categories is None and len(category_ids) > 1:
+        some = ", ".join(sorted(category_ids)[:5])
+        raise InputError(f"{path}: annotations have the category_id {some}, expected 'categories' that name them")
+    return persons
+
+
 def _categories(path: str | Path, content: dict, class_name: str) -> dict[int, str] | None:
     """Names of the categories by their id; None if the json has no categories."""
     if not content.get("categories"):
@@ -163,7 +181,7 @@ def _check_image(entry: dict, where: str) -> None:
         raise InputError(f"{where}: id {entry['id']!r}, expected an integer or a text")
     for key in ("width", "height"):
         side = entry.get(key)
-        if side is not None and not (isinstance(side, int | float) and not isinstance(side, bool) and 0 <= side < inf):
+        if side is not None and not (is_number(side) and side >= 0):
             raise InputError(f"{where}: {key} {side!r}, expected a number of pixels")
     _camera_id(entry, where)
 
@@ -190,6 +208,11 @@ def _is_int(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
 
 
+def is_number(value: object) -> bool:
+    """Whether a json's value is a number that is finite as a float."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
+
+
 def _scene(path: str | Path, image: dict, persons: list[tuple]) -> SceneImage:
     cameras = {camera for *_, camera in persons} | {image.get("camera_id")}
     cameras.discard(None)
@@ -208,7 +231,7 @@ def _load_json(path: str | Path, keys: tuple[str, ...]) -> dict:
         content = json.loads(path.read_text(encoding="utf-8-sig"))  # with or without a byte order mark
     except (UnicodeDecodeError, IsADirectoryError):
         raise InputError(f"{path} {describe_file(path)}, expected a json with {' and '.join(keys)}") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is no json: {error}") from error
     for key in keys:
         if not isinstance(content, dict) or not isinstance(content.get(key), list):
@@ -225,12 +248,11 @@ def _require_keys(entry: dict, keys: tuple[str, ...], where: str) -> None:
 
 def _bbox(entry: dict, where: str) -> np.ndarray:
     bbox = entry["bbox"]
-    is_box = isinstance(bbox, list) and len(bbox) == 4
-    if not is_box or not all(isinstance(v, int | float) and not isinstance(v, bool) for v in bbox):
+    if not isinstance(bbox, list) or len(bbox) != 4:
         raise InputError(f"{where}: bbox {bbox!r}, expected [x, y, w, h]")
+    if not all(map(is_number, bbox)) or min(bbox[2:]) < 0:
+        raise InputError(f"{where}: bbox {bbox!r}, expected [x, y, w, h], finite numbers and with w and h >= 0")
     values = np.array(bbox, dtype=np.float64)
-    if not np.isfinite(values).all() or (values[2:] < 0).any():
-        raise InputError(f"{where}: bbox {bbox!r}, expected [x, y, w, h], finite and with w and h >= 0")
     return np.concatenate([values[:2], values[:2] + values[2:]])
 
 

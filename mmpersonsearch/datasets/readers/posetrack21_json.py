@@ -11,7 +11,7 @@ import numpy as np
 from mmpersonsearch.structures import Query, SceneImage
 from mmpersonsearch.utils.errors import InputError
 
-from .coco_json import read_annotations
+from .coco_json import is_number, read_annotations
 from .files import has_area, one_record
 
 CLASS_NAME = "person"
@@ -20,7 +20,8 @@ CLASS_NAME = "person"
 def read_posetrack21(path: str | Path) -> list[SceneImage]:
     """Read the images with their persons, in the order of the json; an image's ``img_id`` is its ``file_name``.
 
-    Each polygon of ``ignore_regions_x`` and ``ignore_regions_y`` becomes the rectangle around it.
+    Each polygon of ``ignore_regions_x`` and ``ignore_regions_y`` becomes the rectangle around it, beside the regions of
+    annotations.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -30,7 +31,7 @@ def read_posetrack21(path: str | Path) -> list[SceneImage]:
     images = []
     for i, (entry, scene) in enumerate(zip(entries.values(), scenes, strict=True)):
         with one_record():
-            regions = _rectangles(entry, f"{path}, images[{i}]")
+            regions = np.r_[scene.ignored_bboxes, _rectangles(entry, f"{path}, images[{i}]")]
             images.append(replace(scene, img_id=entry["file_name"], ignored_bboxes=regions))
     return images
 
@@ -70,8 +71,7 @@ def _polygons(entry: dict, key: str, where: str) -> Sequence[Sequence[float]]:
     if polygons and isinstance(polygons, list) and not any(isinstance(polygon, list) for polygon in polygons):
         polygons = [polygons]
     if not isinstance(polygons, list) or not all(
-        isinstance(polygon, list) and all(isinstance(v, int | float) and np.isfinite(v) for v in polygon)
-        for polygon in polygons
+        isinstance(polygon, list) and all(map(is_number, polygon)) for polygon in polygons
     ):
         raise InputError(f"{where}: {key} is {polygons!r}, expected lists of numbers, one for each polygon")
     return polygons

@@ -1,4 +1,4 @@
-"""Detections in regions to ignore, which are neither right nor wrong."""
+"""Detections in regions to ignore, which are neither true nor false positives."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mmpersonsearch.structures import SceneImage
 
-from .ragged import least_iou, offsets_of, paired_iou
+from .ragged import least_iou, offsets_of, paired_iou, ragged_ranges
 
 _SHARE = 0.5
 
@@ -45,9 +45,14 @@ def ignored_in_search(bboxes: Tensor, image_inds: Tensor, images: Sequence[Scene
     A detection can be on a person at the IoU of a true positive, :func:`least_iou`.
     """
     inside = lie_in_regions(bboxes, image_inds, [image.ignored_bboxes for image in images])
-    for i in image_inds[inside].unique().tolist():
-        own, truths = torch.nonzero((image_inds == i) & inside).flatten(), torch.as_tensor(images[i].bboxes).to(bboxes)
-        pairs = torch.cartesian_prod(own, torch.arange(len(truths), device=own.device)).reshape(-1, 2)
-        ious = paired_iou(bboxes[pairs[:, 0]], truths[pairs[:, 1]]).reshape(len(own), len(truths))
-        inside[own] = ~(ious >= least_iou(truths)).any(1)
+    found = torch.nonzero(inside).flatten()
+    if not len(found):
+        return inside
+    counts = torch.tensor([len(image.bboxes) for image in images], device=bboxes.device)
+    truths = torch.from_numpy(np.concatenate([image.bboxes for image in images])).to(bboxes)
+    owners = image_inds[found]
+    # All pairs of such a detection and an annotated person of its image.
+    persons, rows = ragged_ranges((counts.cumsum(0) - counts)[owners], counts[owners])
+    found, truths = found[rows], truths[persons]
+    inside[found[paired_iou(bboxes[found], truths) >= least_iou(truths)]] = False
     return inside
