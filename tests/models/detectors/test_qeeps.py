@@ -263,6 +263,9 @@ def test_nms_keeps_the_most_similar_box_above_the_threshold(monkeypatch):
     assert torch.equal(found.bboxes, boxes[[1, 3]])
     assert found.similarities.tolist() == pytest.approx([0.5, 0.4])
     assert torch.equal(found.scores, person[[1, 3]])
+    near_one = 1 - torch.tensor([1e-9, 1e-10, 0.9, 1e-11], dtype=torch.float64)  # all but one are 1 in float32
+    monkeypatch.setattr(model.roi_head.qsimnet, "similarity", lambda *_: near_one)
+    assert torch.equal(model.roi_head._match_by_qsimnet(*arguments).bboxes, boxes[[4, 1]])
     model.roi_head.test_cfg.score_thr = 1.0
     monkeypatch.undo()
     monkeypatch.setattr(model.roi_head, "_classify", lambda *_: raw)
@@ -277,6 +280,8 @@ def test_boxes_of_queries_are_in_pixels_of_the_original_image():
     samples[0].query_instances = InstanceData(bboxes=torch.zeros(2, 4))
     with pytest.raises(ValueError, match=r"each query needs one box, got \[2\]"):
         search(model, images, samples, [0], [1])
+    with pytest.raises(InputError, match="2 data samples of 1 maps"):
+        PairImages(images[:1], samples[:2])
 
 
 @torch.no_grad()
