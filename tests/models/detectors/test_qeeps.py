@@ -18,6 +18,7 @@ from mmpersonsearch.registry import MODELS
 from mmpersonsearch.structures import PairImages
 from mmpersonsearch.utils.config_files import find_config
 from mmpersonsearch.utils.errors import InputError
+from mmpersonsearch.utils.forward_modes import batch_norms
 
 VARIANTS = ["", "_wo-qsse", "_wo-qrpn", "_wo-qsimnet"]
 PARTS = ("qsse.", "qrpn.", "roi_head.qsimnet.")
@@ -94,6 +95,8 @@ def test_a_training_step_has_all_losses_and_reaches_every_parameter(variant):
     assert [n for n, p in model.named_parameters() if p.requires_grad and p.grad is None] == []
     assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.requires_grad)
     assert (model.roi_head.reid_head.loss_id.lut.features[:2].norm(dim=1) > 0).all()
+    # Batch norms see queries and galleries in one batch.
+    assert {int(norm.num_batches_tracked) for norm in batch_norms(model)} == {1}
 
 
 def test_pairs_of_a_batch():
@@ -169,6 +172,7 @@ def test_sharing_equals_recomputing_everything(variant):
 def test_pairs_may_be_in_any_order_and_batch():
     model = build().eval()
     images, samples = draw()
+    samples[3].set_metainfo(dict(img_shape=(70, 100)))  # the rest is padding
     together = search(model, images, samples, [0, 2, 1], [1, 3, 3])
     assert_same(search(model, images, samples, [1, 0, 2], [3, 1, 3]), [together[i] for i in (2, 0, 1)])
     for i, (query, gallery) in enumerate([(0, 1), (2, 3), (1, 3)]):
@@ -215,6 +219,23 @@ def test_proposals_are_by_the_sum_of_both_probabilities(monkeypatch):
     of_query = model.qrpn(model.roi_head.bbox_roi_extractor((query_map,), bbox2roi(boxes)), gallery_map)
     of_rpn = model.rpn_head((gallery_map,))[0][0]
     torch.testing.assert_close(2 * seen[0].sigmoid(), of_rpn.sigmoid() + of_query.sigmoid())
+
+
+@torch.no_grad()
+def test_training_proposes_by_the_sum_in_galleries_alone(monkeypatch):
+    model = build().eval()
+    images, samples = draw()
+    seen, head, loss = {}, model.rpn_head, model.qrpn.loss
+    for name in ("loss_by_feat", "predict_by_feat"):
+        call = getattr(head, name)
+        monkeypatch.setattr(
+            head, name, lambda *args, n=name, c=call, **kw: seen.update({n: args[0][0]}) or c(*args, **kw)
+        )
+    monkeypatch.setattr(model.qrpn, "loss", lambda logits, *args: seen.update(qrpn=logits) or loss(logits, *args))
+    model.loss(images, samples)
+    own, used = seen["loss_by_feat"], seen["predict_by_feat"]
+    assert torch.equal(used[::2], own[::2])
+    torch.testing.assert_close(2 * used[1::2].sigmoid(), own[1::2].sigmoid() + seen["qrpn"].sigmoid())
 
 
 @torch.no_grad()
