@@ -99,11 +99,15 @@ class PairResultFiles(Sequence[QueryResults]):
         for path in self._paths(number):
             with np.load(path) as file:
                 parts.append({name: torch.from_numpy(file[name]) for name in file.files})
-        if not parts:
-            raise FileNotFoundError(f"{self.folder} has no results of query {self.passes[number][0]}")
+        if not parts:  # none of the queries is searched in an image
+            none = torch.zeros(0, dtype=torch.int64)
+            nothing = QueryResults(none, none, torch.zeros(0, 4), torch.zeros(0), torch.zeros(0))
+            return dict.fromkeys(self.passes[number], nothing)
         whole = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
         queries, images, counts = whole["pairs"].unbind(1)
-        order = torch.argsort(queries * (int(images.max()) + 1 if len(images) else 1) + images)
+        keys = queries * (int(images.max()) + 1 if len(images) else 1) + images
+        # Each pair once, also where two tests that were started at once have both run it.
+        order = torch.from_numpy(np.unique(keys.numpy(), return_index=True)[1])
         starts = counts.cumsum(0) - counts
         results = {}
         for query in self.passes[number]:

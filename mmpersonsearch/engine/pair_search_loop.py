@@ -45,7 +45,7 @@ class PairSearchLoop(BaseLoop):
     ``detect_pairs(queries, galleries)`` of :class:`PairImages`: per pair ``bboxes`` (n, 4) in pixels of the gallery's
     input, ``scores`` and ``similarities`` (n,).
 
-    A pass holds the maps of ``max_queries`` queries and goes through the images of their galleries. Each image is read,
+    A pass holds the maps of ``max_queries`` queries and visits the images of their galleries. Each image is read,
     and its maps are computed, once a pass: once in all if there are no more queries than that, as on PRW-mini. Images
     are not padded to each other's size: a batch has one gallery image, and queries whose images have one size.
 

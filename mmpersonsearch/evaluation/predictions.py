@@ -221,7 +221,7 @@ def _load(path: Path, part: str, kind: str) -> dict[str, Any]:
         ) from None
     if isinstance(content, dict) and part not in content and {"images", "queries"} & set(content):
         other = "search by pairs (PairSearchMetric)" if "queries" in content else "search by embeddings"
-        raise InputError(f"{path} holds predictions of {other}, expected those of {kind}, as the config's metric is")
+        raise InputError(f"{path} holds predictions of {other}, expected those of {kind}")
     if not isinstance(content, dict) or not {part, "provenance"} <= set(content):
         raise InputError(f"{path} is no file of predictions: expected a dict with {part!r} and 'provenance'")
     return content

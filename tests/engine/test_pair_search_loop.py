@@ -12,11 +12,12 @@ from mmengine.config import ConfigDict
 from mmengine.evaluator import Evaluator
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
+from mmengine.structures import InstanceData
 from pair_cases import ColorSearch
 
 from mmpersonsearch.engine.pair_results import PairResultFiles
 from mmpersonsearch.engine.pair_search_loop import PairSearchLoop
-from mmpersonsearch.evaluation.metrics import PersonSearchMetric
+from mmpersonsearch.evaluation.metrics import PersonSearchMetric, person_search
 from mmpersonsearch.evaluation.metrics.pair_search import PairSearchMetric
 
 pytestmark = pytest.mark.filterwarnings("ignore:queries skipped")
@@ -128,6 +129,28 @@ def test_results_of_other_weights_are_not_mixed_in(root, tmp_path, whole):
     metrics, _, model = run(root, tmp_path)
     assert metrics == whole[0] and len(model.pairs) == len(expected_pairs())
     assert len(list((tmp_path / "pair_search").iterdir())) == 2
+
+
+def test_a_pair_that_two_tests_have_run_counts_once(tmp_path):
+    files = PairResultFiles(tmp_path, 1, 1)
+    for images in ([0, 2], [1, 2]):
+        ones = [torch.ones(i) for i in images]
+        found = [InstanceData(bboxes=len(n) * torch.ones(len(n), 4), scores=n, similarities=n) for n in ones]
+        files.write(0, images, {(0, i): one for i, one in zip(images, found)})
+    assert files[0].image_inds.tolist() == files[0].counts.tolist() == [0, 1, 2]
+    assert files[0].bboxes[:, 0].tolist() == [1, 2, 2]
+
+
+def test_queries_of_a_pass_may_have_empty_galleries(tmp_path):
+    found = list(PairResultFiles(tmp_path, 3, 2))
+    assert [len(one.image_inds) for one in found] == [len(one.scores) for one in found] == [0, 0, 0]
+
+
+def test_scores_below_the_threshold_are_told(root, tmp_path, monkeypatch):
+    logged = []
+    monkeypatch.setattr(person_search, "print_log", lambda text, *args: logged.append(text))
+    assert make_loop(root, tmp_path, metric=PairSearchMetric(det_thr=0.95)).run()["person_search/mAP"] == 0
+    assert "No detection has score >= 0.95, the highest is 0.9: all metrics are 0" in logged
 
 
 def run_rank(rank, root, work_dir, out):

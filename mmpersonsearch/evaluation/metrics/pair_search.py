@@ -16,7 +16,7 @@ from mmpersonsearch.registry import METRICS
 from mmpersonsearch.structures import SearchProtocol
 from mmpersonsearch.utils.errors import InputError
 
-from .person_search import PersonSearchMetric, detection_metrics
+from .person_search import PersonSearchMetric, detection_metrics, warn_without_detections
 from .search_results import SearchResultsMetric
 
 
@@ -63,6 +63,7 @@ class PairSearchMetric(PairResultsMetric, PersonSearchMetric):
         """Compute metrics by key; called in the main process only."""
         protocol = self.search_protocol()
         searches = evaluate_pair_searches(protocol, results, self.det_thr, self.topk)
+        warn_without_detections(results, self.det_thr)
         return self.report(searches, pair_detection_metrics(protocol, results, self.iou_thr, self.det_thr))
 
     def of_embeddings(self) -> PersonSearchMetric:

@@ -11,6 +11,7 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from mmpersonsearch.evaluation.detection import evaluate_detections
+from mmpersonsearch.evaluation.index.pairs import QueryResults
 from mmpersonsearch.evaluation.ranking_list import rank_gallery
 from mmpersonsearch.evaluation.search import SearchResult, evaluate_search, evaluate_searches
 from mmpersonsearch.registry import METRICS, RANKINGS
@@ -164,7 +165,7 @@ def describe_detection(metrics: dict[str, float]) -> str:
     return f"detection of all: AP {ap}, recall {recall}; of the labelled: AP {known_ap}, recall {known_recall}"
 
 
-def warn_without_detections(detections: Sequence[InstanceData], det_thr: float) -> None:
+def warn_without_detections(detections: Sequence[InstanceData | QueryResults], det_thr: float) -> None:
     """Log a warning if no detection has a score of at least ``det_thr``, so that all metrics are 0."""
     highest = max((d.scores.max().item() for d in detections if len(d.scores)), default=None)
     if highest is None:

@@ -113,8 +113,9 @@ class QueryGuidedRoIHead(CoupledRoIHead):
         bboxes, scores = raw.bboxes[is_person], raw.scores[is_person, 0]
         feats = self.reid_head.predict(feat_maps[is_person])
         similarities = self.qsimnet.similarity(query_feat.expand_as(feats), feats)
-        by_class = F.pad(similarities.to(scores)[:, None], (0, 1))  # person and background
-        _, _, kept = multiclass_nms(bboxes, by_class, -1, cfg.nms, cfg.max_per_img, return_inds=True)
+        # Log-odds of person (and background): probabilities near 1 would be equal in float32.
+        by_class = F.pad(similarities.logit().to(scores)[:, None], (0, 1))
+        _, _, kept = multiclass_nms(bboxes, by_class, -torch.inf, cfg.nms, cfg.max_per_img, return_inds=True)
         return InstanceData(bboxes=bboxes[kept], scores=scores[kept], similarities=similarities[kept])
 
 

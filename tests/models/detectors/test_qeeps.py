@@ -18,6 +18,7 @@ from mmpersonsearch.registry import MODELS
 from mmpersonsearch.structures import PairImages
 from mmpersonsearch.utils.config_files import find_config
 from mmpersonsearch.utils.errors import InputError
+from mmpersonsearch.utils.forward_modes import batch_norms
 
 VARIANTS = ["", "_wo-qsse", "_wo-qrpn", "_wo-qsimnet"]
 PARTS = ("qsse.", "qrpn.", "roi_head.qsimnet.")
@@ -94,6 +95,8 @@ def test_a_training_step_has_all_losses_and_reaches_every_parameter(variant):
     assert [n for n, p in model.named_parameters() if p.requires_grad and p.grad is None] == []
     assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.requires_grad)
     assert (model.roi_head.reid_head.loss_id.lut.features[:2].norm(dim=1) > 0).all()
+    # Batch norms see queries and galleries in one batch.
+    assert {int(norm.num_batches_tracked) for norm in batch_norms(model)} == {1}
 
 
 def test_pairs_of_a_batch():
@@ -169,6 +172,7 @@ def test_sharing_equals_recomputing_everything(variant):
 def test_pairs_may_be_in_any_order_and_batch():
     model = build().eval()
     images, samples = draw()
+    samples[3].set_metainfo(dict(img_shape=(70, 100)))  # the rest is padding
     together = search(model, images, samples, [0, 2, 1], [1, 3, 3])
     assert_same(search(model, images, samples, [1, 0, 2], [3, 1, 3]), [together[i] for i in (2, 0, 1)])
     for i, (query, gallery) in enumerate([(0, 1), (2, 3), (1, 3)]):
@@ -218,6 +222,23 @@ def test_proposals_are_by_the_sum_of_both_probabilities(monkeypatch):
 
 
 @torch.no_grad()
+def test_training_proposes_by_the_sum_in_galleries_alone(monkeypatch):
+    model = build().eval()
+    images, samples = draw()
+    seen, head, loss = {}, model.rpn_head, model.qrpn.loss
+    for name in ("loss_by_feat", "predict_by_feat"):
+        call = getattr(head, name)
+        monkeypatch.setattr(
+            head, name, lambda *args, n=name, c=call, **kw: seen.update({n: args[0][0]}) or c(*args, **kw)
+        )
+    monkeypatch.setattr(model.qrpn, "loss", lambda logits, *args: seen.update(qrpn=logits) or loss(logits, *args))
+    model.loss(images, samples)
+    own, used = seen["loss_by_feat"], seen["predict_by_feat"]
+    assert torch.equal(used[::2], own[::2])
+    torch.testing.assert_close(2 * used[1::2].sigmoid(), own[1::2].sigmoid() + seen["qrpn"].sigmoid())
+
+
+@torch.no_grad()
 def test_similarity_is_of_the_querys_box_and_the_galleries_rois(monkeypatch):
     """Which RoIs show the query's person is found by IoU; embeddings are those of each image's own map."""
     model = build().eval()  # batch norms with the statistics of the batch would see all RoIs
@@ -263,6 +284,9 @@ def test_nms_keeps_the_most_similar_box_above_the_threshold(monkeypatch):
     assert torch.equal(found.bboxes, boxes[[1, 3]])
     assert found.similarities.tolist() == pytest.approx([0.5, 0.4])
     assert torch.equal(found.scores, person[[1, 3]])
+    near_one = 1 - torch.tensor([1e-9, 1e-10, 0.9, 1e-11], dtype=torch.float64)  # all but one are 1 in float32
+    monkeypatch.setattr(model.roi_head.qsimnet, "similarity", lambda *_: near_one)
+    assert torch.equal(model.roi_head._match_by_qsimnet(*arguments).bboxes, boxes[[4, 1]])
     model.roi_head.test_cfg.score_thr = 1.0
     monkeypatch.undo()
     monkeypatch.setattr(model.roi_head, "_classify", lambda *_: raw)
@@ -277,6 +301,8 @@ def test_boxes_of_queries_are_in_pixels_of_the_original_image():
     samples[0].query_instances = InstanceData(bboxes=torch.zeros(2, 4))
     with pytest.raises(ValueError, match=r"each query needs one box, got \[2\]"):
         search(model, images, samples, [0], [1])
+    with pytest.raises(InputError, match="2 data samples of 1 maps"):
+        PairImages(images[:1], samples[:2])
 
 
 @torch.no_grad()
