@@ -4,11 +4,20 @@ import os
 from pathlib import Path
 
 import pytest
+import yapf.yapflib.yapf_api as yapf_api
 from dataset_writers import write_cuhk, write_prw
 
 import mmpersonsearch  # noqa: F401  (before any test imports mmcv.ops)
 
 REPO = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def unformatted_configs():
+    """The texts of configs as they are, in logs and dumps: to format one takes a second."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(yapf_api, "FormatCode", lambda text, **options: (text, True))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,6 @@ import sys
 
 import pytest
 import torch
-import yapf.yapflib.yapf_api as yapf_api
 from dataset_writers import write_prw
 from mmengine.dataset import pseudo_collate
 from mmengine.runner import CheckpointLoader
@@ -38,8 +37,6 @@ def folder(tmp_path_factory):
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.chdir(tmp_path := tmp_path_factory.mktemp("qeeps"))
         monkeypatch.setattr(CheckpointLoader, "_schemes", dict(CheckpointLoader._schemes))
-        # MMEngine formats configs for its log, which takes seconds.
-        monkeypatch.setattr(yapf_api, "FormatCode", lambda text, **options: (text, True))
         yield write_folder(tmp_path, monkeypatch)
 
 

@@ -117,8 +117,6 @@ def run(tmp_path, monkeypatch):
     monkeypatch.setenv("SYNTH_WEIGHTS", "none")
     monkeypatch.setenv("LOCAL_RANK", "0")
     monkeypatch.setattr(CheckpointLoader, "_schemes", dict(CheckpointLoader._schemes))
-    # MMEngine formats the whole config with each checkpoint, which takes a second.
-    monkeypatch.setattr("yapf.yapflib.yapf_api.FormatCode", lambda text, **kwargs: (text, True))
 
     def run(command, *args):
         Visualizer._instance_dict.clear()  # MMEngine keeps one visualizer of a name in a process
