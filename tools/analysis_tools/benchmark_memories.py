@@ -53,7 +53,7 @@ def most_mib(function: Callable[[], object], device: torch.device) -> float:
     """Measure the peak memory of a call in MiB above the memory before it."""
     if device.type != "cuda":
         ctypes.CDLL(None).malloc_trim(0)  # returns what earlier calls have freed
-        return 1024 * measure(function, 1)[2]
+        return max(0.0, 1024 * measure(function, 1)[2])  # other threads may return memory meanwhile
     torch.cuda.reset_peak_memory_stats(device)
     before = torch.cuda.memory_allocated(device)
     function()
