@@ -120,9 +120,9 @@ def _check_variable(config: Config, key: str) -> None:
         return
     places = [place for name in config if name in known for place in _places(config[name], name, config[top])]
     places = [f"{place}.{rest}" if rest else place for place in places]
-    hint = f"set {', '.join(places[:6])}" if places and config[top] is not None else "set these"
+    hint = f": set {', '.join(places[:6])}" if places and config[top] is not None else ""
     raise InputError(
-        f"--cfg-options {key}: {top} is a variable of the config file, keys that were made from it stay: {hint} "
+        f"--cfg-options {key}: {top} is a variable of the config file, keys that were made from it stay{hint} "
         "(--allow-new-keys accepts it)"
     )
 

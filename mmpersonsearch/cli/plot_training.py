@@ -110,8 +110,9 @@ def read_training(path: str) -> Curves:
 
 def smooth(values: Sequence[float], window: int) -> list[float]:
     """Compute at each value the mean of the last ``window`` values up to it, of fewer at the beginning."""
-    # Differences of running sums would carry a NaN or an infinite value on to the end.
-    return [float(np.mean(values[max(0, end - window) : end])) for end in range(1, len(values) + 1)]
+    # Each sum is of its own values: differences of running sums would carry a NaN on to the end.
+    sums = np.convolve(values, np.ones(window))[: len(values)]
+    return (sums / np.minimum(np.arange(1, len(values) + 1), window)).tolist()
 
 
 def choose_scalars(trainings: dict[str, Curves], scalars: Sequence[str], window: int) -> dict[str, dict[str, Any]]:

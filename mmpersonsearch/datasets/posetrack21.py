@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from pathlib import Path
-
-import numpy as np
-
-from mmpersonsearch.structures import Query, SceneImage
 
 from .coco import write_split
 from .readers.coco_json import annotations_json, queries_json
@@ -42,23 +37,12 @@ def convert_posetrack21(root: Path, split: str, out: Path) -> tuple[list[Path], 
         notes.append(f"{left_out} images without an annotated person are left out")
     queries = None
     if split == "test":
-        found = read_posetrack21_queries(source / "query.json")
-        added = _query_images(found, scenes)
+        found, query_images = read_posetrack21_queries(source / "query.json")
+        known = {scene.img_id for scene in scenes}
+        added = [scene for scene in query_images if len(scene.bboxes) and scene.img_id not in known]
         if added:
             notes.append(f"{len(added)} images of queries are not in val.json: they join the other queries' galleries")
         scenes += added
         queries = queries_json(scenes, found)
     annotations = annotations_json(scenes, lambda img_id: root / img_id, root)
     return write_split(out, split, annotations, queries), notes
-
-
-def _query_images(queries: list[Query], scenes: list[SceneImage]) -> list[SceneImage]:
-    """The images of queries that are not among the scenes, with the queries' persons."""
-    known, persons = {scene.img_id for scene in scenes}, defaultdict(list)
-    for query in queries:
-        if query.img_id not in known:
-            persons[query.img_id].append(query)
-    return [
-        SceneImage(name, np.array([query.bbox for query in own]), [query.person_id for query in own])
-        for name, own in persons.items()
-    ]

@@ -134,11 +134,14 @@ def test_a_perfect_embedding_finds_everyone(write):
 
 def test_images_of_queries_outside_the_gallery_are_added(write, capsys):
     query = posetrack({"024621_mpii_test": {7: [(31, 5, 6, 30, 80)]}}, "val")
+    query["images"][0] |= dict(ignore_regions_x=[[40, 60, 60]], ignore_regions_y=[[10, 10, 50]])
     convert(root := write(query=query), "test")
     assert "1 images of queries are not in val.json" in capsys.readouterr().out
     content = json.loads((root / "coco/test.json").read_text())
     assert content["images"][-1]["file_name"] == "images/val/024621_mpii_test/000007.jpg"
-    assert content["images"][-1]["width"] == 160 and content["annotations"][-1]["person_id"] == 31
+    person, region = content["annotations"][-2:]
+    assert content["images"][-1]["width"] == 160 and person["person_id"] == 31
+    assert region["iscrowd"] == 1 and region["bbox"] == [40, 10, 20, 40]  # the image's own
     (query,) = json.loads((root / "coco/test_queries.json").read_text())["queries"]
     assert query == dict(image_id=content["images"][-1]["id"], bbox=[5, 6, 30, 80], person_id=31)
 

@@ -36,10 +36,13 @@ def read_posetrack21(path: str | Path) -> list[SceneImage]:
     return images
 
 
-def read_posetrack21_queries(path: str | Path) -> list[Query]:
-    """Read the queries, each an annotation of the json, image by image; see :func:`read_posetrack21` for the errors."""
-    queries = []
-    for scene in read_posetrack21(path):
+def read_posetrack21_queries(path: str | Path) -> tuple[list[Query], list[SceneImage]]:
+    """Read the queries, each an annotation of the json, image by image, and these images.
+
+    For the errors, see :func:`read_posetrack21`.
+    """
+    queries, scenes = [], read_posetrack21(path)
+    for scene in scenes:
         for bbox, person_id in zip(scene.bboxes, scene.person_ids.tolist()):
             if person_id < 0 or not has_area(bbox[None])[0]:
                 raise InputError(
@@ -49,7 +52,7 @@ def read_posetrack21_queries(path: str | Path) -> list[Query]:
             queries.append(Query(scene.img_id, bbox, person_id))
     if not queries:
         raise InputError(f"{path} holds no queries")
-    return queries
+    return queries, scenes
 
 
 def _rectangles(entry: dict, where: str) -> np.ndarray:

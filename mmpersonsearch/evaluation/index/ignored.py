@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mmpersonsearch.structures import SceneImage
 
-from .ragged import least_iou, offsets_of, paired_iou, ragged_ranges
+from .ragged import least_iou, paired_iou, ragged_ranges
 
 _SHARE = 0.5
 
@@ -19,8 +19,8 @@ def lie_in_regions(bboxes: Tensor, image_inds: Tensor, regions: Sequence[Tensor 
     """Tell which detections have at least half of their area in one region of their image, as in COCO's evaluation.
 
     Args:
-        bboxes: (N, 4) float64 xyxy, image after image.
-        image_inds: (N,) int64 image of each, ascending.
+        bboxes: (N, 4) float64 xyxy.
+        image_inds: (N,) int64 image of each.
         regions: Per image (m, 4) xyxy; m may be 0.
 
     Returns:
@@ -29,13 +29,11 @@ def lie_in_regions(bboxes: Tensor, image_inds: Tensor, regions: Sequence[Tensor 
     inside = torch.zeros(len(bboxes), dtype=torch.bool, device=bboxes.device)
     if not any(map(len, regions)):
         return inside
-    offsets = offsets_of(image_inds, len(regions)).tolist()
-    for start, end, own in zip(offsets, offsets[1:], regions):
-        if len(own) and start < end:
-            boxes, own = bboxes[start:end, None], torch.as_tensor(own).to(bboxes)
-            sides = torch.minimum(boxes[..., 2:], own[:, 2:]) - torch.maximum(boxes[..., :2], own[:, :2])
-            areas = (boxes[..., 2:] - boxes[..., :2]).prod(-1)
-            inside[start:end] = ((sides.clamp_min(0).prod(-1) >= _SHARE * areas) & (areas > 0)).any(1)
+    rows, own = _pairs_in_images(image_inds, regions, bboxes)
+    boxes = bboxes[rows]
+    sides = torch.minimum(boxes[:, 2:], own[:, 2:]) - torch.maximum(boxes[:, :2], own[:, :2])
+    areas = (boxes[:, 2:] - boxes[:, :2]).prod(1)
+    inside[rows[(sides.clamp_min(0).prod(1) >= _SHARE * areas) & (areas > 0)]] = True
     return inside
 
 
@@ -48,11 +46,15 @@ def ignored_in_search(bboxes: Tensor, image_inds: Tensor, images: Sequence[Scene
     found = torch.nonzero(inside).flatten()
     if not len(found):
         return inside
-    counts = torch.tensor([len(image.bboxes) for image in images], device=bboxes.device)
-    truths = torch.from_numpy(np.concatenate([image.bboxes for image in images])).to(bboxes)
-    owners = image_inds[found]
-    # All pairs of such a detection and an annotated person of its image.
-    persons, rows = ragged_ranges((counts.cumsum(0) - counts)[owners], counts[owners])
-    found, truths = found[rows], truths[persons]
+    rows, truths = _pairs_in_images(image_inds[found], [image.bboxes for image in images], bboxes)
+    found = found[rows]
     inside[found[paired_iou(bboxes[found], truths) >= least_iou(truths)]] = False
     return inside
+
+
+def _pairs_in_images(image_inds: Tensor, boxes: Sequence[Tensor | np.ndarray], like: Tensor) -> tuple[Tensor, Tensor]:
+    """Pair each of n detections, in these images, with all of its image's boxes: (P,) detections and (P, 4) boxes."""
+    counts = torch.tensor([len(own) for own in boxes], device=image_inds.device)
+    flat = torch.cat([torch.as_tensor(own).to(like).reshape(-1, 4) for own in boxes])
+    inds, rows = ragged_ranges((counts.cumsum(0) - counts)[image_inds], counts[image_inds])
+    return rows, flat[inds]

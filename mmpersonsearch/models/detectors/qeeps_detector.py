@@ -147,7 +147,7 @@ class QEEPSDetector(PersonSearchDetector):
             ``similarities`` (n,) float64, the matching scores; see :meth:`QueryGuidedRoIHead.predict_pairs`.
 
         Raises:
-            ValueError: A query has not exactly one box.
+            InputError: A query has not exactly one box.
         """
         query_map, gallery_map = self.extract_pairs(queries, galleries)
         num_pairs = max(len(query_map), len(gallery_map))
@@ -227,5 +227,5 @@ def _repeat(values: list, number: int) -> list:
 def _boxes_of_queries(queries: PairImages, like: Tensor) -> list[Tensor]:
     boxes = query_boxes(queries.data_samples, like)
     if any(len(one) != 1 for one in boxes):
-        raise ValueError(f"detect_pairs: each query needs one box, got {[len(one) for one in boxes]} boxes")
+        raise InputError(f"detect_pairs: each query needs one box, got {[len(one) for one in boxes]} boxes")
     return boxes
