@@ -15,18 +15,20 @@ class Method:
 
     Attributes:
         title: In the table.
-        config: What is tested, and trained unless it is a two-step model.
+        config: What is tested, and trained unless ``tests`` names another's training.
         needs: Configs of the models that it learns from or consists of, by the config's variable that names their
             checkpoint.
+        tests: The variable of ``needs`` whose model is tested; the method then has no training of its own.
     """
 
     title: str
     config: str
     needs: dict[str, str] = field(default_factory=dict)
+    tests: str | None = None
 
     @property
     def is_two_step(self) -> bool:
-        """Whether it is put together from a detector and a Re-ID model, without training of its own."""
+        """Whether it is put together from a detector and a Re-ID model."""
         return self.config.startswith(f"{CONFIGS}/two_step/")
 
 
@@ -44,7 +46,6 @@ LUT_18 = {"LUT_CHECKPOINT": f"{CONFIGS}/oim/oim_r18_synth.py"}
 OIM_18 = {"OIM_CHECKPOINT": f"{CONFIGS}/oim/oim_r18_synth.py"}
 # QEEPS, and OIM beside it, are tested on the mini protocol.
 _QEEPS = f"{CONFIGS}/qeeps/qeeps_r18_synth-mini"
-OIM_18_MINI = {"OIM_CHECKPOINT": f"{CONFIGS}/oim/oim_r18_synth-mini.py"}
 LUT_QEEPS = {"LUT_CHECKPOINT": f"{_QEEPS}.py"}
 _TDN, _FDPS = f"{CONFIGS}/tdn/tdn_r18ibn_synth", f"{CONFIGS}/fdps/fdps_r18_synth"
 
@@ -77,9 +78,15 @@ COMPARISONS = [
             "tdn-bot-distill-final": Method("TDN, BoT, L_t on all final boxes", f"{_TDN}_distill-final.py", BOT),
             "tdn-mgn": Method("TDN, MGN", f"{_TDN}_mgn-teacher.py", MGN),
             "tdn-agw": Method("TDN, AGW", f"{_TDN}_agw-teacher.py", AGW),
-            "two-step-bot": Method("two-step, BoT", f"{CONFIGS}/two_step/faster-rcnn_bot_synth.py", DETECTOR | BOT),
-            "two-step-mgn": Method("two-step, MGN", f"{CONFIGS}/two_step/faster-rcnn_mgn_synth.py", DETECTOR | MGN),
-            "two-step-agw": Method("two-step, AGW", f"{CONFIGS}/two_step/faster-rcnn_agw_synth.py", DETECTOR | AGW),
+            "two-step-bot": Method(
+                "two-step, BoT", f"{CONFIGS}/two_step/faster-rcnn_bot_synth.py", DETECTOR | BOT, "DETECTOR_CHECKPOINT"
+            ),
+            "two-step-mgn": Method(
+                "two-step, MGN", f"{CONFIGS}/two_step/faster-rcnn_mgn_synth.py", DETECTOR | MGN, "DETECTOR_CHECKPOINT"
+            ),
+            "two-step-agw": Method(
+                "two-step, AGW", f"{CONFIGS}/two_step/faster-rcnn_agw_synth.py", DETECTOR | AGW, "DETECTOR_CHECKPOINT"
+            ),
         },
     ),
     Comparison(
@@ -166,24 +173,22 @@ COMPARISONS = [
         "QEEPS and its distillation, on the mini protocol",
         2,
         {
-            "oim-r18-mini": Method("OIM_18", f"{CONFIGS}/oim/oim_r18_synth-mini.py"),
-            "qeeps-r18": Method("QEEPS_18", f"{_QEEPS}.py", OIM_18_MINI),
+            "oim-r18-mini": Method("OIM_18", f"{CONFIGS}/oim/oim_r18_synth-mini.py", OIM_18, "OIM_CHECKPOINT"),
+            "qeeps-r18": Method("QEEPS_18", f"{_QEEPS}.py", OIM_18),
             "qeeps-r18-kd-reid-oim-r18": Method(
                 "QEEPS_18, KD_reid from OIM_18",
                 f"{_QEEPS}_kd-reid_oim-r18-teacher.py",
-                OIM_18_MINI | {"LUT_CHECKPOINT": OIM_18_MINI["OIM_CHECKPOINT"]},
+                OIM_18 | LUT_18,
             ),
             "oim-r18-kd-reid-qeeps-r18": Method(
                 "OIM_18, KD_reid from QEEPS_18",
                 f"{CONFIGS}/oim/oim_r18_synth-mini_kd-reid_qeeps-r18-teacher.py",
                 LUT_QEEPS,
             ),
-            "qeeps-r18-kd-reid": Method(
-                "QEEPS_18, KD_reid from QEEPS_18", f"{_QEEPS}_kd-reid.py", OIM_18_MINI | LUT_QEEPS
-            ),
-            "qeeps-r18-wo-qsse": Method("QEEPS_18 without QSSE", f"{_QEEPS}_wo-qsse.py", OIM_18_MINI),
-            "qeeps-r18-wo-qrpn": Method("QEEPS_18 without QRPN", f"{_QEEPS}_wo-qrpn.py", OIM_18_MINI),
-            "qeeps-r18-wo-qsimnet": Method("QEEPS_18 without QSimNet", f"{_QEEPS}_wo-qsimnet.py", OIM_18_MINI),
+            "qeeps-r18-kd-reid": Method("QEEPS_18, KD_reid from QEEPS_18", f"{_QEEPS}_kd-reid.py", OIM_18 | LUT_QEEPS),
+            "qeeps-r18-wo-qsse": Method("QEEPS_18 without QSSE", f"{_QEEPS}_wo-qsse.py", OIM_18),
+            "qeeps-r18-wo-qrpn": Method("QEEPS_18 without QRPN", f"{_QEEPS}_wo-qrpn.py", OIM_18),
+            "qeeps-r18-wo-qsimnet": Method("QEEPS_18 without QSimNet", f"{_QEEPS}_wo-qsimnet.py", OIM_18),
         },
     ),
 ]

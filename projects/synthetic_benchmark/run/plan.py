@@ -93,9 +93,9 @@ class Planner:
         return list(self._planned.values())
 
     def trained(self, name: str, seed: int) -> Training:
-        """The training that a method's row names: its own, or a two-step model's detector."""
-        if METHODS[name].is_two_step:
-            return self.plan_needed(name, seed)["DETECTOR_CHECKPOINT"]
+        """The training that a method's row names: its own, or that of the model that it tests."""
+        if METHODS[name].tests is not None:
+            return self.plan_needed(name, seed)[METHODS[name].tests]
         return self.plan(name, seed)
 
     def folder(self, name: str, seed: int) -> Path:
@@ -105,7 +105,7 @@ class Planner:
 
     def digest(self, name: str, seed: int) -> str:
         """Fingerprint of all configs that a method's figures depend on; of the code it knows nothing."""
-        if not METHODS[name].is_two_step:
+        if METHODS[name].tests is None:
             return self.plan(name, seed).digest
         needed = self.plan_needed(name, seed)
         config = _read(self.work_dir, METHODS[name].config, needed)

@@ -20,12 +20,12 @@ SEEDS = range(4)
 
 
 def list_digests() -> dict[str, str]:
-    """Return today's digests of all trainings, by work dir, and of the two-step models, by method and seed."""
+    """Return today's digests of all trainings, by work dir, and of methods without their own, by method and seed."""
     planner = Planner(Path("work_dir").resolve())
     found = {}
     for seed in SEEDS:
         for name, method in METHODS.items():
-            if method.is_two_step:
+            if method.tests is not None:
                 found[f"{name} {seed}"] = planner.digest(name, seed)
             else:
                 planner.plan(name, seed)

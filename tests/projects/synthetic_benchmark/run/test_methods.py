@@ -20,8 +20,14 @@ def test_the_configs_exist():
             assert (ROOT / config).exists(), config
 
 
+def test_a_model_that_is_only_tested_is_one_that_is_needed():
+    for method in METHODS.values():
+        assert method.tests in {None, *method.needs}, method.config
+        assert (method.tests == "DETECTOR_CHECKPOINT") == method.is_two_step, method.config
+
+
 def test_every_method_and_what_it_needs_starts_from_weights_of_its_backbone():
-    trained = {method.config for method in METHODS.values() if not method.is_two_step}
+    trained = {method.config for method in METHODS.values() if method.tests is None}
     trained |= {config for method in METHODS.values() for config in method.needs.values()}
     read = functools.cache(lambda config: Config.fromfile(ROOT / config).model.backbone)
     for config in trained:
