@@ -1,4 +1,4 @@
-"""How person search and Re-ID are judged: evaluation functions and rankings; the metrics are in ``evaluation.metrics``."""
+"""Evaluation functions of person search and Re-ID, and rankings; the metrics are in ``evaluation.metrics``."""
 
 from .curves import DetectionCurve, SearchCurve, detection_curve, search_curve
 from .detection import DetectionResult, evaluate_detections

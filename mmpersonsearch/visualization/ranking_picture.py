@@ -116,7 +116,8 @@ def draw_crop_ranking(
         gallery: Likewise of the gallery.
         rankings: Rows, from :func:`mmpersonsearch.evaluation.rank_reid`.
         load_image: Function from a path to a PIL image or (h, w, 3) uint8 RGB.
-        out_file, title: See :func:`draw_ranking`.
+        out_file: PNG, JPEG or SVG file to write.
+        title: Title of the picture.
         aps: Average precision by query, for the titles of the rows.
     """
     names = names_below(path for path, *_ in (*queries, *gallery))

@@ -83,6 +83,7 @@ def test_a_draw_has_one_image_of_each_person_and_the_seed_decides(monkeypatch):
     query.camera_ids += 10  # all have a match
     draws = reid._draw_galleries(gallery.person_ids, 10, seed=3)
     for columns in draws:
+        assert columns.tolist() == sorted(columns.tolist())  # in the gallery's order
         assert gallery.person_ids[columns].tolist().count(0) == 1 and len(columns) == len(set(gallery.person_ids))
     assert len({tuple(columns.tolist()) for columns in draws}) == 10
     found = evaluate_reid(query, gallery, num_draws=10, seed=3, normalize=False)

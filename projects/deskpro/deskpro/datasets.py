@@ -29,9 +29,10 @@ class ClothesChangingDataset(BaseDataset):
     face and clothes mask under the same file name: ``<person>_c<camera>_<frame>.jpg`` or
     ``<person>_<camera>_<frame>.jpg`` (or png). Cameras are numbers, or letters as PRCC's, of which A is 1.
 
-    An entry has ``img_path``, ``streams``, ``stream_paths`` and ``mask_path``, ``person_id``, ``camera_id``, ``clothes_id``,
-    ``is_query``, ``has_face`` and ``gt_label``: in training the index of the identity, 0 to ``metainfo['num_ids']`` - 1
-    in the order of the data set's own numbers, in testing that number. The test split is the queries, then the gallery.
+    An entry has ``img_path``, ``streams``, ``stream_paths``, ``mask_path``, ``person_id``, ``camera_id``,
+    ``clothes_id``, ``is_query``, ``has_face`` and ``gt_label``: in training the index of the identity, 0 to
+    ``metainfo['num_ids']`` - 1 in the order of the data set's own numbers, in testing that number. The test split is
+    the queries, then the gallery.
 
     An image that lacks the file of a stream or its mask is left out of training; in testing it has no face. One warning
     counts them.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -12,6 +14,7 @@ EYES = np.array([(0.16, 0.10, 0.06), (0.10, 0.32, 0.62), (0.14, 0.45, 0.22), (0.
 LIPS = np.array([(0.70, 0.25, 0.26), (0.52, 0.18, 0.20), (0.85, 0.42, 0.44)])
 GLASSES = np.array([(0.05, 0.05, 0.06), (0.60, 0.12, 0.14), (0.20, 0.28, 0.60)])
 BEARDS = ("none", "none", "mustache", "goatee", "full")
+HALF_WIDTH = 0.046  # of a face from the front, in heights of the person
 _WHITE = np.full(3, 0.94)
 
 
@@ -81,9 +84,10 @@ def paint_face(pen: Pen, face: Face, center: Point, half_width: float, turn: flo
         center: Middle of the face, in heights of the person.
         half_width: Of the face as it is seen, in heights.
         turn: How far the features are shifted to the side that the person faces, in heights.
-        skin, hair: Colors.
+        skin: Color of the skin.
+        hair: Color of hair, brows and beard.
     """
-    unit = 0.046  # half the width of a face from the front
+    unit = HALF_WIDTH
 
     def at(x: float, y: float) -> Point:
         return center[0] + turn + x * half_width, center[1] + y * unit
@@ -106,8 +110,10 @@ def paint_face(pen: Pen, face: Face, center: Point, half_width: float, turn: flo
         _paint_eye(pen, face, at, side, half_width / unit, hair)
 
 
-def _paint_eye(pen: Pen, face: Face, at, side: int, narrow: float, hair: Color) -> None:
-    unit = 0.046
+def _paint_eye(
+    pen: Pen, face: Face, at: Callable[[float, float], Point], side: int, narrow: float, hair: Color
+) -> None:
+    unit = HALF_WIDTH
     x, y, size = side * face.eye_gap, -face.eye_height, face.eye_size
     pen.ellipse(at(x, y), (size * unit * narrow, 0.7 * size * unit), _WHITE)
     pen.ellipse(at(x, y), (0.55 * size * unit * narrow, 0.6 * size * unit), EYES[face.eye])
@@ -116,6 +122,6 @@ def _paint_eye(pen: Pen, face: Face, at, side: int, narrow: float, hair: Color) 
     if face.glasses is not None:
         color, reach = GLASSES[face.glasses], 1.5 * size
         corners = [at(x + dx * reach, y + dy * reach) for dx, dy in ((-1, -1), (1, -1), (1, 1), (-1, 1), (-1, -1))]
-        for start, end in zip(corners, corners[1:]):
+        for start, end in pairwise(corners):
             pen.limb(start, end, 0.07 * unit, 0.07 * unit, color)
         pen.limb(at(0, y), at(side * (face.eye_gap - reach), y), 0.07 * unit, 0.07 * unit, color)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .faces import paint_face
+from .faces import HALF_WIDTH, paint_face
 from .identities import BAGS, BOTTOMS, HAIRS, SHOES, SKINS, TOPS, Identity
 from .sprites import Color, Pen, Sprite
 
@@ -91,7 +91,7 @@ def draw_person(identity: Identity, pose: Pose, height: float) -> Sprite:
 
 
 def draw_clothes(identity: Identity, pose: Pose, height: float) -> np.ndarray:
-    """Draw what a person wears: (h, w) bool of the pixels of :func:`draw_person`'s picture with clothes, bag or shoes."""
+    """Draw what a person wears: (h, w) bool pixels of :func:`draw_person`'s picture."""
     pen = Pen(height, _ASPECT)
     _Figure(pen, replace(identity, face=None), pose, _CLOTHES).draw()
     sprite = pen.sprite()
@@ -253,7 +253,7 @@ class _Figure:
         else:
             pen.ellipse((0, 0.068), (0.056, 0.066), self.hair)
         if self.front > FACE_IS_SEEN:
-            face, half_width = (turn * 1.6, 0.088), 0.046 - 0.014 * abs(self.side)
+            face, half_width = (turn * 1.6, 0.088), HALF_WIDTH - 0.014 * abs(self.side)
             if style != "bald":
                 pen.ellipse(face, (half_width, 0.053), self.skin)
             if self.who.face is not None:

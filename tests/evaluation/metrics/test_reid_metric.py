@@ -85,7 +85,7 @@ def test_draws_and_dot_products_are_passed_on(tmp_path):
 
 
 def test_bad_input_is_named(tmp_path):
-    with pytest.raises(ValueError, match="protocols must be some of .*got 'standard'"):
+    with pytest.raises(ValueError, match=r"protocols must be some of .*got 'standard'"):
         ReIDMetric(protocols="standard")
     with pytest.raises(ValueError, match="a sample lacks pred_feature, is_query, img_path"):
         ReIDMetric().process(None, [dict(person_id=1, camera_id=2)])
