@@ -1,5 +1,5 @@
 # TDN on drawn scenes of persons who change clothes between cameras, with DeSKPro's body stream as its teacher, whose
-# 3584 channels are compared with a projection of the student's 512.
+# 3584 channels are compared with a projection of the student's 512. Its checkpoint is tools/export_model.py's, --alone.
 _base_ = [
     "../../../configs/_base_/models/tdn_r50ibn.py",
     "../../synthetic_benchmark/configs/_base_/models/tdn_r18ibn.py",
@@ -10,13 +10,12 @@ _base_ = [
 
 custom_imports = dict(imports=["projects.deskpro.deskpro"])
 data_root = "{{$SYNTH_CLOTHES_ROOT:data/synth_clothes/}}"
-teacher_checkpoint = "{{$TEACHER_CHECKPOINT:work_dirs/deskpro_osnet-x025_clothes-synth_body/iter_600.pth}}"
-_base_.body_stream.mirrored = False
+teacher_checkpoint = "{{$TEACHER_CHECKPOINT:work_dirs/deskpro_osnet-x025_clothes-synth_body/body.pth}}"
+_base_.body_stream.update(data_preprocessor=_base_.data_preprocessor, mirrored=False)
 _base_.body_stream.head.num_ids = 100  # those of the drawn set that it was trained on
-teacher = dict(type="BodyTeacher", data_preprocessor=_base_.data_preprocessor, body=_base_.body_stream)
 _base_.tdn.roi_head.reid_head.update(
     num_ids=_base_.num_ids,
-    teacher=dict(model=teacher, checkpoint=teacher_checkpoint),
+    teacher=dict(model=_base_.body_stream, checkpoint=teacher_checkpoint),
     loss_distill=dict(type="FeatureDistillationLoss", loss_weight=5.0),
     projection=dict(type="mmdet.Linear"),
 )

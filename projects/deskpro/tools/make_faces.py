@@ -1,7 +1,7 @@
 """Cut the faces out of a data set's images, and restore them.
 
-python projects/deskpro/tools/make_faces.py data/celeb-reid
-python projects/deskpro/tools/make_faces.py data/celeb-reid --detector faces:detect --restorer faces:restore
+python -m projects.deskpro.tools.make_faces data/celeb-reid
+python -m projects.deskpro.tools.make_faces data/celeb-reid --detector faces:detect --restorer faces:restore
 
 Writes lr_face/<split>/<name> and hr_face/<split>/<name> for each image imgs/<split>/<name> in which a face is found; of
 several the one with the highest score. A detector is a function of (H, W, 3) uint8 RGB that returns (n, 5) boxes with

@@ -1,6 +1,6 @@
 """Make the clothes masks of a data set's images by a model of human parsing.
 
-python projects/deskpro/tools/make_masks.py data/celeb-reid --parser parse:parse --labels LIP
+python -m projects.deskpro.tools.make_masks data/celeb-reid --parser parse:parse --labels LIP
 
 Writes mask/<split>/<name>, 0 on clothes and 255 elsewhere, for each image imgs/<split>/<name>. The parser is a function
 of an image's path that returns its parsing map, (H, W) integers; README.md has one of MMSegmentation. Images with a

@@ -14,8 +14,8 @@ from projects.deskpro.deskpro.label_sets import LABELS, WORN, cloth_mask
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "projects/deskpro/tools"))
 
-import make_faces  # noqa: E402
-import make_masks  # noqa: E402
+import make_faces
+import make_masks
 
 USER_CODE = """
 import numpy as np

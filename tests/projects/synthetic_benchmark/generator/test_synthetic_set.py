@@ -15,7 +15,7 @@ from PIL import Image
 from scipy.io import loadmat
 
 from projects.synthetic_benchmark.generator import __main__ as command
-from projects.synthetic_benchmark.generator import mini
+from projects.synthetic_benchmark.generator import mini, synthetic_set
 
 SMALL = {
     "--train-scenes": 24, "--test-scenes": 30, "--train-ids": 8, "--test-ids": 7,
@@ -196,3 +196,25 @@ def test_a_used_folder_is_replaced_by_force_only(tmp_path):
         command.main([*arguments(tmp_path / "set", **few), "--force", "--seed", seed])
     assert (tmp_path / "set" / "synth.json").exists()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mine.txt", "set"]
+
+
+def test_persons_change_clothes_between_cameras_if_asked_to(root):
+    args = command.parse_args([*arguments("unused"), "--change-clothes"])
+    world = synthetic_set.draw_world(args)
+    for split, wardrobe in world.wardrobes.items():
+        assert sorted(wardrobe) == [0, 1, 2] and len(wardrobe[0]) == len(world.identities(split))
+        for number in wardrobe[0]:
+            persons = [wardrobe[camera][number] for camera in range(3)]
+            assert len({(who.face, who.hair, who.hair_style, who.skin, who.width) for who in persons}) == 1
+            assert len({(who.top, who.pattern, who.bottom, who.bottom_kind) for who in persons}) == 3
+    assert synthetic_set._parameters(args)["change_clothes"]
+    plain = json.loads((root / "synth.json").read_text())["parameters"]
+    assert "change_clothes" not in plain  # a set of before is the same file
+    synthetic_set._start_worker(world, root)
+    drawn = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(synthetic_set, "draw_scene", lambda scene, camera, persons: drawn.append(persons) or (None, None))
+        patch.setattr(synthetic_set.prw_layout, "write_frame", lambda *args: None)
+        for i in range(6):
+            synthetic_set._draw_frame(("test", i))
+    assert drawn == [world.wardrobes["test"][scene.camera] for scene in world.scenes["test"][:6]]

@@ -1,6 +1,8 @@
 # The streams of DeSKPro (Wu et al.) on OSNet x1.0, of which a config takes one or two. The weights are torchreid's,
 # trained on ImageNet; epsilon and lambda are the paper's.
-osnet_weights = "{{$OSNET_WEIGHTS:https://huggingface.co/CondadosAI/osnet-trackers/resolve/main/osnet_x1_0_imagenet.pth}}"
+osnet_weights = (
+    "{{$OSNET_WEIGHTS:https://huggingface.co/CondadosAI/osnet-trackers/resolve/main/osnet_x1_0_imagenet.pth}}"
+)
 osnet_init = dict(type="Pretrained", checkpoint=osnet_weights)
 
 data_preprocessor = dict(
