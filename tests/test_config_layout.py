@@ -11,7 +11,9 @@ from tiny_models import ROOT
 
 from mmpersonsearch.utils.config_files import list_configs
 
-PROJECTS = [*ROOT.glob("projects/tattoo_search/configs/*.py"), *ROOT.glob("projects/pets09/configs/*.py")]
+PROJECTS = [
+    path for name in ("tattoo_search", "pets09", "deskpro") for path in ROOT.glob(f"projects/{name}/configs/*.py")
+]
 LEAVES = [*list_configs(), *sorted(PROJECTS)]
 ALL = sorted([*ROOT.glob("configs/**/*.py"), *ROOT.glob("projects/*/configs/**/*.py")])
 
