@@ -11,9 +11,8 @@ from tiny_models import ROOT
 
 from mmpersonsearch.utils.config_files import list_configs
 
-NAMES = ("deskpro", "pets09", "tattoo_search")
-PROJECTS = [path for name in NAMES for path in ROOT.glob(f"projects/{name}/configs/*.py")]
-    path for name in ("deskpro", "pets09", "tattoo_search") for path in ROOT.glob(f"projects/{name}/configs/*.py")
+PROJECTS = [
+    path for name in ("tattoo_search", "pets09", "deskpro") for path in ROOT.glob(f"projects/{name}/configs/*.py")
 ]
 LEAVES = [*list_configs(), *sorted(PROJECTS)]
 ALL = sorted([*ROOT.glob("configs/**/*.py"), *ROOT.glob("projects/*/configs/**/*.py")])
