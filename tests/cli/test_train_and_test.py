@@ -2,14 +2,10 @@ import json
 import os
 import subprocess
 import sys
-from collections import OrderedDict
 from pathlib import Path
 
 import pytest
 import torch
-from mmengine.logging import MMLogger
-from mmengine.registry import DefaultScope
-from mmengine.runner import CheckpointLoader
 
 from mmpersonsearch.cli import check, rank, test, train
 
@@ -24,7 +20,7 @@ from mmengine.evaluator import BaseMetric
 from mmengine.model import BaseModel
 from mmengine.registry import DATASETS, METRICS, MODELS
 
-@MODELS.register_module(force=True)
+@MODELS.register_module()
 class TinyModel(BaseModel):
     def __init__(self, width=1):
         super().__init__()
@@ -34,7 +30,7 @@ class TinyModel(BaseModel):
         outputs = self.linear(torch.stack(list(inputs)))
         return dict(loss=(outputs**2).mean()) if mode == "loss" else [dict(value=v) for v in outputs]
 
-@DATASETS.register_module(force=True)
+@DATASETS.register_module()
 class TinyDataset(torch.utils.data.Dataset):
     metainfo = dict(classes=("person",))
 
@@ -44,7 +40,7 @@ class TinyDataset(torch.utils.data.Dataset):
     def __getitem__(self, index):
         return dict(inputs=torch.full((1,), float(index)))
 
-@METRICS.register_module(force=True)
+@METRICS.register_module()
 class TinyMetric(BaseMetric):
     default_prefix = "tiny"
 
@@ -81,16 +77,12 @@ def run(verb, *args, cwd, **env):
 
 
 @pytest.fixture
-def tiny(tmp_path, monkeypatch):
-    """A folder with the config, for commands in this process too."""
+def tiny(tmp_path, monkeypatch, commands_in_process):
+    """The current folder, with the config."""
     (tmp_path / "tiny_parts.py").write_text(TINY)
     (tmp_path / "tiny.py").write_text(TINY_CONFIG)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(CheckpointLoader, "_schemes", dict(CheckpointLoader._schemes))
-    monkeypatch.setenv("LOCAL_RANK", "0")
-    for kind in (MMLogger, DefaultScope):  # other tests keep theirs
-        monkeypatch.setattr(kind, "_instance_dict", OrderedDict(kind._instance_dict))
     return tmp_path
 
 
@@ -143,11 +135,9 @@ def test_out_needs_person_search(tiny):
         (rank, (CONFIG, "p.pkl"), "frames does not exist"),
     ],
 )
-def test_bad_input_ends_in_a_message(tmp_path, monkeypatch, tool, args, message):
+def test_bad_input_ends_in_a_message(tmp_path, monkeypatch, commands_in_process, tool, args, message):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SYNTH_ROOT", str(tmp_path))
-    monkeypatch.setattr(CheckpointLoader, "_schemes", dict(CheckpointLoader._schemes))
-    monkeypatch.setenv("LOCAL_RANK", "0")
     Path("strange.pth").write_text("no checkpoint")
     Path("part.py").write_text("optimizer = dict(type='SGD')")
     Path("data.py").write_text("train_dataloader = dict(dataset=dict(type='PRWDataset'))")
