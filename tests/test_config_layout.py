@@ -64,7 +64,7 @@ def test_leaves_are_short():
 def test_papers_configs_are_on_prw_cuhk_sysu_and_posetrack21_only():
     names = [path.stem for path in list_configs() if path.is_relative_to(ROOT / "configs")]
     assert [name for name in names if not re.search("_(prw|cuhk|prw-cuhk|prw-mini|posetrack21)(_|$)", name)] == []
-    assert len(list_configs()) == 207
+    assert len(list_configs()) == 210
 
 
 def test_metafiles_and_tables_are_up_to_date():

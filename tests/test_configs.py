@@ -152,7 +152,7 @@ def test_every_milestone_comes_on_any_number_of_gpus(path):
         iterations = cfg.train_cfg.get("max_iters") or cfg.train_cfg.max_epochs * epoch
         for scheduler in cfg.param_scheduler:
             unit = epoch if scheduler.get("by_epoch", True) else 1
-            times = scheduler.get("milestones") or [scheduler.begin, scheduler.end]
+            times = scheduler.get("milestones") or [scheduler.begin, scheduler.end - 1]
             assert all(0 <= time * unit < iterations for time in times), (gpus, scheduler)
         for hook in cfg.get("custom_hooks", []):
             if hook.type == "LossWeightScheduleHook":

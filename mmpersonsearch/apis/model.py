@@ -60,6 +60,7 @@ def _without_training(model: dict) -> dict:
         model = {key: value for key, value in model.items() if key not in DISTILLATION}
         model["type"] = "PersonSearchDetector"
     reid_head = model.get("roi_head", {}).get("reid_head")  # a two-step model has no RoI head of its own
-    if reid_head is not None:
-        reid_head.update(teacher=None, loss_distill=None)
+    for part in (model, reid_head or {}):
+        if part.get("teacher") is not None:
+            part.update(teacher=None, loss_distill=None)
     return model

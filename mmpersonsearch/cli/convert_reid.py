@@ -1,4 +1,4 @@
-"""Convert a published Re-ID checkpoint of reid-strong-baseline, ReID-Survey (agw) or fast-reid to a teacher.
+"""Convert a published Re-ID checkpoint of reid-strong-baseline, ReID-Survey (agw), fast-reid or LightMBN to a teacher.
 
 mmpersonsearch convert reid market_bot_R50-ibn.pth --from fast-reid \\
     --config bot_r50ibn_prw --out work_dirs/bot_market/teacher.pth

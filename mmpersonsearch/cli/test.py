@@ -28,11 +28,15 @@ from .run_config import choose_data_set, read_config_of, score_threshold
 
 
 def draw_detections(config: Config, folder: str) -> None:
-    """Have MMDetection's visualization hook draw.
+    """Have MMDetection's visualization hook draw, or the metric of a Re-ID model, which detects nothing.
 
     Raises:
         InputError: The config has no such hook.
     """
+    evaluator = config.test_evaluator
+    if isinstance(evaluator, dict) and evaluator.get("type") == "ReIDMetric":
+        evaluator.show_dir = folder
+        return
     hook = config.default_hooks.get("visualization")
     if hook is None:
         raise InputError(f"--show-dir: {config.filename} has no default_hooks.visualization")

@@ -33,7 +33,7 @@ class SearchResult:
         aps: (num_queries,) float64 average precision of each evaluated query.
         query_inds: (num_queries,) int64 the evaluated queries.
         num_skipped: Number of skipped queries, whose gallery does not show their person.
-        gallery: ``'all'``, ``'cross_camera'`` or the size.
+        gallery: ``'all'``, ``'cross_camera'`` or the size; the protocol of Re-ID.
         ranking: Name of the ranking; None for plain similarity.
     """
 

@@ -29,6 +29,7 @@ _VARIABLES = {
     "resnet50-": "R50_WEIGHTS",
     "resnet18-": "R18_WEIGHTS",
     "vgg16_": "VGG16_WEIGHTS",
+    "osnet_x1_0": "OSNET_WEIGHTS",
 }
 _STATISTICS = ("min", "max", "current", "mean")
 _NUMPY_CORES = ("numpy._core.multiarray", "numpy.core.multiarray")  # the names of NumPy 2 and NumPy 1

@@ -11,12 +11,13 @@ from .curve_plots import (
 )
 from .embedding_plots import plot_center_similarities, plot_embeddings
 from .proposal_plots import ProposalRow, plot_proposals
-from .ranking_picture import ap_title, draw_ranking, query_titles
+from .ranking_picture import ap_title, draw_crop_ranking, draw_ranking, query_titles
 from .training_plots import plot_loss_weights, plot_training
 
 __all__ = [
     "ProposalRow",
     "ap_title",
+    "draw_crop_ranking",
     "draw_ranking",
     "open_scene",
     "plot_center_similarities",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +16,15 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 from PIL import Image
 
-from mmpersonsearch.structures import RankingList, SceneImage, SearchProtocol
+from mmpersonsearch.structures import Query, RankingList, SceneImage, SearchProtocol
+from mmpersonsearch.utils.scene_files import names_below
 
 LoadImage = Callable[[str | int], Image.Image | np.ndarray]
 
 RIGHT, WRONG, QUERY, OTHER = "#008c3c", "#d62728", "#ffb000", "#696969"
 DPI = 100
 _CROP, _SCENE = (120, 240), (490, 280)  # width and height of a cell in pixels
+_WHOLE = (0, 0, 1e6, 1e6)  # box of an image of one person; it is clipped to the image
 _GAP, _LINE = 14, 16  # between cells; of a title's line
 # DejaVu Sans has the tick and the cross.
 _STYLE = {"font.family": "DejaVu Sans", "axes.facecolor": "#ececec", "axes.linewidth": 3.6, "legend.frameon": False}
@@ -95,6 +98,38 @@ def draw_ranking(
         Path(out_file).parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(out_file)
     return figure
+
+
+def draw_crop_ranking(
+    queries: Sequence[tuple[str, int, int]],
+    gallery: Sequence[tuple[str, int, int]],
+    rankings: Sequence[RankingList],
+    load_image: LoadImage,
+    out_file: str | Path | None = None,
+    title: str = "",
+    aps: Mapping[int, float] | None = None,
+) -> Figure:
+    """Draw ranking lists of Re-ID as :func:`draw_ranking` does those of person search.
+
+    Args:
+        queries: Path, person and camera of each query's image.
+        gallery: Likewise of the gallery.
+        rankings: Rows, from :func:`mmpersonsearch.evaluation.rank_reid`.
+        load_image: Function from a path to a PIL image or (h, w, 3) uint8 RGB.
+        out_file: PNG, JPEG or SVG file to write.
+        title: Title of the picture.
+        aps: Average precision by query, for the titles of the rows.
+    """
+    names = names_below(path for path, *_ in (*queries, *gallery))
+    paths = {name: path for path, name in names.items()}
+    images = [
+        SceneImage(names[path], [_WHOLE], [person], camera)
+        for path, person, camera in dict.fromkeys((*gallery, *queries))
+    ]
+    protocol = SearchProtocol(images, [Query(names[path], _WHOLE, person) for path, person, _ in queries])
+    rankings = [replace(one, bboxes=np.tile(_WHOLE, (len(one.image_inds), 1))) for one in rankings]
+    titles = query_titles(protocol, [one.query_ind for one in rankings], aps)
+    return draw_ranking(protocol, rankings, lambda name: load_image(paths[name]), out_file, title, titles)
 
 
 def query_titles(

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from mmengine.config import DictAction
 from mmengine.registry import init_default_scope
+from published_light_mbn import draw_light_mbn, light_mbn
 from published_reid import CUT, embed, fast_reid, fast_reid_agw, reid_survey, resnet, strong_baseline
 from torch import nn
 
@@ -22,6 +23,7 @@ BOT_R18 = str(ROOT / "projects/synthetic_benchmark/configs/reid/bot_r18ibn_synth
 BOT_R50 = str(ROOT / "configs/reid/bot_r50ibn_prw.py")
 AGW_R18 = str(ROOT / "projects/synthetic_benchmark/configs/reid/agw_r18ibn_synth.py")
 MGN_R18 = str(ROOT / "projects/synthetic_benchmark/configs/reid/mgn_r18ibn_synth.py")
+LIGHT_MBN = str(ROOT / "configs/reid/light-mbn_osnet_prw.py")
 
 
 @pytest.fixture
@@ -273,3 +275,14 @@ def test_missing_source_is_named(tmp_path):
 def test_missing_config_is_named(convert):
     with refused(r"config file nothing\.py does not exist"):
         convert(strong_baseline(), "reid-strong-baseline", "nothing.py", {})
+
+
+def test_light_mbn_embeds_the_same(convert, load_teacher, crops):
+    source = draw_light_mbn()
+    teacher = load_teacher(convert(dict(state_dict=source, epoch=3), "light-mbn", LIGHT_MBN, {}), LIGHT_MBN)
+    parts = light_mbn(source, crops) + light_mbn(source, crops.flip(3))
+    same(teacher(crops), F.normalize(parts, dim=2).flatten(1))
+    assert teacher.model.head.num_ids == len(source["reduction_0.classifier.weight"])
+    for i, name in enumerate(("0", "4", "1", "2", "3", "ch_0", "ch_1")):
+        weight = teacher.model.head.classifiers[i].weight
+        assert torch.equal(weight, source[f"reduction_{name}.classifier.weight"])

@@ -2,5 +2,6 @@
 
 from .pair_search import PairSearchMetric
 from .person_search import DetectionMetric, PersonSearchMetric
+from .reid import ReIDMetric
 
-__all__ = ["DetectionMetric", "PairSearchMetric", "PersonSearchMetric"]
+__all__ = ["DetectionMetric", "PairSearchMetric", "PersonSearchMetric", "ReIDMetric"]

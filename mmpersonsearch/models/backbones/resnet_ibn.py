@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import functools
 from collections import OrderedDict
 from typing import Any
 
 import torch
 from mmdet.models.backbones.resnet import BasicBlock, Bottleneck
 from mmdet.models.layers import ResLayer
-from mmengine.logging import print_log
-from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from mmpersonsearch.registry import MODELS
-from mmpersonsearch.utils.checkpoint import COUNTERS, find_weights, load_checkpoint_file, load_strictly
 from mmpersonsearch.utils.errors import InputError
 from mmpersonsearch.utils.forward_modes import batch_norms
 
 from .instance_and_batch_norm import InstanceAndBatchNorm
+from .pretrained import PretrainedModule, in_fast_layout
 
 
 class IBN(nn.Module):
@@ -80,13 +77,8 @@ class IBN(nn.Module):
         return torch.addcmul(shift[:, :, None, None], x, scale[:, :, None, None])
 
 
-@functools.cache
-def _say_from_scratch() -> None:
-    print_log("Pretrained weights are 'none': the backbones are trained from scratch.", logger="current")
-
-
 @MODELS.register_module()
-class ResNetIBN(BaseModule):
+class ResNetIBN(PretrainedModule):
     """ResNet-IBN-a (Pan et al., ECCV 2018), or consecutive stages of it.
 
     In stages 1 to 3 (conv2_x to conv4_x) the first norm of each block is an :class:`IBN`. Parameters are named as
@@ -106,9 +98,7 @@ class ResNetIBN(BaseModule):
             eval mode; 0 is the stem alone, -1 none.
         zero_init_residual: Whether random initialization sets the last norm of each block to 0, so that a block starts
             as the identity (Goyal et al., 2017).
-        init_cfg: ``dict(type='Pretrained', checkpoint=...)`` with a file or URL of weights that hold each of this
-            part's parameters; ``prefix='backbone.'`` reads them from a whole model. Random (He et al.) with
-            ``'none'`` as checkpoint or without ``init_cfg``.
+        init_cfg: See :class:`PretrainedModule`; random weights are He et al.'s.
 
     Raises:
         InputError: Another depth; stages not consecutive among 1 to 4; an output stage that is not computed.
@@ -120,7 +110,6 @@ class ResNetIBN(BaseModule):
         50: (Bottleneck, (3, 4, 6, 3)),
         101: (Bottleneck, (3, 4, 23, 3)),
     }
-    not_pretrained = COUNTERS  # regular expression of the keys that pretrained weights may lack
     random_init = (
         dict(type="Kaiming", layer="Conv2d"),
         dict(type="Constant", val=1, layer=["BatchNorm2d", "InstanceNorm2d"]),
@@ -141,7 +130,7 @@ class ResNetIBN(BaseModule):
         zero_init_residual: bool = False,
         init_cfg: dict | None = None,
     ) -> None:
-        super().__init__(init_cfg or list(self.random_init))
+        super().__init__(init_cfg)
         if depth not in self.arch_settings:
             raise InputError(f"ResNetIBN: depth must be one of {list(self.arch_settings)}, got {depth}")
         stages = tuple(stages)
@@ -204,25 +193,14 @@ class ResNetIBN(BaseModule):
                 norm.eval()
         return self
 
-    def init_weights(self) -> None:
-        """Load this part's pretrained weights, or draw random ones.
+    def describe(self) -> str:
+        """See :meth:`PretrainedModule.describe`."""
+        return f"Stages {self.stages} of ResNetIBN"
 
-        Raises:
-            FileNotFoundError: The checkpoint is missing.
-            InputError: The checkpoint lacks parameters of this part, or has them in another shape.
-        """
-        checkpoint = self.init_cfg.get("checkpoint") if isinstance(self.init_cfg, dict) else None
-        if checkpoint == "none":
-            _say_from_scratch()
-            self.init_cfg = list(self.random_init)
-        if checkpoint not in (None, "none"):
-            prefix = self.init_cfg.get("prefix", "")
-            weights = {k.removeprefix(prefix): v for k, v in find_weights(load_checkpoint_file(checkpoint)).items()}
-            load_strictly(self, weights, checkpoint, allow_unexpected=True, may_lack=self.not_pretrained)
-            print_log(f"Stages {self.stages} of ResNetIBN loaded from {checkpoint}", logger="current")
-            return
+    def init_weights(self) -> None:
+        """See :meth:`PretrainedModule.init_weights`."""
         super().init_weights()
-        for module in self.modules() if self.zero_init_residual else ():
+        for module in self.modules() if self.zero_init_residual and self.checkpoint is None else ():
             if isinstance(module, BasicBlock | Bottleneck):
                 nn.init.zeros_((module.norm3 if isinstance(module, Bottleneck) else module.norm2).weight)
 
@@ -236,7 +214,7 @@ class ResNetIBN(BaseModule):
             From images one (N, C, H / s, W / s) map per output stage, s = 4, 8, 16, 32; from a map one tensor, as
             MMDetection's RoI heads expect of a ``shared_head``.
         """
-        x = self.forward_stem(x) if self.with_stem else _in_fast_layout(x)
+        x = self.forward_stem(x) if self.with_stem else in_fast_layout(x)
         outs = []
         for stage in self.stages:
             x = self._forward_stage(stage, x)
@@ -246,7 +224,7 @@ class ResNetIBN(BaseModule):
 
     def forward_stem(self, images: Tensor) -> Tensor:
         """Compute the (N, 64, H / 4, W / 4) maps that stage 1 reads from (N, 3, H, W) images."""
-        return self.maxpool(self.relu(self.bn1(self.conv1(_in_fast_layout(images)))))
+        return self.maxpool(self.relu(self.bn1(self.conv1(in_fast_layout(images)))))
 
     def list_blocks(self) -> list[tuple[int, nn.Module]]:
         """List the residual blocks with their stage, in order, for a model that computes something in between."""
@@ -254,11 +232,6 @@ class ResNetIBN(BaseModule):
 
     def _forward_stage(self, stage: int, x: Tensor) -> Tensor:
         return getattr(self, f"layer{stage}")(x)
-
-
-def _in_fast_layout(x: Tensor) -> Tensor:
-    # A quarter faster on a CPU
-    return x.contiguous(memory_format=torch.channels_last) if x.device.type == "cpu" else x
 
 
 @MODELS.register_module()

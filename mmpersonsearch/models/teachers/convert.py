@@ -1,11 +1,11 @@
 """Published Re-ID checkpoints as teachers.
 
-The weights of reid-strong-baseline (BoT), ReID-Survey (AGW) and fast-reid (BoT, AGW) get this package's names
+The weights of reid-strong-baseline (BoT), ReID-Survey (AGW), fast-reid (BoT, AGW) and LightMBN get this package's names
 (``convert_names.py``). The config defines the teacher's network: it must have exactly the source's weights.
 
 Options for what the weights do not show (the number of identities, a stem without ReLU or padding, no IBN) are merged
 into the config; the student's config needs them, too. Last stride, pooling and size of crops are the config's. All
-three projects normalize as this package does: RGB, ImageNet's mean and standard deviation.
+four projects normalize as this package does: RGB, ImageNet's mean and standard deviation.
 """
 
 import re
@@ -55,8 +55,8 @@ def convert(path: str, project_name: str, config: Config) -> Conversion:
     origins, left = rename(source, project, path)
     weights = {key: source[origin] for key, origin in origins.items()}
     options = project.options(origins.values())
-    if "head.classifier.weight" in weights:
-        options["head.num_ids"] = len(weights["head.classifier.weight"])
+    for key in weights.keys() & {"head.classifier.weight", "head.classifiers.0.weight"}:
+        options["head.num_ids"] = len(weights[key])
     config.merge_from_dict({f"model.{key}": value for key, value in options.items()})
     teacher = MODELS.build(config.model)
     check_same_normalization(source, project, teacher, path)

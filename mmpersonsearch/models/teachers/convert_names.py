@@ -89,6 +89,8 @@ _BNNECK = (
     Rename(r"bottleneck\.(.+)", r"head.bn.\1"),
     Rename(r"classifier\.weight", r"head.classifier.weight"),
 )
+# LightMBN's parts in the published order of its reductions: global, part-global, two stripes, dropped.
+_LIGHT_MBN_PARTS = {"0": 0, "1": 2, "2": 3, "3": 4, "4": 1, "ch_0": 5, "ch_1": 6}
 # Their ResNets without IBN have no ReLU after the first norm.
 _PLAIN_RESNET = Trait(r"\.IN\.", False, {"backbone.ibn_stages": (), "backbone.stem_relu": False})
 
@@ -133,6 +135,28 @@ PROJECTS = {
                 "fast-reid's MGN pools by a trained generalized mean and does not downsample in its global branch's "
                 "conv5_1, the paper's and this package's MGN pools by the maximum and does: its weights would make "
                 "another network",
+            ),
+        ),
+    ),
+    "light-mbn": Project(
+        url="https://github.com/jixunbo/LightMBN",
+        renames=(
+            # Published files spell it backone.
+            Rename(r"backb?one\.0\.(.+)", r"backbone.stem.conv1.\1"),
+            Rename(r"backb?one\.2\.(.+)", r"backbone.stem.conv2.\1"),
+            Rename(r"backb?one\.3\.(.+)", r"backbone.stem.conv3.0.\1"),
+            *(
+                Rename(rf"{name}_branch\.{i}\.(.+)", rf"backbone.branches.{branch}.conv{i + 3}.\1")
+                for branch, name in enumerate(("global", "partial", "channel"))
+                for i in range(3)
+            ),
+            Rename(r"batch_drop_block\.drop_batch_bottleneck\.(.+)", r"head.global_block.\1"),
+            Rename(r"shared\.0\.(.+)", r"head.shared.conv.\1"),
+            Rename(r"shared\.1\.(.+)", r"head.shared.bn.\1"),
+            *(
+                Rename(rf"reduction_{name}\.{theirs}\.(.+)", rf"head.{ours}.{part}.\1")
+                for name, part in _LIGHT_MBN_PARTS.items()
+                for theirs, ours in (("reduction", "reductions"), ("bn", "norms"), ("classifier", "classifiers"))
             ),
         ),
     ),

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from .faces import Face
+
 # RGB in 0..1. Ten tops and seven bottoms for 210 identities: many share one, and both cost about 3 identities each.
 TOPS = np.array(
     [
@@ -60,6 +62,7 @@ class Identity:
         stature: Height of the person, 1 is average.
         twin: Number of the identity that differs only by ``cue``; None where there is none.
         cue: One of ``FINE_CUES``: what tells the twins apart.
+        face: Features of the face; None draws skin alone.
     """
 
     number: int
@@ -79,6 +82,7 @@ class Identity:
     shoes: int
     twin: int | None = None
     cue: str | None = None
+    face: Face | None = None
 
 
 Persons = tuple[Identity, ...]

@@ -3,14 +3,47 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from .faces import HALF_WIDTH, paint_face
 from .identities import BAGS, BOTTOMS, HAIRS, SHOES, SKINS, TOPS, Identity
-from .sprites import Pen, Sprite
+from .sprites import Color, Pen, Sprite
+
+FACE_IS_SEEN = -0.5  # cosine of the way that a person faces, above which the face is drawn
+HEAD = 0.07  # half the side of the square about a head, see head_center
 
 _ASPECT = 0.9  # width of the picture over the height of the person
+
+
+@dataclass(frozen=True)
+class Colors:
+    """RGB in 0..1 of all that a person has and wears."""
+
+    skin: Color
+    hair: Color
+    top: Color
+    print: Color
+    bottom: Color
+    bag: Color
+    shoes: Color
+
+
+_CLOTHES = Colors(*(np.full(3, float(worn)) for worn in (0, 0, 1, 1, 1, 1, 1)))
+
+
+def colors_of(identity: Identity) -> Colors:
+    """Look up the colors of an identity."""
+    return Colors(
+        skin=SKINS[identity.skin],
+        hair=HAIRS[identity.hair],
+        top=TOPS[identity.top],
+        print=TOPS[identity.pattern_color],
+        bottom=BOTTOMS[identity.bottom],
+        bag=BAGS[identity.bag_color],
+        shoes=SHOES[identity.shoes],
+    )
 
 
 @dataclass(frozen=True)
@@ -53,8 +86,42 @@ def draw_person(identity: Identity, pose: Pose, height: float) -> Sprite:
         height: Pixels from crown to soles.
     """
     pen = Pen(height, _ASPECT)
-    _Figure(pen, identity, pose).draw()
+    _Figure(pen, identity, pose, colors_of(identity)).draw()
+    return _lit(pen.sprite(), pose)
+
+
+def draw_clothes(identity: Identity, pose: Pose, height: float) -> np.ndarray:
+    """Draw what a person wears: (h, w) bool pixels of :func:`draw_person`'s picture."""
+    pen = Pen(height, _ASPECT)
+    _Figure(pen, replace(identity, face=None), pose, _CLOTHES).draw()
     sprite = pen.sprite()
+    return sprite.rgb[..., 0] * sprite.alpha > 0.3  # parts in the shade are drawn darker
+
+
+def draw_head(identity: Identity, pose: Pose, side: int) -> tuple[np.ndarray, np.ndarray]:
+    """Draw the square about a person's head with ``side`` pixels, sharp.
+
+    Returns:
+        (side, side, 3) RGB and (side, side) alpha, float32 in 0..1.
+    """
+    height = side / (2 * HEAD)
+    pen = Pen(height, 0.4, reach=0.3)
+    _Figure(pen, identity, pose, colors_of(identity)).draw()
+    sprite = _lit(pen.sprite(), pose)
+    x, y = head_center(pose)
+    left = round(sprite.foot[0] + x * height - side / 2)
+    top = round(sprite.foot[1] + (y - 1) * height - side / 2)
+    part = np.s_[top : top + side, left : left + side]
+    return sprite.rgb[part], sprite.alpha[part]
+
+
+def head_center(pose: Pose) -> tuple[float, float]:
+    """Return the middle of the square about the head: x from the middle, y from the crown, in heights."""
+    return 0.018 * math.sin(pose.facing), 0.08
+
+
+def _lit(sprite: Sprite, pose: Pose) -> Sprite:
+    """A sprite in the light of a pose."""
     ramp = np.linspace(-0.5, 0.5, sprite.rgb.shape[1], dtype=np.float32)[:, None]
     # The figure fills about the middle half of the picture, hence the factor 2.
     light = pose.shade * (1 + 2 * pose.slant * np.clip(ramp, -0.25, 0.25))
@@ -64,13 +131,14 @@ def draw_person(identity: Identity, pose: Pose, height: float) -> Sprite:
 class _Figure:
     """One person in one pose on a pen."""
 
-    def __init__(self, pen: Pen, identity: Identity, pose: Pose) -> None:
+    def __init__(self, pen: Pen, identity: Identity, pose: Pose, colors: Colors) -> None:
         self.pen, self.who, self.pose = pen, identity, pose
+        self.skin, self.hair = colors.skin, colors.hair
+        self.top, self.print, self.bottom = colors.top, colors.print, colors.bottom
+        self.bag, self.shoes = colors.bag, colors.shoes
         self.side, self.front = math.sin(pose.facing), math.cos(pose.facing)
         breadth = identity.width * (0.62 + 0.38 * abs(self.front))
         self.shoulder, self.hip = 0.112 * breadth, 0.088 * breadth
-        self.skin, self.hair = SKINS[identity.skin], HAIRS[identity.hair]
-        self.top, self.bottom = TOPS[identity.top], BOTTOMS[identity.bottom]
         self.far = -1 if self.side > 0 else 1  # the side of the body that is turned away, as a sign of x
 
     def draw(self) -> None:
@@ -107,7 +175,7 @@ class _Figure:
             knee = (knee[0] * 0.8 + hip[0] * 0.2, 0.69)
         pen.limb(hip, knee, 0.098 * width, 0.074 * width, upper)
         shoe = (ankle[0] + 0.028 * self.side, ankle[1] + 0.025)
-        pen.ellipse(shoe, (0.03 + 0.026 * abs(self.side), 0.02), SHOES[self.who.shoes] * light)
+        pen.ellipse(shoe, (0.03 + 0.026 * abs(self.side), 0.02), self.shoes * light)
 
     def _skirt(self) -> None:
         if self.who.bottom_kind == "skirt":
@@ -127,7 +195,7 @@ class _Figure:
         self.pen.ellipse(hand, (0.021, 0.024), skin)
         self.pen.limb(shoulder, elbow, 0.064 * width, 0.054 * width, sleeve)
         if self.who.bag == "hand" and sign == self._bag_side():
-            color = BAGS[self.who.bag_color] * light
+            color = self.bag * light
             self.pen.limb(hand, (hand[0], hand[1] + 0.06), 0.014, 0.014, color * 0.7)
             self.pen.box((hand[0], hand[1] + 0.115), (0.062, 0.065), color, corner=0.015)
 
@@ -151,12 +219,12 @@ class _Figure:
         u, v = x / self.shoulder, (y - 0.15) / 0.37
         share = PATTERN_SHARES[self.who.pattern](u, v, u - print_shift)
         share = np.broadcast_to(share, np.broadcast_shapes(x.shape, y.shape))[..., None].astype(np.float64)
-        return self.top * (1 - share) + TOPS[self.who.pattern_color] * share
+        return self.top * (1 - share) + self.print * share
 
     def _backpack(self) -> None:
         if self.who.bag != "backpack":
             return
-        color = BAGS[self.who.bag_color]
+        color = self.bag
         center = (-0.115 * self.side, 0.30)
         half = 0.05 + 0.055 * abs(self.front)
         self.pen.box(center, (half, 0.115), color, corner=0.035)
@@ -164,7 +232,7 @@ class _Figure:
             self.pen.box((center[0], 0.345), (half * 0.7, 0.045), color * 0.7, corner=0.02)
 
     def _straps(self) -> None:
-        color = BAGS[self.who.bag_color]
+        color = self.bag
         if self.who.bag == "backpack" and self.front > 0:
             for sign in (-1, 1):
                 x = sign * self.shoulder * 0.58
@@ -182,11 +250,14 @@ class _Figure:
             pen.ellipse((-0.035 * self.side, 0.012), (0.03, 0.026), self.hair)
         if style == "bald":
             pen.ellipse((turn, 0.075), (0.05, 0.068), self.skin)
-            return
-        pen.ellipse((0, 0.068), (0.056, 0.066), self.hair)
-        if self.front > -0.5:
-            face = (turn * 1.6, 0.088)
-            pen.ellipse(face, (0.046 - 0.014 * abs(self.side), 0.053), self.skin)
+        else:
+            pen.ellipse((0, 0.068), (0.056, 0.066), self.hair)
+        if self.front > FACE_IS_SEEN:
+            face, half_width = (turn * 1.6, 0.088), HALF_WIDTH - 0.014 * abs(self.side)
+            if style != "bald":
+                pen.ellipse(face, (half_width, 0.053), self.skin)
+            if self.who.face is not None:
+                paint_face(pen, self.who.face, face, half_width, turn, self.skin, self.hair)
 
     def _long_hair(self) -> None:
         style, back = self.who.hair_style, -0.03 * self.side

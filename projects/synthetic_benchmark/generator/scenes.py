@@ -163,10 +163,10 @@ def draw_scene(scene: Scene, camera: Camera, identities: dict[int, Identity]) ->
             _shadow(light, thing)
             sprite = draw_person(thing.identity, draw_pose(rng), thing.height)
             areas[i] = (sprite.alpha > 0.5).sum()
-            _paste(light, owner, sprite, thing.x, y, i)
+            paste(light, owner, sprite, thing.x, y, i)
         else:
             size = camera.height(thing.y) * height
-            _paste(light, owner, draw_prop_sprite(thing.kind, thing.color, size), thing.x * width, y, i)
+            paste(light, owner, draw_prop_sprite(thing.kind, thing.color, size), thing.x * width, y, i)
     frame = camera.shoot(light * _daylight(rng, width), rng)
     return frame, _annotate(owner, areas, [person.identity.number for person in persons])
 
@@ -269,8 +269,8 @@ def _shadow(light: np.ndarray, person: Person) -> None:
         light[top:bottom, left:right] *= 1 - np.asarray(soft, dtype=np.float32)[..., None] / 255
 
 
-def _paste(light: np.ndarray, owner: np.ndarray, sprite: Sprite, x: float, y: float, index: int) -> None:
-    """Lay a sprite with its foot at (x, y) over the scene and notes whose pixels they are."""
+def paste(light: np.ndarray, owner: np.ndarray, sprite: Sprite, x: float, y: float, index: int) -> None:
+    """Lay a sprite with its foot at (x, y) over a (H, W, 3) scene; note whose pixels they are in ``owner``, (H, W)."""
     height, width = owner.shape
     left, top = round(x) - sprite.foot[0], round(y) - sprite.foot[1]
     x1, y1 = max(left, 0), max(top, 0)

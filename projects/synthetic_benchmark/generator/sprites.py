@@ -37,11 +37,11 @@ class Sprite:
 
 
 class Pen:
-    """Draw in units of the person's height on a transparent picture."""
+    """Draw in units of the person's height on a transparent picture, from the crown down to ``reach``."""
 
-    def __init__(self, height: float, aspect: float) -> None:
+    def __init__(self, height: float, aspect: float, reach: float = 1.0) -> None:
         self.foot = (math.ceil(height * aspect / 2), math.ceil(height * (1 + _MARGIN)))
-        size = (2 * self.foot[0] + 1, self.foot[1] + math.ceil(height * _MARGIN) + 1)
+        size = (2 * self.foot[0] + 1, math.ceil(height * (reach + _MARGIN)) + math.ceil(height * _MARGIN) + 1)
         self.unit = height * SUPERSAMPLING
         self.origin = ((self.foot[0] + 0.5) * SUPERSAMPLING, self.foot[1] * SUPERSAMPLING - self.unit)
         self.image = Image.new("RGBA", (size[0] * SUPERSAMPLING, size[1] * SUPERSAMPLING))

@@ -67,11 +67,11 @@ def test_box_spans_what_is_seen_and_hidden_persons_are_left_out():
         return Sprite(np.repeat(ones[..., None], 3, axis=2), ones, (0, height - 1))
 
     light, owner = np.zeros((40, 60, 3), np.float32), np.full((40, 60), -1)
-    scenes._paste(light, owner, block(10, 20), 5, 24, 0)  # x 5..14, y 5..24
-    scenes._paste(light, owner, block(10, 20), 55, 24, 1)  # half of it is out of the frame
-    scenes._paste(light, owner, block(10, 20), 30, 24, 2)
-    scenes._paste(light, owner, block(30, 13), 0, 27, 4)  # hides y 15..24 of the first: half
-    scenes._paste(light, owner, block(7, 25), 30, 29, 5)  # hides 7 of 10 columns of the third
+    scenes.paste(light, owner, block(10, 20), 5, 24, 0)  # x 5..14, y 5..24
+    scenes.paste(light, owner, block(10, 20), 55, 24, 1)  # half of it is out of the frame
+    scenes.paste(light, owner, block(10, 20), 30, 24, 2)
+    scenes.paste(light, owner, block(30, 13), 0, 27, 4)  # hides y 15..24 of the first: half
+    scenes.paste(light, owner, block(7, 25), 30, 29, 5)  # hides 7 of 10 columns of the third
     areas = np.array([200, 200, 200])
     rows = scenes._annotate(owner, areas, [11, 12, 13])
     np.testing.assert_array_equal(rows, [[11, 5, 5, 10, 10], [12, 55, 5, 5, 20]])

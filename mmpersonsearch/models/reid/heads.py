@@ -10,9 +10,8 @@ from mmdet.structures import ReIDDataSample
 from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 
+from mmpersonsearch.models.num_ids import require_num_ids
 from mmpersonsearch.registry import MODELS
-
-from .num_ids import require_num_ids
 
 
 @MODELS.register_module()

@@ -1,0 +1,19 @@
+# Model 5 of table 3: the face stream with L_fkp.
+_base_ = [
+    "./_base_/models/deskpro_osnet-x025.py",
+    "./_base_/datasets/clothes_synth.py",
+    "./_base_/schedules/deskpro_600i.py",
+]
+
+teacher_checkpoint = "{{$FACE_TEACHER_CHECKPOINT:work_dirs/deskpro_osnet-x025_clothes-synth_face-teacher/iter_600.pth}}"
+model = dict(
+    type="TwoStreamReID",
+    data_preprocessor=_base_.data_preprocessor,
+    face=_base_.plain_stream,
+    teacher=dict(model=_base_.face_teacher, checkpoint=teacher_checkpoint),
+    loss_distill=dict(type="FacialKnowledgePropagationLoss", temperature=5.0),
+    alpha=0.7,
+)
+train_dataloader = dict(dataset=dict(streams=("face", "restored_face"), load_masks=False))
+val_dataloader = dict(dataset=dict(streams=("face",)))
+test_dataloader = val_dataloader

@@ -1,0 +1,11 @@
+# Model 7 of table 3: both streams, without L_fkp.
+_base_ = [
+    "./_base_/models/deskpro_osnet-x025.py",
+    "./_base_/datasets/clothes_synth.py",
+    "./_base_/schedules/deskpro_600i.py",
+]
+
+model = dict(
+    type="TwoStreamReID", data_preprocessor=_base_.data_preprocessor, body=_base_.body_stream, face=_base_.plain_stream
+)
+train_dataloader = dict(dataset=dict(streams=("body", "face")))

@@ -1,0 +1,20 @@
+# Model 5 of table 3: the face stream with L_fkp.
+_base_ = [
+    "./_base_/models/deskpro_osnet.py",
+    "./_base_/datasets/celeb-reid-light.py",
+    "./_base_/schedules/deskpro_140e.py",
+    "../../../configs/_base_/default_runtime.py",
+]
+
+teacher_checkpoint = "{{$FACE_TEACHER_CHECKPOINT:work_dirs/deskpro_osnet_celeb-reid-light_face-teacher/epoch_140.pth}}"
+model = dict(
+    type="TwoStreamReID",
+    data_preprocessor=_base_.data_preprocessor,
+    face=_base_.plain_stream,
+    teacher=dict(model=_base_.face_teacher, checkpoint=teacher_checkpoint),
+    loss_distill=dict(type="FacialKnowledgePropagationLoss", temperature=5.0),
+    alpha=0.7,
+)
+train_dataloader = dict(dataset=dict(streams=("face", "restored_face"), load_masks=False))
+val_dataloader = dict(dataset=dict(streams=("face",)))
+test_dataloader = val_dataloader

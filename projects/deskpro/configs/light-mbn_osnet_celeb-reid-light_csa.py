@@ -1,0 +1,12 @@
+# Model 2 of table 3: the body stream with CSA, without L_att.
+_base_ = [
+    "./_base_/models/deskpro_osnet.py",
+    "./_base_/datasets/celeb-reid-light.py",
+    "./_base_/schedules/deskpro_140e.py",
+    "../../../configs/_base_/default_runtime.py",
+]
+
+model = dict(type="TwoStreamReID", data_preprocessor=_base_.data_preprocessor, body=_base_.csa_stream)
+train_dataloader = dict(dataset=dict(streams=("body",), load_masks=False))
+val_dataloader = dict(dataset=dict(streams=("body",)))
+test_dataloader = val_dataloader

@@ -1,0 +1,12 @@
+# Model 1 of table 3, LightMBN: the body stream without CSA.
+_base_ = [
+    "./_base_/models/deskpro_osnet.py",
+    "./_base_/datasets/celeb-reid.py",
+    "./_base_/schedules/deskpro_140e.py",
+    "../../../configs/_base_/default_runtime.py",
+]
+
+model = dict(type="TwoStreamReID", data_preprocessor=_base_.data_preprocessor, body=_base_.plain_stream)
+train_dataloader = dict(dataset=dict(streams=("body",), load_masks=False))
+val_dataloader = dict(dataset=dict(streams=("body",)))
+test_dataloader = val_dataloader

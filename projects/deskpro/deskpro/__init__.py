@@ -1,0 +1,21 @@
+"""DeSKPro: Re-ID of persons who change clothes, by body and face."""
+
+from .attention import AttentiveOSNet, MaskGuidedAttentionLoss, MaskGuidedLightMBN
+from .datasets import ClothesChangingDataset
+from .transforms import CropStreams, EraseStreams, FlipStreams, LoadStreams, PackStreams
+from .two_stream_reid import FacialKnowledgePropagationLoss, StreamsDataPreprocessor, TwoStreamReID
+
+__all__ = [
+    "AttentiveOSNet",
+    "ClothesChangingDataset",
+    "CropStreams",
+    "EraseStreams",
+    "FacialKnowledgePropagationLoss",
+    "FlipStreams",
+    "LoadStreams",
+    "MaskGuidedAttentionLoss",
+    "MaskGuidedLightMBN",
+    "PackStreams",
+    "StreamsDataPreprocessor",
+    "TwoStreamReID",
+]

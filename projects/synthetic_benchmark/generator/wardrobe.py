@@ -1,0 +1,33 @@
+"""Persons who change clothes between cameras, and keep face, hair and build."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from .faces import draw_face
+from .identities import Identity, draw_identity
+
+Wardrobe = dict[int, dict[int, Identity]]  # by camera, the identities by number as they are dressed there
+
+
+def draw_wardrobe(rng: np.random.Generator, numbers: range, num_cameras: int) -> Wardrobe:
+    """Draw identities and the clothes of each in each camera, every outfit on its own.
+
+    Unlike those of :func:`.identities.draw_identities`, no two are twins: these differ by their clothes alone.
+
+    Args:
+        rng: Source of all choices.
+        numbers: Numbers of the identities.
+        num_cameras: Cameras are 0 to ``num_cameras`` - 1.
+    """
+    persons = [replace(draw_identity(rng, number), face=draw_face(rng)) for number in numbers]
+    return {camera: {who.number: change_clothes(rng, who) for who in persons} for camera in range(num_cameras)}
+
+
+def change_clothes(rng: np.random.Generator, identity: Identity) -> Identity:
+    """Give a person other clothes, shoes and bag."""
+    other = draw_identity(rng, identity.number)
+    kept = ("width", "stature", "skin", "hair", "hair_style", "face")
+    return replace(other, **{name: getattr(identity, name) for name in kept})
