@@ -34,6 +34,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--cameras", type=int, default=6, help="2 to 9, shared by both splits")
     parser.add_argument("--size", type=int, nargs=2, default=(336, 192), metavar=("W", "H"), help="frame, pixels")
     parser.add_argument("--persons", type=float, default=4.0, help="mean number of persons in a scene")
+    parser.add_argument("--change-clothes", action="store_true", help="persons wear other clothes in each camera")
     parser.add_argument("--workers", type=int, default=2, help="processes; the set does not depend on it")
     parser.add_argument("--force", action="store_true", help="replace the set that is in the folder")
     return parser.parse_args(argv)

@@ -19,18 +19,27 @@ from .cameras import Camera, draw_cameras
 from .identities import Identity, draw_identities
 from .mini import write_mini
 from .scenes import Scene, draw_groups, draw_scene, plan_scenes
+from .wardrobe import Wardrobe, draw_wardrobe
 
 FORMAT_VERSION = 1
 
 
 @dataclass(frozen=True)
 class World:
-    """All that the scenes are drawn from."""
+    """All that the scenes are drawn from.
+
+    Attributes:
+        wardrobes: The identities of each split as they are dressed in each camera; the same in all by default.
+    """
 
     cameras: list[Camera]
-    identities: dict[str, dict[int, Identity]]
+    wardrobes: dict[str, Wardrobe]
     groups: dict[str, list[tuple[int, ...]]]
     scenes: dict[str, list[Scene]]
+
+    def identities(self, split: str) -> dict[int, Identity]:
+        """Return the identities of a split by number, as they are dressed in the first camera."""
+        return self.wardrobes[split][0]
 
 
 Truth = dict[str, np.ndarray]  # annotation (N, 5) of each frame by name
@@ -40,16 +49,20 @@ def draw_world(args: argparse.Namespace) -> World:
     """Draw cameras, identities and who meets whom where."""
     camera_rng, *split_rngs = np.random.default_rng(args.seed).spawn(3)
     cameras = draw_cameras(camera_rng, args.cameras, tuple(args.size))
-    identities, groups, scenes = {}, {}, {}
+    wardrobes, groups, scenes = {}, {}, {}
     first_id = first_frame = 1
     for split, rng in zip(("train", "test"), split_rngs):
         num_ids, num_scenes = getattr(args, f"{split}_ids"), getattr(args, f"{split}_scenes")
         numbers = range(first_id, first_id + num_ids)
-        identities[split] = {who.number: who for who in draw_identities(rng, numbers)}
+        if args.change_clothes:
+            wardrobes[split] = draw_wardrobe(rng, numbers, args.cameras)
+        else:
+            identities = {who.number: who for who in draw_identities(rng, numbers)}
+            wardrobes[split] = dict.fromkeys(range(args.cameras), identities)
         groups[split] = draw_groups(rng, numbers)
         scenes[split] = plan_scenes(rng, groups[split], num_scenes, first_frame, args.cameras, args.persons)
         first_id, first_frame = first_id + num_ids, first_frame + num_scenes
-    return World(cameras, identities, groups, scenes)
+    return World(cameras, wardrobes, groups, scenes)
 
 
 def draw_frames(world: World, root: Path, workers: int) -> Truth:
@@ -75,7 +88,7 @@ def _draw_frame(job: tuple[str, int]) -> tuple[str, np.ndarray]:
     split, index = job
     world: World = _WORKER["world"]
     scene = world.scenes[split][index]
-    frame, annotation = draw_scene(scene, world.cameras[scene.camera], world.identities[split])
+    frame, annotation = draw_scene(scene, world.cameras[scene.camera], world.wardrobes[split][scene.camera])
     prw_layout.write_frame(_WORKER["root"], scene.name, frame, annotation)
     return scene.name, annotation
 
@@ -93,7 +106,7 @@ def choose_queries(world: World, truth: Truth, count: int, rng: np.random.Genera
     for scene in world.scenes["test"]:
         for row in truth[scene.name]:
             sightings[int(row[0])].append((scene.name, row))
-    numbers = list(world.identities["test"])
+    numbers = list(world.identities("test"))
     queries = []
     for i, number in enumerate(numbers):
         wanted = count // len(numbers) + (i < count % len(numbers))
@@ -114,7 +127,7 @@ def write_set(args: argparse.Namespace, root: Path) -> dict:
     truth = draw_frames(world, root, args.workers)
     queries = choose_queries(world, truth, args.queries, np.random.default_rng([args.seed, 1]))
     for split, scenes in world.scenes.items():
-        prw_layout.write_split(root, split, [scene.name for scene in scenes], list(world.identities[split]))
+        prw_layout.write_split(root, split, [scene.name for scene in scenes], list(world.identities(split)))
     prw_layout.write_queries(root, queries)
     write_mini(root)
     facts = {"format": FORMAT_VERSION, "parameters": _parameters(args), **_describe(world, truth, queries)}
@@ -124,7 +137,8 @@ def write_set(args: argparse.Namespace, root: Path) -> dict:
 
 def _parameters(args: argparse.Namespace) -> dict:
     """The arguments that decide what is drawn."""
-    left_out = ("out", "workers", "force")
+    left_out = ["out", "workers", "force"]
+    left_out += [] if args.change_clothes else ["change_clothes"]  # as in sets of before there was the option
     values = {name: value for name, value in vars(args).items() if name not in left_out}
     return {**values, "size": list(args.size)}
 
@@ -138,11 +152,11 @@ def _describe(world: World, truth: Truth, queries: list) -> dict:
             "frames": len(scenes),
             "boxes": len(rows),
             "labelled_boxes": int((rows[:, 0] >= 0).sum()),
-            "identities": len(world.identities[split]),
+            "identities": len(world.identities(split)),
             "box_heights_5_50_95": [float(h) for h in np.percentile(rows[:, 4], (5, 50, 95))],
         }
         facts["groups"][split] = [list(group) for group in world.groups[split]]
-        pairs = [(who.number, who.twin, who.cue) for who in world.identities[split].values() if who.twin]
+        pairs = [(who.number, who.twin, who.cue) for who in world.identities(split).values() if who.twin]
         facts["twins"][split] = [list(pair) for pair in pairs if pair[0] < pair[1]]
     facts["counts"]["test"]["queries"] = len(queries)
     return facts

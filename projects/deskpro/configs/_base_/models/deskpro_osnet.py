@@ -1,7 +1,7 @@
 # The streams of DeSKPro (Wu et al.) on OSNet x1.0, of which a config takes one or two. The weights are torchreid's,
 # trained on ImageNet; epsilon and lambda are the paper's.
-pretrained = "{{$OSNET_WEIGHTS:https://huggingface.co/CondadosAI/osnet-trackers/resolve/main/osnet_x1_0_imagenet.pth}}"
-init_cfg = dict(type="Pretrained", checkpoint=pretrained)
+osnet_weights = "{{$OSNET_WEIGHTS:https://huggingface.co/CondadosAI/osnet-trackers/resolve/main/osnet_x1_0_imagenet.pth}}"
+osnet_init = dict(type="Pretrained", checkpoint=osnet_weights)
 
 data_preprocessor = dict(
     type="StreamsDataPreprocessor",
@@ -18,11 +18,11 @@ head = dict(
     loss_triplet=dict(type="mmdet.TripletLoss", margin=0.7),
 )
 # Without CSA; with CSA; with CSA and L_att
-plain_stream = dict(type="LightMBN", backbone=dict(type="MultiBranchOSNet", width=1.0, init_cfg=init_cfg), head=head)
-csa_stream = dict(type="LightMBN", backbone=dict(type="AttentiveOSNet", width=1.0, init_cfg=init_cfg), head=head)
+plain_stream = dict(type="LightMBN", backbone=dict(type="MultiBranchOSNet", width=1.0, init_cfg=osnet_init), head=head)
+csa_stream = dict(type="LightMBN", backbone=dict(type="AttentiveOSNet", width=1.0, init_cfg=osnet_init), head=head)
 body_stream = dict(
     type="MaskGuidedLightMBN",
-    backbone=dict(type="AttentiveOSNet", width=1.0, init_cfg=init_cfg),
+    backbone=dict(type="AttentiveOSNet", width=1.0, init_cfg=osnet_init),
     head=head,
     loss_attention=dict(type="MaskGuidedAttentionLoss", eps=0.1, loss_weight=7.0),
 )
