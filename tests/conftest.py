@@ -1,11 +1,15 @@
 """What all tests share: real samples where there are any, and small data sets that are written on the spot."""
 
 import os
+from collections import OrderedDict
 from pathlib import Path
 
 import pytest
 import yapf.yapflib.yapf_api as yapf_api
 from dataset_writers import write_cuhk, write_prw
+from mmengine.logging import MMLogger
+from mmengine.registry import DefaultScope
+from mmengine.runner import CheckpointLoader
 
 import mmpersonsearch  # noqa: F401  (before any test imports mmcv.ops)
 
@@ -27,6 +31,15 @@ def samples_root():
     if not (root / "prw_sample").is_dir():
         pytest.skip(f"no real samples in {root}: set MMPERSONSEARCH_SAMPLES")
     return root
+
+
+@pytest.fixture
+def commands_in_process(monkeypatch):
+    """Undoes what ``train`` and ``test`` change in their process: MMEngine's loaders, scope and log."""
+    monkeypatch.setattr(CheckpointLoader, "_schemes", dict(CheckpointLoader._schemes))
+    monkeypatch.setenv("LOCAL_RANK", "0")
+    for kind in (MMLogger, DefaultScope):
+        monkeypatch.setattr(kind, "_instance_dict", OrderedDict(kind._instance_dict))
 
 
 @pytest.fixture

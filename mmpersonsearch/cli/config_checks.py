@@ -27,7 +27,7 @@ from mmpersonsearch.datasets.checks import (
 )
 from mmpersonsearch.engine.hooks import identity_counts
 from mmpersonsearch.registry import DATA_SAMPLERS
-from mmpersonsearch.utils.checkpoint import find_checkpoint
+from mmpersonsearch.utils.checkpoint import find_checkpoint, find_weights, load_checkpoint_file
 from mmpersonsearch.utils.errors import InputError
 from mmpersonsearch.utils.faults import ERROR, WARNING, Faults
 
@@ -122,11 +122,27 @@ def _check_model(config: Config, model: nn.Module, training: Sequence[Split], fa
     if not identities:  # a LUT cannot be compared with what could not be read
         owners = [part for part in owners if getattr(part, "lut_checkpoint", None) is None]
     steps += [partial(part.load_frozen, model, metainfo, resumed=bool(config.get("resume"))) for part in owners]
+    if (path := config.get("load_from")) and "://" not in path:
+        steps.append(partial(_check_starting_weights, path, model))
     for step in steps:
         try:
             step()
         except (InputError, FileNotFoundError) as error:
             faults.add_message(ERROR, "model", str(error))
+
+
+def _check_starting_weights(path: str, model: nn.Module) -> None:
+    """Raise InputError where MMEngine would start a training at random and only log what does not fit."""
+    weights, own = find_weights(load_checkpoint_file(path)), model.state_dict()
+    known = [key for key in own if key in weights]
+    other = [key for key in known if key.startswith("backbone.") and weights[key].shape != own[key].shape]
+    wrong = [f"{key} has shape {tuple(weights[key].shape)}, expected {tuple(own[key].shape)}" for key in other[:3]]
+    if len(other) > 3:
+        wrong.append(f"and {len(other) - 3} more of the backbone")
+    if not known:
+        wrong = ["it has none of its weights"]
+    if wrong:
+        raise InputError(f"load_from {path} does not fit {type(model).__name__}: {'; '.join(wrong)}")
 
 
 def _dicts(config: Any) -> Iterator[dict]:

@@ -80,9 +80,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--num-persons", type=positive, default=10, help="final boxes per image")
     parser.add_argument("--json", action="store_true", help="print JSON, not a table")
     args = parser.parse_args(argv)
-    with exit_on_bad_input("mmpersonsearch flops"):
-        model = build_model(read_config_of(args))
-    parts = count_parts(model, *args.shape, args.num_persons)
+    with exit_on_bad_input("mmpersonsearch flops"), torch.device("meta"):  # shapes are enough to count
+        model = build_model(read_config_of(args), device="meta")
+        parts = count_parts(model, *args.shape, args.num_persons)
     if args.json:
         print(json.dumps({key: round(value, 2) for key, value in parts.items()}))
         return

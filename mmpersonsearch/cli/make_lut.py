@@ -172,7 +172,7 @@ def make_lut(args: argparse.Namespace) -> dict[str, Any]:
         f"LUT of {len(table)} identities, {int((table == 0).all(1).sum())} of them empty; embeddings of width "
         f"{means.shape[1]}, of which {args.channels} dimensions keep {100 * kept:.2f} %"
     )
-    model_facts = describe_model(config.pretty_text, args.config, args.checkpoint)
+    model_facts = describe_model(config.to_dict(), args.config, args.checkpoint)
     meta = dict(dataset_meta=dict(identities=list(dataset.metainfo["identities"])), model=model_facts, lut=facts)
     return dict(meta=meta, state_dict={"lut.features": table.float()})
 

@@ -78,7 +78,7 @@ def evaluate(
     metrics = metric.evaluate(len(loader.dataset))
     records = {
         "boxes": args.predictions or "true",
-        "model": describe_model(config.pretty_text, args.config, args.checkpoint, score_threshold(config)),
+        "model": describe_model(config.to_dict(), args.config, args.checkpoint, score_threshold(config)),
         "versions": describe_versions(),
         "protocol": metric.protocol_record,
     }

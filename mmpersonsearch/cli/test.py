@@ -96,7 +96,7 @@ def main(argv: list[str] | None = None) -> None:
         require_keys(config, "model", "test_dataloader", "test_evaluator")
         choose_data_set(config, args.data_set, needed=False)
         # Without the folder of the results, so that its digest does not depend on where the test runs.
-        config_text = Config({key: value for key, value in config.items() if key != "work_dir"}).pretty_text
+        experiment = {key: value for key, value in config.to_dict().items() if key != "work_dir"}
         check_out(args.out, args.checkpoint, suffixes=(".pkl", ".pickle"))
         for folder in (config.work_dir, args.show_dir or config.work_dir):
             check_folder(folder)
@@ -110,7 +110,7 @@ def main(argv: list[str] | None = None) -> None:
         check_before(runner, ("test",))
         # MMEngine loads it again, but only logs mismatches.
         load_strictly(runner.model, checkpoint, args.checkpoint, allow_unexpected=True)
-        model = describe_model(config_text, args.config, config.load_from, score_threshold(config))
+        model = describe_model(experiment, args.config, config.load_from, score_threshold(config))
         records = {"model": model, "versions": describe_versions()}
         add_metrics(runner, args.out, args.show_dir, records)
         search = find_search(runner)

@@ -49,14 +49,14 @@ def describe_protocol(
 
 
 def describe_model(
-    config_text: str, config_name: str, checkpoint: str | None, score_thr: float = 0.0
+    config: Mapping[str, Any], config_name: str, checkpoint: str | None, score_thr: float = 0.0
 ) -> dict[str, str | float]:
     """Describe the tested model by names and fingerprints.
 
-    ``config_text`` is the whole config, ``Config.pretty_text``; a checkpoint that is a URL or None has no fingerprint;
+    ``config`` is the whole config; a checkpoint that is a URL or None has no fingerprint;
     ``score_thr`` is the score below which the model itself leaves out detections.
     """
-    digest = hashlib.sha256(config_text.encode()).hexdigest()[:16]
+    digest = hashlib.sha256(json.dumps(config, sort_keys=True, default=repr).encode()).hexdigest()[:16]
     facts = {"config": config_name, "config_digest": f"sha256:{digest}", "checkpoint": str(checkpoint)}
     facts["score_thr"] = score_thr
     if checkpoint is not None and "://" not in str(checkpoint):

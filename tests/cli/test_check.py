@@ -14,6 +14,7 @@ from scipy.io import loadmat, savemat
 
 from mmpersonsearch.cli import check, config_checks, test, train
 from mmpersonsearch.datasets.checks import Split
+from mmpersonsearch.registry import MODELS
 from mmpersonsearch.utils.config_files import find_config
 from mmpersonsearch.utils.faults import ERROR, WARNING, Faults
 
@@ -158,6 +159,28 @@ def test_a_data_set_that_is_not_there_is_one_line_and_so_is_a_model_that_cannot_
         f"error: train, val, test: {tmp_path}/none",
         "error: model: cannot be built: TypeError: ReIDHead.__init__() got an unexpected keyword argument 'nothing'",
     ]
+
+
+def test_starting_weights_of_another_model_are_a_fault(run, prw_root, tmp_path):
+    """MMEngine logs what does not fit, and trains."""
+    path = tmp_path / "start.pth"
+    config = Config.fromfile(find_config(BASE))
+    init_default_scope("mmpersonsearch")
+    weights = MODELS.build(config.model).state_dict()
+    options = {"load_from": path, **NUM_IDS}
+
+    def lines(**changed):
+        torch.save(dict(state_dict={**weights, **changed}), path)
+        return "\n".join(run(prw_root, **options)[1])
+
+    assert "load_from" not in lines()
+    del weights["rpn_head.rpn_conv.weight"]  # heads may be new, or of other sizes
+    assert "load_from" not in lines(**{"roi_head.bbox_head.fc_cls.weight": torch.zeros(81, 512)})
+    found = lines(**{"backbone.conv1.weight": torch.zeros(8, 3, 7, 7)})
+    assert f"load_from {path} does not fit" in found
+    assert "backbone.conv1.weight has shape (8, 3, 7, 7), expected (64, 3, 7, 7)" in found
+    weights = {"other": torch.zeros(1)}
+    assert f"load_from {path} does not fit" in lines()
 
 
 def test_missing_and_foreign_checkpoints_of_teachers_are_faults(run, prw_root, tmp_path):

@@ -1,8 +1,6 @@
 """mmpersonsearch flops."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,25 +8,24 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from mmpersonsearch.cli.flops import count_parts
+from mmpersonsearch.cli import flops
 from mmpersonsearch.registry import MODELS
 
 ROOT = Path(__file__).parents[2]
 
 
-def count(*args):
+@pytest.fixture
+def count(capsys):
     """What the command prints as JSON in its last line."""
-    done = subprocess.run(
-        [sys.executable, "-m", "mmpersonsearch", "flops", *map(str, args), "--json"],
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    return json.loads(done.stdout.splitlines()[-1])
+
+    def count(config, *args):
+        flops.main([str(ROOT / config), *map(str, args), "--json"])
+        return json.loads(capsys.readouterr().out.splitlines()[-1])
+
+    return count
 
 
-def test_tdn_has_the_papers_complexity():
+def test_tdn_has_the_papers_complexity(count):
     """TDN's table VII."""
     parts = count("configs/tdn/tdn_r50ibn_prw.py", "--shape", 600, 960, "--num-persons", 10)
     paper = dict(part1=42.2, roi_head=0.05, ktb=2.4, part2=2.9, total=101.6)
@@ -36,7 +33,7 @@ def test_tdn_has_the_papers_complexity():
     assert parts["num_rois"] == 128
 
 
-def test_oim_star_has_the_papers_complexity():
+def test_oim_star_has_the_papers_complexity(count):
     parts = count("configs/tdn/tdn_r50ibn_prw_oim-star.py", "--shape", 600, 960)
     assert (parts["part1"], parts["total"]) == pytest.approx((42.2, 413.4), rel=0.03)
     assert "ktb" not in parts
@@ -48,7 +45,7 @@ def test_a_pair_of_qeeps_by_its_weights():
     init_default_scope(cfg.default_scope)
     with torch.device("meta"):
         model = MODELS.build(cfg.model).eval()
-        parts = count_parts(model, 608, 960, num_persons=10)
+        parts = flops.count_parts(model, 608, 960, num_persons=10)
     new = [p for part in (model.qsse, model.qrpn) for p in part.parameters() if p.dim() > 1]
     weights = sum(p.numel() * (38 * 60 if p.dim() == 4 else 1) for p in new)
     assert parts["pair"] == pytest.approx(

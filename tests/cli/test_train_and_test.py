@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from mmengine.runner import CheckpointLoader
 
 from mmpersonsearch.cli import check, rank, test, train
 
@@ -78,25 +77,26 @@ def run(verb, *args, cwd, **env):
 
 
 @pytest.fixture
-def tiny(tmp_path):
+def tiny(tmp_path, monkeypatch, commands_in_process):
+    """The current folder, with the config."""
     (tmp_path / "tiny_parts.py").write_text(TINY)
     (tmp_path / "tiny.py").write_text(TINY_CONFIG)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
     return tmp_path
 
 
-def test_train_resume_and_test_from_another_folder(tiny):
-    env = dict(cwd=tiny)
-    trained = run("train", "tiny.py", **env)
+def test_train_resume_and_test_from_another_folder(tiny, capsys):
+    trained = run("train", "tiny.py", cwd=tiny)
     assert trained.returncode == 0, trained.stderr
     checkpoint = tiny / "work_dirs/tiny/epoch_1.pth"
     assert checkpoint.exists()
 
-    resumed = run("train", "tiny.py", "--resume", "--cfg-options", "train_cfg.max_epochs=2", "resume=False", **env)
-    assert resumed.returncode == 0, resumed.stderr
-    assert "resumed epoch: 1" in resumed.stdout
+    train.main(["tiny.py", "--resume", "--cfg-options", "train_cfg.max_epochs=2", "resume=False"])
+    assert "resumed epoch: 1" in capsys.readouterr().out
+    assert (tiny / "work_dirs/tiny/epoch_2.pth").exists()
 
-    tested = run("test", "tiny.py", checkpoint, "--work-dir", "out", **env)
-    assert tested.returncode == 0, tested.stderr
+    test.main(["tiny.py", str(checkpoint), "--work-dir", "out"])
     weights = torch.load(checkpoint, weights_only=False)["state_dict"]
     expected = float(6 * weights["linear.weight"] + 4 * weights["linear.bias"])
     assert json.loads((tiny / "out/result.json").read_text())["tiny/sum"] == pytest.approx(expected, rel=1e-5)
@@ -104,16 +104,14 @@ def test_train_resume_and_test_from_another_folder(tiny):
 
 def test_checkpoint_of_another_model_is_refused(tiny):
     torch.save(dict(state_dict={"linear.weight": torch.ones(1, 1)}), tiny / "half.pth")
-    done = run("test", "tiny.py", "half.pth", cwd=tiny)
-    assert done.returncode == 2
-    assert "checkpoint half.pth does not fit TinyModel: linear.bias is missing" in done.stderr
+    with pytest.raises(SystemExit, match=r"checkpoint half\.pth does not fit TinyModel: linear\.bias is missing"):
+        test.main(["tiny.py", "half.pth"])
 
 
 def test_out_needs_person_search(tiny):
     torch.save({"linear.weight": torch.ones(1, 1), "linear.bias": torch.ones(1)}, tiny / "whole.pth")
-    done = run("test", "tiny.py", "whole.pth", "--out", "p.pkl", cwd=tiny)
-    assert done.returncode == 2
-    assert "--out writes predictions, expected a PersonSearchMetric or a DetectionMetric in tiny.py" in done.stderr
+    with pytest.raises(SystemExit, match="--out writes predictions, expected a PersonSearchMetric or a Detection"):
+        test.main(["tiny.py", "whole.pth", "--out", "p.pkl"])
 
 
 @pytest.mark.parametrize(
@@ -137,11 +135,9 @@ def test_out_needs_person_search(tiny):
         (rank, (CONFIG, "p.pkl"), "frames does not exist"),
     ],
 )
-def test_bad_input_ends_in_a_message(tmp_path, monkeypatch, tool, args, message):
+def test_bad_input_ends_in_a_message(tmp_path, monkeypatch, commands_in_process, tool, args, message):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SYNTH_ROOT", str(tmp_path))
-    monkeypatch.setattr(CheckpointLoader, "_schemes", dict(CheckpointLoader._schemes))
-    monkeypatch.setenv("LOCAL_RANK", "0")
     Path("strange.pth").write_text("no checkpoint")
     Path("part.py").write_text("optimizer = dict(type='SGD')")
     Path("data.py").write_text("train_dataloader = dict(dataset=dict(type='PRWDataset'))")

@@ -66,13 +66,13 @@ def test_differences(record, values, expected):
 
 def test_model_is_told_by_config_and_weights(tmp_path):
     (tmp_path / "a.pth").write_bytes(b"one")
-    first = describe_model("lr = 1", "c.py", tmp_path / "a.pth")
-    assert first == describe_model("lr = 1", "c.py", tmp_path / "a.pth")
+    first = describe_model(dict(lr=1, seed=0), "c.py", tmp_path / "a.pth")
+    assert first == describe_model(dict(seed=0, lr=1), "c.py", tmp_path / "a.pth")
     (tmp_path / "a.pth").write_bytes(b"two")
-    second = describe_model("lr = 2", "c.py", tmp_path / "a.pth")
+    second = describe_model(dict(lr=2, seed=0), "c.py", tmp_path / "a.pth")
     assert first["config_digest"] != second["config_digest"]
     assert first["checkpoint_digest"] != second["checkpoint_digest"]
-    assert "checkpoint_digest" not in describe_model("", "c.py", "https://example.org/a.pth")
+    assert "checkpoint_digest" not in describe_model({}, "c.py", "https://example.org/a.pth")
 
 
 def test_versions():

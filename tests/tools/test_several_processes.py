@@ -4,7 +4,6 @@ import json
 import os
 import pickle
 import subprocess
-import sys
 import time
 
 import dataset_writers
@@ -15,6 +14,7 @@ from launches import ROOT, assert_equal_predictions, environment, launch, write_
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
+from mmpersonsearch.cli import test, train
 from mmpersonsearch.registry import MODELS
 
 # A memory and a linear model, whose batches come out the same however many processes share them. A rank can be killed.
@@ -78,35 +78,31 @@ randomness = dict(seed=0)
 """
 
 
-def train_alone(config, work_dir, cwd):
-    command = [sys.executable, str(ROOT / "tools/train.py"), str(config), "--work-dir", str(work_dir)]
-    done = subprocess.run(command, cwd=cwd, env=environment(), capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-
-
 def sorted_rows(features):
     return features[np.lexsort(features.numpy().round(4).T)]
 
 
-def test_killed_and_resumed_by_another_number_of_processes(tmp_path):
+def test_killed_and_resumed_by_another_number_of_processes(tmp_path, monkeypatch, commands_in_process):
     """Two, one of them killed, then three: weights, memories, momentum and schedule as of one process."""
     (tmp_path / "parts.py").write_text(PARTS)
     (tmp_path / "toy.py").write_text(CONFIG)
-    train_alone("toy.py", "alone", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    train.main(["toy.py", "--work-dir", "alone"])
 
-    def train(processes, *args, **variables):
+    def launch_training(processes, *args, **variables):
         batch = f"train_dataloader.batch_size={6 // processes}"
         options = ["--work-dir", "parts", "--cfg-options", batch]
         return launch("dist_train.sh", "toy.py", processes, *args, *options, cwd=tmp_path, **variables)
 
     start = time.monotonic()
-    killed = train(2, KILL_AT="3")
+    killed = launch_training(2, KILL_AT="3")
     assert time.monotonic() - start < 100
     assert killed.returncode != 0
     assert "exitcode  : -9" in killed.stderr or "Signal 9 (SIGKILL)" in killed.stderr
     assert not (tmp_path / "parts/iter_4.pth").exists()
 
-    resumed = train(3, "--resume")
+    resumed = launch_training(3, "--resume")
     assert resumed.returncode == 0, resumed.stderr[-3000:]
     assert "resumed epoch: 0, iter: 3" in resumed.stdout or "resumed epoch: 0, iter: 2" in resumed.stdout
     one, three = (torch.load(tmp_path / f"{name}/iter_7.pth", weights_only=False) for name in ("alone", "parts"))
@@ -122,18 +118,19 @@ def test_killed_and_resumed_by_another_number_of_processes(tmp_path):
     assert one["optimizer"]["param_groups"][0]["lr"] == pytest.approx(0.01)
 
 
-def test_tested_by_three_processes_as_by_one(tmp_path, monkeypatch):
+def test_tested_by_three_processes_as_by_one(tmp_path, monkeypatch, commands_in_process):
     """Five images: figures, predictions and pictures are the same, and each image is there once."""
     monkeypatch.setitem(dataset_writers.PRW_TEST, "c2s2_000014", [(12, 50, 20, 26, 66)])
     scenes = dataset_writers.write_prw(tmp_path / "prw")
     config = write_config(tmp_path / "toy.py", scenes)
     write_checkpoint(config, tmp_path / "toy.pth")
-    for processes in (1, 3):
-        folder = tmp_path / str(processes)
-        where = ["--work-dir", folder, "--out", folder / "p.pkl", "--show-dir", folder / "show"]
-        done = launch("dist_test.sh", config, tmp_path / "toy.pth", processes, *where, cwd=tmp_path)
-        assert done.returncode == 0, done.stderr[-3000:]
-        assert done.stdout.count("Result: ") == 1
+    checkpoint = tmp_path / "toy.pth"
+    places = {"--work-dir": "", "--out": "p.pkl", "--show-dir": "show"}
+    one, three = ([f"{key}={tmp_path / name / place}" for key, place in places.items()] for name in ("1", "3"))
+    test.main([str(config), str(checkpoint), *one])
+    done = launch("dist_test.sh", config, checkpoint, 3, *three, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.count("Result: ") == 1
     assert (tmp_path / "3/result.json").read_text() == (tmp_path / "1/result.json").read_text()
     assert json.loads((tmp_path / "1/result.json").read_text())["person_search/mAP"] > 0
     one, three = (pickle.loads((tmp_path / f"{n}/p.pkl").read_bytes()) for n in (1, 3))

@@ -80,8 +80,10 @@ class Planner:
     def _plan(self, root: Path, path: str, budget: float, seed: int, needed: dict[str, Training]) -> Training:
         key = (root, path, budget, seed)
         if key not in self._planned:
-            # What needs nothing makes the weights.
-            config = scale_schedule(_read(root, path, needed), budget, with_curve=seed == 0 and bool(needed))
+            config = _read(root, path, needed)
+            # What needs nothing makes the weights. Validation is not by pairs, whose figures the table has.
+            with_curve = seed == 0 and bool(needed) and config.get("test_cfg", {}).get("type") != "PairSearchLoop"
+            scale_schedule(config, budget, with_curve)
             folder = root / f"{Path(path).stem}_{config.train_cfg.max_iters}i_seed{seed}"
             needs = list(needed.values())
             digest = digest_config(config, [need.digest for need in needs], self.work_dir)

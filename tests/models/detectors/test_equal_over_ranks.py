@@ -25,7 +25,7 @@ from mmpersonsearch.registry import MODELS
 from mmpersonsearch.utils.config_files import find_config
 from mmpersonsearch.utils.forward_modes import batch_norms
 
-STEPS, SIZE = 10, (72, 104)
+STEPS, SIZE = 6, (72, 104)
 # Persons in the 6 images of a step; in some steps a rank of two or of three has none.
 PERSONS = [(2, 1, 0, 3, 1, 2), (1, 2, 2, 0, 0, 0), (3, 0, 0, 0, 2, 1), (0, 0, 0, 0, 0, 0), (0, 0, 2, 1, 1, 1)]
 # Where the ranks' images begin and end in every other step, as a sampler may give them out at the end of an epoch.
