@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 import torch
 from mmdet.structures import ReIDDataSample
+from mmengine.config import Config
 from mmengine.evaluator import Evaluator
 from PIL import Image
 
+from mmpersonsearch.cli.test import draw_detections
 from mmpersonsearch.evaluation import ReIDImages, evaluate_reid
 from mmpersonsearch.evaluation.metrics import ReIDMetric, reid
 from mmpersonsearch.registry import METRICS
@@ -93,3 +95,9 @@ def test_bad_input_is_named(tmp_path):
     metric.process(None, [sample.to_dict() for sample in draw_samples(tmp_path)[1:4]])
     with pytest.raises(ValueError, match="0 queries and 3 gallery images"):
         metric.compute_metrics(metric.results)
+
+
+def test_show_dir_of_the_test_command_is_the_metrics():
+    config = Config(dict(test_evaluator=dict(type="ReIDMetric"), default_hooks={}))
+    draw_detections(config, "pictures")
+    assert METRICS.build(config.test_evaluator).show_dir == "pictures"
