@@ -39,7 +39,7 @@ def trained(tmp_path_factory):
     """Checkpoints of DeSKPro and of the teacher, with what training writes beside the weights."""
     folder = tmp_path_factory.mktemp("trained")
     for i, name in enumerate((DESKPRO.stem, f"{DESKPRO.stem}_face-teacher")):
-        content = dict(state_dict=build(name, i).state_dict(), optimizer=dict(state={}), meta=dict(iter=600))
+        content = dict(state_dict=build(name, i).state_dict(), optimizer=dict(state={}), meta=dict(iter=1000))
         torch.save(content, folder / f"{i}.pth")
     return str(folder / "0.pth"), str(folder / "1.pth")
 
@@ -83,7 +83,7 @@ def test_set(tmp_path, monkeypatch):
 
 
 def test_attention_is_plotted_for_each_checkpoint(trained, test_set, tmp_path):
-    csa = tmp_path / "csa/iter_600.pth"
+    csa = tmp_path / "csa/iter_1000.pth"
     export_model.main(["--body", trained[0], "--out", str(csa)])
     out = tmp_path / "figures/attention"
     args = [str(DESKPRO), trained[0], str(csa), "--number", "3", "--out", str(out), "--device", "cpu"]
