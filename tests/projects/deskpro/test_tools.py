@@ -58,10 +58,20 @@ def test_streams_are_exported_without_what_only_training_needs(trained, tmp_path
     assert "body and face" in capsys.readouterr().out
 
 
+def test_a_stream_alone_is_a_model_of_its_own(trained, tmp_path):
+    out = tmp_path / "body.pth"
+    export_model.main(["--body", trained[0], "--alone", "--out", str(out)])
+    cfg = Config.fromfile(DESKPRO).body_stream
+    set_num_ids(cfg, 5)
+    model = MODELS.build(dict(cfg, data_preprocessor=dict(type="mmdet.ReIDDataPreprocessor")))
+    load_strictly(model, load_checkpoint_file(out), str(out))
+
+
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        ([], "expected --body, --face or both"),
+        ([], "expected at least one of --body and --face"),
+        (["--body", "{0}", "--face", "{1}", "--alone"], "expected one of --body and --face"),
         (["--body", "{1}"], r"--body .*1\.pth: no weights of a body stream"),
         (["--body", "gone.pth"], r"gone\.pth does not exist"),
     ],
