@@ -97,8 +97,8 @@ class ReIDMetric(BaseMetric):
         return metrics
 
     def _log(self, searches: list[SearchResult], num_gallery: int) -> None:
-        lines = [f"Re-ID (%, {num_gallery} gallery images" + f", {self.num_draws} draws)" * bool(self.num_draws)]
-        lines[0] += "" if self.num_draws else ")"
+        draws = f", {self.num_draws} draws of one of each person" if self.num_draws else ""
+        lines = [f"Re-ID (%, {num_gallery} gallery images{draws})"]
         for one in searches:
             percents = [("mAP", one.mAP), *((f"R-{k}", value) for k, value in one.topk.items())]
             numbers = "  ".join(f"{name} {100 * value:.2f}" for name, value in percents)
