@@ -46,11 +46,11 @@ class Embedder:
         self.model, self.dataset = model, dataset
 
     @torch.no_grad()
-    def search(self, frame: int) -> tuple[InstanceData, Tensor]:
-        """Return the detections of a frame, by its place in the data set, and its queries' (Q, D) embeddings."""
+    def search(self, frame: int) -> tuple[InstanceData, InstanceData]:
+        """Return the detections and the queries of a frame, given by its place in the data set."""
         data = self.model.data_preprocessor(pseudo_collate([self.dataset[frame]]))
         (sample,) = self.model.predict(data["inputs"], data["data_samples"])
-        return sample.pred_instances, sample.query_instances.reid_feats
+        return sample.pred_instances, sample.query_instances
 
     @torch.no_grad()
     def embed(self, frame: int, bboxes: np.ndarray) -> Tensor:
@@ -118,7 +118,7 @@ def measure(model: nn.Module, root: Path, every: int = 1) -> dict[str, float]:
     dataset = build_frames(root)
     protocol, embedder = dataset.metainfo["search_protocol"], Embedder(model, dataset)
     frames = range(0, len(dataset), every)
-    detections, query_feats = zip(*map(embedder.search, track(frames, description="frames")))
+    detections, queries = zip(*map(embedder.search, track(frames, description="frames")))
     found = evaluate_detections([protocol.images[i].bboxes for i in frames], detections, det_thr=0.25)
     metrics = {
         "frames": len(frames),
@@ -132,8 +132,10 @@ def measure(model: nn.Module, root: Path, every: int = 1) -> dict[str, float]:
             metrics |= {f"{name}": number, f"{name}: Re-ID rank-1": rank1, f"{name}: Re-ID mAP": mean_ap}
     if every > 1:
         return metrics
+    queries = InstanceData.cat(list(queries))
+    query_feats = queries.reid_feats[queries.query_ids.argsort()]
     for name, ranking in (("", None), (" by RCP", RankingWithContextPersons())):
-        result = evaluate_search(protocol, detections, torch.cat(query_feats), 0.25, topk=(1,), ranking=ranking)
+        result = evaluate_search(protocol, detections, query_feats, det_thr=0.25, topk=(1,), ranking=ranking)
         metrics |= {f"search mAP{name}": result.mAP, f"search top-1{name}": result.topk[1]}
     return metrics
 
