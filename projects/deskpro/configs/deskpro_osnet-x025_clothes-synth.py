@@ -5,7 +5,9 @@ _base_ = [
     "./_base_/schedules/deskpro_1000i.py",
 ]
 
-teacher_checkpoint = "{{$FACE_TEACHER_CHECKPOINT:work_dirs/deskpro_osnet-x025_clothes-synth_face-teacher/iter_1000.pth}}"
+teacher_checkpoint = (
+    "{{$FACE_TEACHER_CHECKPOINT:work_dirs/deskpro_osnet-x025_clothes-synth_face-teacher/iter_1000.pth}}"
+)
 model = dict(
     type="TwoStreamReID",
     data_preprocessor=_base_.data_preprocessor,
