@@ -91,7 +91,7 @@ def import_mmdet() -> ModuleType:
     return registry
 
 
-_MODELS = ("backbones", "dense_heads", "detectors", "roi_heads", "reid", "memories", "losses")
+_MODELS = ("backbones", "dense_heads", "detectors", "roi_heads", "reid", "memories", "losses", "exported_networks")
 
 DATASETS = MMDetChildRegistry("DATASETS", ["mmpersonsearch.datasets"])
 DATA_SAMPLERS = MMDetChildRegistry("DATA_SAMPLERS", ["mmpersonsearch.datasets.samplers"], "data sampler")

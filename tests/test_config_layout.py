@@ -43,8 +43,7 @@ def test_a_config_is_read_from_few_files(path):
 
 def test_every_base_is_used():
     used = set().union(*map(files, LEAVES))
-    for_users = {ROOT / "configs/_base_/datasets/coco_person_search.py"}  # docs/own_data.md
-    assert [path for path in ALL if path not in used | for_users] == []
+    assert [path for path in ALL if path not in used] == []
 
 
 @pytest.mark.parametrize("path", ALL, ids=lambda path: path.stem)
@@ -64,9 +63,10 @@ def test_leaves_are_short():
 
 
 def test_papers_configs_are_on_prw_cuhk_sysu_and_posetrack21_only():
-    names = [path.stem for path in list_configs() if path.is_relative_to(ROOT / "configs")]
+    untrained = {"two-step_coco_msmt17", "two-step_exported"}  # for searching one's own pictures
+    names = {path.stem for path in list_configs() if path.is_relative_to(ROOT / "configs")} - untrained
     assert [name for name in names if not re.search("_(prw|cuhk|prw-cuhk|prw-mini|posetrack21)(_|$)", name)] == []
-    assert len(list_configs()) == 210
+    assert len(list_configs()) == 212
 
 
 def test_metafiles_and_tables_are_up_to_date():

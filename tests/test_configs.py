@@ -39,9 +39,9 @@ def test_config_builds(path):
         assert reid_head.num_ids == (cfg.num_ids or NUM_IDS)
         assert count_rows(model.state_dict()) == reid_head.num_ids
         assert ("LossWeightScheduleHook" in [type(hook).__name__ for hook in hooks]) == reid_head.with_teacher
-    elif cfg.model.type != "PersonDetector":
+    elif cfg.model.type != "PersonDetector" and path.stem != "two-step_exported":
         reid = model.reid if cfg.model.type == "TwoStepPersonSearch" else model
-        assert count_rows(model.state_dict()) == reid.head.num_ids == cfg.num_ids
+        assert count_rows(model.state_dict()) == reid.head.num_ids == (cfg.num_ids or 1041)  # of MSMT17
 
 
 @pytest.mark.parametrize(

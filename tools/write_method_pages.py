@@ -26,6 +26,8 @@ DATA = {
     "cuhk": "CUHK-SYSU",
     "posetrack21": "PoseTrack21",
     "synth": "synthetic",
+    "coco_msmt17": "COCO, MSMT17",
+    "exported": "the networks' own",
 }
 
 
@@ -90,6 +92,7 @@ def _show(value: float | None) -> str:
 def make_metafile(method: dict, paths: list[str], ours: dict[str, dict[str, float]]) -> str:
     """Make a metafile: the collections, and each config in one of them with our results."""
     collections = [{key: value for key, value in one.items() if key != "Configs"} for one in method["collections"]]
+    weights = {row["config"]: row["weights"] for row in method.get("rows", []) if "weights" in row}
     models = []
     for path in paths:
         name = Path(path).name.removesuffix(".py")
@@ -101,6 +104,8 @@ def make_metafile(method: dict, paths: list[str], ours: dict[str, dict[str, floa
             "Config": path,
             "Metadata": {"Training Data": data},
         }
+        if name in weights:
+            model["Weights"] = weights[name]
         if name in ours:
             metrics = {key: ours[name][key] for key in ("mAP", "top-1")}
             model["Results"] = [{"Task": "Person Search", "Dataset": data, "Metrics": metrics}]

@@ -13,4 +13,7 @@ model = dict(
     detector=_base_.model,
     reid=_base_.teacher,
     crop_extractor=_base_.crop_extractor,
+    scale=(960, 640),
 )
+test_dataloader = dict(dataset=dict(pipeline=_base_.picture_pipeline))
+val_dataloader = test_dataloader

@@ -1,5 +1,7 @@
 """Models built for testing."""
 
+import hashlib
+import json
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -64,3 +66,32 @@ def _without_training(model: dict) -> dict:
         if part.get("teacher") is not None:
             part.update(teacher=None, loss_distill=None)
     return model
+
+
+def fingerprint(model: nn.Module, config: Config) -> str:
+    """Compute ``sha256:`` and 16 hexadecimal digits of what embeddings depend on.
+
+    These are the weights, the files of exported networks, the model's config and the test pipeline.
+    """
+    parts = {"model": config.model.to_dict(), "pipeline": [dict(step) for step in _test_pipeline(config)]}
+    _forget_paths(parts)
+    digest = hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode())
+    for key, value in model.state_dict().items():
+        digest.update(f"{key} {tuple(value.shape)} {value.dtype}".encode())
+        digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    for part in model.modules():
+        digest.update((getattr(part, "digest", None) or "").encode())
+    return f"sha256:{digest.hexdigest()[:16]}"
+
+
+def _test_pipeline(config: Config) -> list[dict]:
+    return (config.get("test_dataloader") or {}).get("dataset", {}).get("pipeline", [])
+
+
+def _forget_paths(config: Any) -> None:
+    """Remove what says where weights come from: they themselves are compared."""
+    for part in config.values() if isinstance(config, dict) else config if isinstance(config, list | tuple) else ():
+        _forget_paths(part)
+    if isinstance(config, dict):
+        for key in ("init_cfg", "checkpoint", "path", "num_ids"):
+            config.pop(key, None)

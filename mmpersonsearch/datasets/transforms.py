@@ -120,6 +120,7 @@ class PackPersonSearchInputs(PackDetInputs):
                 f"{results.get('img_path')}: {counts}: a transform of the pipeline removed boxes without their "
                 "identities (mmdet.FilterAnnotations does; mmdet.RandomCrop keeps them together)"
             )
+        results.setdefault("scale_factor", (1.0, 1.0))  # of an image that was not resized
         packed = super().transform(results)
         if "query_instances" in results:
             queries = {key: torch.from_numpy(value) for key, value in results["query_instances"].items()}

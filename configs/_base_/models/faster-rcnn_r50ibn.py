@@ -12,3 +12,9 @@ model = dict(
 )
 # How a two-step model cuts crops for Re-ID: as TDN for its teacher.
 crop_extractor = _base_.model.roi_head.crop_extractor
+# The test pipeline of a two-step model, which resizes for its detector itself.
+picture_pipeline = [
+    dict(type="LoadSceneImage"),
+    dict(type="LoadPersonSearchAnnotations", clip=False),
+    dict(type="PackPersonSearchInputs"),
+]

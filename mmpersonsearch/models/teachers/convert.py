@@ -59,13 +59,38 @@ def convert(path: str, project_name: str, config: Config) -> Conversion:
         options["head.num_ids"] = len(weights[key])
     config.merge_from_dict({f"model.{key}": value for key, value in options.items()})
     teacher = MODELS.build(config.model)
+    state = _fill(teacher, source, weights, project, path)
+    filled = {key: state[key].flatten()[0].item() for key in state if key not in weights}
+    meta = dict(converted_from=project_name, source=Path(path).name, options=options, filled_in=filled)
+    return Conversion(dict(meta=meta, state_dict=state), origins, left)
+
+
+def load_reid(reid: nn.Module, path: str) -> None:
+    """Load a Re-ID model's own checkpoint, or a published one of fast-reid, whose names are converted.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        InputError: The file cannot be read safely or does not fit the model; the message names the keys.
+    """
+    checkpoint = load_checkpoint_file(path)
+    weights = find_weights(checkpoint["model"] if isinstance(checkpoint.get("model"), dict) else checkpoint)
+    if not any(key.startswith("heads.") for key in weights):
+        load_strictly(reid, checkpoint, path)
+        return
+    project = PROJECTS["fast-reid"]
+    origins, _ = rename(weights, project, path)
+    _fill(reid, weights, {key: weights[origin] for key, origin in origins.items()}, project, path)
+
+
+def _fill(
+    teacher: nn.Module, source: Mapping[str, Tensor], weights: Mapping[str, Tensor], project: Project, path: str
+) -> dict[str, Tensor]:
+    """Load a source's weights under a teacher's names, and what a source leaves out; return the teacher's state."""
     check_same_normalization(source, project, teacher, path)
     state = teacher.state_dict()
     constants = {key: torch.full_like(state[key], value) for key, value in project.constants.items() if key in state}
     load_strictly(teacher, {**constants, **weights}, path)
-    filled = {key: state[key].flatten()[0].item() for key in state if key not in weights}
-    meta = dict(converted_from=project_name, source=Path(path).name, options=options, filled_in=filled)
-    return Conversion(dict(meta=meta, state_dict=state), origins, left)
+    return state
 
 
 def read_source(path: str, project: Project) -> dict[str, Tensor]:

@@ -2,10 +2,11 @@
 _base_ = [
     "../../synthetic_benchmark/configs/_base_/teachers/bot_r18ibn.py",
     "./_base_/datasets/clothes_synth.py",
-    "./_base_/schedules/deskpro_600i.py",
+    "./_base_/schedules/deskpro_1000i.py",
 ]
 
 model = _base_.teacher
+optim_wrapper = dict(optimizer=dict(lr=3.5e-4))  # BoT's
 train_pipeline = [
     dict(type="LoadSceneImage"),
     dict(type="mmdet.Resize", scale=(64, 128), keep_ratio=False),

@@ -2,10 +2,12 @@
 _base_ = [
     "./_base_/models/deskpro_osnet-x025.py",
     "./_base_/datasets/clothes_synth.py",
-    "./_base_/schedules/deskpro_600i.py",
+    "./_base_/schedules/deskpro_1000i.py",
 ]
 
-teacher_checkpoint = "{{$FACE_TEACHER_CHECKPOINT:work_dirs/deskpro_osnet-x025_clothes-synth_face-teacher/iter_600.pth}}"
+teacher_checkpoint = (
+    "{{$FACE_TEACHER_CHECKPOINT:work_dirs/deskpro_osnet-x025_clothes-synth_face-teacher/iter_1000.pth}}"
+)
 model = dict(
     type="TwoStreamReID",
     data_preprocessor=_base_.data_preprocessor,

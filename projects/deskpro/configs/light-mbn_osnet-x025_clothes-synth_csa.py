@@ -2,7 +2,7 @@
 _base_ = [
     "./_base_/models/deskpro_osnet-x025.py",
     "./_base_/datasets/clothes_synth.py",
-    "./_base_/schedules/deskpro_600i.py",
+    "./_base_/schedules/deskpro_1000i.py",
 ]
 
 model = dict(type="TwoStreamReID", data_preprocessor=_base_.data_preprocessor, body=_base_.csa_stream)

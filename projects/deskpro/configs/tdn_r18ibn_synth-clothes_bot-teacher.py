@@ -9,7 +9,7 @@ _base_ = [
 ]
 
 data_root = "{{$SYNTH_CLOTHES_ROOT:data/synth_clothes/}}"
-teacher_checkpoint = "{{$TEACHER_CHECKPOINT:work_dirs/bot_r18ibn_clothes-synth/iter_600.pth}}"
+teacher_checkpoint = "{{$TEACHER_CHECKPOINT:work_dirs/bot_r18ibn_clothes-synth/iter_1000.pth}}"
 _base_.teacher.head.num_ids = 100  # those of the drawn set that it was trained on
 _base_.tdn.roi_head.reid_head.update(
     num_ids=_base_.num_ids,

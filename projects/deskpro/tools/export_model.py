@@ -4,6 +4,7 @@ python projects/deskpro/tools/export_model.py --body work_dirs/deskpro_osnet_prc
     --face work_dirs/deskpro_osnet_prcc/epoch_140.pth --out deskpro_prcc.pth
 
 The streams share no weights, so they may be of two trainings: with the teacher's face stream the model is DeSKPro*.
+With --alone the one stream is a Re-ID model of its own (its config is the stream's), such as a teacher of TDN.
 """
 
 from __future__ import annotations
@@ -35,11 +36,13 @@ def pick_stream(path: str, name: str) -> dict[str, Tensor]:
     return picked
 
 
-def export(paths: dict[str, str]) -> dict[str, Any]:
-    """Join streams, whose checkpoints are given by their names, to one checkpoint; see :func:`pick_stream`."""
-    if not paths:
-        raise InputError("expected --body, --face or both")
+def export(paths: dict[str, str], alone: bool) -> dict[str, Any]:
+    """Join streams, whose checkpoints are given by their names, to one checkpoint; see the module."""
+    if not paths or (alone and len(paths) > 1):
+        raise InputError(f"expected {'one' if alone else 'at least one'} of --body and --face")
     weights = {key: value for name, path in paths.items() for key, value in pick_stream(path, name).items()}
+    if alone:
+        weights = {key.partition(".")[2]: value for key, value in weights.items()}
     return dict(meta=dict(streams=paths), state_dict=weights)
 
 
@@ -48,12 +51,13 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name in STREAMS:
         parser.add_argument(f"--{name}", metavar="CHECKPOINT", help=f"trained model whose {name} stream is taken")
+    parser.add_argument("--alone", action="store_true", help="one stream as a model of its own")
     parser.add_argument("--out", required=True, help="the checkpoint to write")
     args = parser.parse_args(argv)
     paths = {name: path for name in STREAMS if (path := getattr(args, name))}
     with exit_on_bad_input("export_model.py"):
         check_out(args.out, *paths.values(), suffixes=(".pth",))
-        checkpoint = export(paths)
+        checkpoint = export(paths, args.alone)
         save_checkpoint(checkpoint, args.out)
     number = sum(value.numel() for value in checkpoint["state_dict"].values())
     print(f"wrote {args.out}: {' and '.join(paths)}, {number:,} numbers")

@@ -2,11 +2,15 @@ import pytest
 import torch
 import torch.nn.functional as F
 from mmengine.config import Config
-from mmengine.model import MMDistributedDataParallel
+from mmengine.model import ImgDataPreprocessor, MMDistributedDataParallel
 from mmengine.registry import init_default_scope
-from tiny_models import NUM_IDS, SYNTH, draw_batch
+from mmengine.structures import InstanceData
+from tiny_models import NUM_IDS, SYNTH
+from tiny_models import draw_batch as draw_normalized
 
+from mmpersonsearch.models.detectors.two_step_person_search import tile_boxes
 from mmpersonsearch.registry import MODELS
+from mmpersonsearch.utils.errors import InputError
 
 ANY_SCORE = dict(score_thr=0.0, max_per_img=5)
 
@@ -17,6 +21,7 @@ def read_two_step_config(**rcnn_test_cfg):
     cfg = Config.fromfile(SYNTH / "two_step/faster-rcnn_bot_synth.py").model
     cfg.reid.head.num_ids = NUM_IDS
     cfg.detector.test_cfg.rcnn.update(rcnn_test_cfg or ANY_SCORE)
+    cfg.scale = None  # the detector sees the pictures at their size
     return cfg
 
 
@@ -41,8 +46,27 @@ def crop_by_hand(image, box, size=(128, 64)):
     return F.avg_pool2d(samples, 2)
 
 
+def draw_batch(*args, **kwargs):
+    """Images of pixels from 0 to 255, as a two-step model gets them."""
+    images, samples = draw_normalized(*args, **kwargs)
+    return (images * 50 + 110).clamp(0, 255).round(), samples
+
+
+def normalized(model, image):
+    """What the Re-ID model's preprocessing makes of BGR pixels."""
+    preprocessor = model.reid.data_preprocessor
+    return (image.flip(0) - preprocessor.mean) / preprocessor.std
+
+
+def detect_by_hand(model, images, samples):
+    """The detector's own results, in pixels of the original image."""
+    data = dict(inputs=list(images), data_samples=[sample.clone() for sample in samples])
+    data = model.detector.data_preprocessor(data)
+    return model.detector.predict(data["inputs"], data["data_samples"], rescale=True)
+
+
 def embed_by_hand(model, image, box):
-    feat_map = model.reid.backbone(crop_by_hand(image, box))[-1]
+    feat_map = model.reid.backbone(crop_by_hand(normalized(model, image), box))[-1]
     feat = model.reid.head.bn(feat_map.mean(dim=(2, 3)))[0]
     return feat / feat.norm()
 
@@ -52,8 +76,7 @@ def embed_by_hand(model, image, box):
 def test_results_are_those_of_detector_and_reid_model_by_hand(scale):
     model = build_two_step()
     images, samples = draw_batch([2, 3], num_queries=[2, 1], scale=scale)
-    expected = model.detector.predict(images, [sample.clone() for sample in samples], rescale=True)
-    expected = [sample.pred_instances.clone() for sample in expected]
+    expected = [sample.pred_instances.clone() for sample in detect_by_hand(model, images, samples)]
     results = model.predict(images, samples)
     for image, result, found in zip(images, results, expected):
         assert len(found) == 5
@@ -153,7 +176,7 @@ def test_one_stage_detector_of_several_classes():
     )
     model = build_two_step(cfg)
     images, samples = draw_batch([2], num_queries=[1], scale=0.5)
-    (everything,) = model.detector.predict(images, [samples[0].clone()])
+    (everything,) = detect_by_hand(model, images, samples)
     everything = everything.pred_instances
     persons = everything[everything.labels == 0]
     assert 0 < len(persons) < len(everything)
@@ -182,22 +205,125 @@ def test_can_be_wrapped_for_several_processes(tmp_path):
     assert len(result.query_instances.reid_feats) == 1
 
 
-@pytest.mark.parametrize(
-    "change",
-    [dict(mean=[0.0, 0.0, 0.0]), dict(std=[1.0, 1.0, 1.0]), dict(to_rgb=False)],
-    ids=["mean", "std", "colours"],
-)
-def test_reid_model_of_other_pixels(change):
+@torch.no_grad()
+def test_each_part_has_its_own_preprocessing():
+    """With another mean, deviation and order of channels for the detector, the embeddings stay and the boxes change."""
     cfg = read_two_step_config()
-    cfg.reid.data_preprocessor.update(change)
-    with pytest.raises(ValueError, match=r"detector\.data_preprocessor and reid\.data_preprocessor must normalize"):
+
+    def scores_and_query():
+        images, samples = draw_batch([2], num_queries=[2])
+        (found,) = build_two_step(cfg).predict(images, samples)
+        return found.pred_instances.scores, found.query_instances.reid_feats
+
+    scores, feats = scores_and_query()
+    cfg.detector.data_preprocessor.update(mean=[0.0] * 3, std=[9.0] * 3, bgr_to_rgb=False)
+    other_scores, same_feats = scores_and_query()
+    assert torch.equal(same_feats, feats) and not torch.allclose(other_scores, scores, atol=1e-4)
+    cfg.reid.data_preprocessor.update(to_rgb=False)
+    same_scores, other_feats = scores_and_query()
+    assert torch.equal(same_scores, other_scores) and not torch.allclose(other_feats, feats, atol=1e-3)
+
+
+@torch.no_grad()
+def test_the_detector_sees_the_picture_at_its_scale_and_crops_are_cut_from_the_picture():
+    cfg = read_two_step_config()
+    images, samples = draw_batch([2], num_queries=[2])
+    whole = build_two_step(cfg)
+    cfg.scale = (300, 48)  # long and short side: 96 x 128 becomes 48 x 64
+    small = build_two_step(cfg)
+    (found,) = small.predict(images, [samples[0].clone()])
+    resized = F.interpolate(images, scale_factor=0.5, mode="bilinear")
+    at_half = samples[0].clone()
+    at_half.set_metainfo(dict(img_shape=(48, 64), scale_factor=(0.5, 0.5)))
+    (expected,) = detect_by_hand(whole, resized, [at_half])
+    torch.testing.assert_close(found.pred_instances.bboxes, expected.pred_instances.bboxes, atol=1e-3, rtol=0)
+    for box, feat in zip(found.pred_instances.bboxes, found.pred_instances.reid_feats):
+        assert torch.allclose(feat, embed_by_hand(whole, images[0], box), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("tiles", "overlap", "expected"),
+    [
+        ((1, 1), 0.3, [(0, 0, 100, 50)]),
+        ((2, 1), 0.0, [(0, 0, 50, 50), (50, 0, 100, 50)]),
+        ((2, 2), 0.5, [(0, 0, 67, 33), (33, 0, 100, 33), (0, 17, 67, 50), (33, 17, 100, 50)]),
+        ((3, 1), 0.25, [(0, 0, 40, 50), (30, 0, 70, 50), (60, 0, 100, 50)]),
+    ],
+)
+def test_tiles(tiles, overlap, expected):
+    assert tile_boxes(100, 50, tiles, overlap) == expected
+
+
+class Shown(torch.nn.Module):
+    """Detector of one person per call from a list: boxes in pixels of its view, which may be of another class."""
+
+    data_preprocessor = ImgDataPreprocessor()
+
+    def __init__(self, found):
+        super().__init__()
+        self.found, self.views = found, []
+
+    def predict(self, inputs, samples):
+        self.views += [tuple(sample.img_shape) for sample in samples]
+        for sample, persons in zip(samples, self.found):
+            boxes, scores, labels = zip(*persons) if persons else ((), (), ())
+            sample.pred_instances = InstanceData(
+                bboxes=torch.tensor(boxes).float().reshape(-1, 4), scores=torch.tensor(scores).float(),
+                labels=torch.tensor(labels).long(),
+            )  # fmt: skip
+        return samples
+
+
+def test_tiles_are_merged():
+    """Two tiles of 60 x 60 that share the columns 40 to 60 of a picture of 100 x 60."""
+    model = build_two_step()
+    model.tiles, model.overlap = (2, 1), 1 / 3
+    model.detector = Shown(
+        [
+            [
+                ([5, 5, 15, 35], 0.6, 0),  # alone
+                ([42, 10, 54, 40], 0.7, 0),  # whole in both tiles
+                ([5, 40, 15, 55], 0.9, 3),  # no person
+                ([50, 20, 60, 59], 0.95, 0),  # cut by the tile's edge: half of the next tile's
+            ],
+            [
+                ([3, 10, 15, 41], 0.8, 0),
+                ([10, 20, 30, 60], 0.5, 0),
+                ([40, 0, 60, 30], 0.4, 0),  # at the picture's edge, not cut
+            ],
+        ]
+    )
+    samples = [draw_batch([0], size=(60, 100))[1][0]]
+    (found,) = model.detect(torch.zeros(1, 3, 60, 100), samples)
+    assert model.detector.views == [(60, 60), (60, 60)]
+    expected = {
+        0.6: [5, 5, 15, 35], 0.8: [43, 10, 55, 41], 0.5: [50, 20, 70, 60], 0.4: [80, 0, 100, 30]
+    }  # fmt: skip
+    got = {round(score, 2): box for score, box in zip(found.scores.tolist(), found.bboxes.tolist())}
+    assert got == expected
+
+
+@pytest.mark.parametrize(("tiles", "overlap"), [((0, 2), 0.3), ((2, 2), 1.0), ((2, 2), -0.1)])
+def test_tiles_that_cannot_be(tiles, overlap):
+    cfg = read_two_step_config()
+    cfg.update(tiles=tiles, overlap=overlap)
+    with pytest.raises(InputError, match=r"expected \(columns, rows\) of 1 or more and an overlap in \[0, 1\)"):
         build_two_step(cfg)
 
 
-def test_padding_is_the_detectors_own_matter():
+def test_pictures_of_several_sizes_are_seen_without_the_padding_that_stacks_them():
+    model = build_two_step()
+    model.detector = Shown([[([1, 2, 11, 22], 0.5, 0)], []])
+    images, samples = draw_batch([1, 1])
+    samples[1].set_metainfo(dict(img_shape=(64, 72)))
+    first, second = model.detect(images, samples)
+    assert model.detector.views == [(96, 128), (64, 72)]
+    assert first.bboxes.tolist() == [[1, 2, 11, 22]] and len(second) == 0
+
+
+@pytest.mark.parametrize("part", ["detector", "reid"])
+def test_a_part_without_preprocessing(part):
     cfg = read_two_step_config()
-    cfg.detector.data_preprocessor.pad_size_divisor = 64
-    assert build_two_step(cfg).data_preprocessor.pad_size_divisor == 64
-    del cfg.detector["data_preprocessor"]
-    with pytest.raises(ValueError, match="detector has no data_preprocessor"):
+    del cfg[part]["data_preprocessor"]
+    with pytest.raises(InputError, match=f"{part} has no data_preprocessor"):
         build_two_step(cfg)

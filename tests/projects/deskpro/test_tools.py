@@ -39,7 +39,7 @@ def trained(tmp_path_factory):
     """Checkpoints of DeSKPro and of the teacher, with what training writes beside the weights."""
     folder = tmp_path_factory.mktemp("trained")
     for i, name in enumerate((DESKPRO.stem, f"{DESKPRO.stem}_face-teacher")):
-        content = dict(state_dict=build(name, i).state_dict(), optimizer=dict(state={}), meta=dict(iter=600))
+        content = dict(state_dict=build(name, i).state_dict(), optimizer=dict(state={}), meta=dict(iter=1000))
         torch.save(content, folder / f"{i}.pth")
     return str(folder / "0.pth"), str(folder / "1.pth")
 
@@ -58,10 +58,20 @@ def test_streams_are_exported_without_what_only_training_needs(trained, tmp_path
     assert "body and face" in capsys.readouterr().out
 
 
+def test_a_stream_alone_is_a_model_of_its_own(trained, tmp_path):
+    out = tmp_path / "body.pth"
+    export_model.main(["--body", trained[0], "--alone", "--out", str(out)])
+    cfg = Config.fromfile(DESKPRO).body_stream
+    set_num_ids(cfg, 5)
+    model = MODELS.build(dict(cfg, data_preprocessor=dict(type="mmdet.ReIDDataPreprocessor")))
+    load_strictly(model, load_checkpoint_file(out), str(out))
+
+
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        ([], "expected --body, --face or both"),
+        ([], "expected at least one of --body and --face"),
+        (["--body", "{0}", "--face", "{1}", "--alone"], "expected one of --body and --face"),
         (["--body", "{1}"], r"--body .*1\.pth: no weights of a body stream"),
         (["--body", "gone.pth"], r"gone\.pth does not exist"),
     ],
@@ -83,7 +93,7 @@ def test_set(tmp_path, monkeypatch):
 
 
 def test_attention_is_plotted_for_each_checkpoint(trained, test_set, tmp_path):
-    csa = tmp_path / "csa/iter_600.pth"
+    csa = tmp_path / "csa/iter_1000.pth"
     export_model.main(["--body", trained[0], "--out", str(csa)])
     out = tmp_path / "figures/attention"
     args = [str(DESKPRO), trained[0], str(csa), "--number", "3", "--out", str(out), "--device", "cpu"]

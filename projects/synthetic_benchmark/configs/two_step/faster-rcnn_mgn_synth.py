@@ -12,4 +12,7 @@ model = dict(
     detector=_base_.model,
     reid=_base_.teacher,
     crop_extractor=_base_.crop_extractor,
+    scale=(336, 192),
 )
+test_dataloader = dict(dataset=dict(pipeline=_base_.picture_pipeline))
+val_dataloader = test_dataloader

@@ -24,3 +24,9 @@ model = dict(
 )
 # How a two-step model cuts crops for Re-ID: as TDN for its teacher.
 crop_extractor = dict(parts.crop_extractor, roi_layer=dict(type="RoIAlign", output_size=(128, 64), sampling_ratio=2))
+# The test pipeline of a two-step model, which resizes for its detector itself.
+picture_pipeline = [
+    dict(type="LoadSceneImage"),
+    dict(type="LoadPersonSearchAnnotations", clip=False),
+    dict(type="PackPersonSearchInputs"),
+]

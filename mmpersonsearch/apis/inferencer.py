@@ -1,0 +1,341 @@
+"""Detection and embedding of persons in one's own pictures and videos."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mmengine
+import numpy as np
+import torch
+import yaml
+from mmdet.apis import DetInferencer
+from mmdet.structures import DetDataSample
+from mmengine.config import Config, ConfigDict
+from mmengine.dataset import Compose
+from mmengine.structures import InstanceData
+from torch import Tensor, nn
+
+from mmpersonsearch.models.detectors import QEEPSDetector
+from mmpersonsearch.registry import TRANSFORMS
+from mmpersonsearch.utils.checkpoint import load_checkpoint_file
+from mmpersonsearch.utils.config_files import find_config, read_config_file
+from mmpersonsearch.utils.errors import InputError
+from mmpersonsearch.utils.scene_files import names_below
+from mmpersonsearch.utils.videos import VIDEO_SUFFIXES, list_frames, read_frame, split_frame
+
+from .model import build_model, fingerprint
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
+Item = str | np.ndarray  # a file, a frame (see utils.videos), or an image (h, w, 3) in BGR
+
+
+@dataclass
+class Query:
+    """A person to search for, in one or several pictures.
+
+    Attributes:
+        feats: (D,) the mean of the pictures' embeddings, L2-normalized.
+        scenes: Per picture all detections: ``bboxes`` (n, 4), ``scores`` (n,), ``reid_feats`` (n, D).
+        bboxes: (P, 4) the person in each picture, xyxy in pixels.
+        pictures: The P pictures.
+        fingerprint: Of the model.
+    """
+
+    feats: Tensor
+    scenes: list[InstanceData]
+    bboxes: np.ndarray
+    pictures: list[Item]
+    fingerprint: str
+
+
+class PersonSearchInferencer(DetInferencer):
+    """MMDetection's ``DetInferencer`` for models that embed persons.
+
+    ::
+
+        searcher = PersonSearchInferencer("two-step_coco_msmt17", device="cuda")
+        searcher(["a.jpg", "b.jpg"], out_dir="out")
+        query = searcher.embed("me.jpg", bbox=(10, 20, 60, 180))
+
+    It is called with files, folders (with all that is below), videos, BGR arrays or lists of these, and MMDetection's
+    options (``batch_size``, ``out_dir``, ``return_datasamples``, ``pred_score_thr``, ...). A prediction has ``bboxes``,
+    ``scores``, ``labels`` and ``reid_feats``.
+
+    Args:
+        model: A config, its file, or the name of one of the package's; None takes it from the weights, if they are of
+            one of this package's trainings.
+        weights: File or URL; None takes the metafile's, where it has some.
+        device: By default the accelerator, if there is one.
+        detector_weights: Of a two-step model in two files: the detector's, see ``TwoStepPersonSearch.load_parts``.
+        reid_weights: The Re-ID model's.
+        amp: Whether to compute in mixed precision.
+        fps: Frames a second that are taken from a video.
+        cfg_options: Dotted keys of the config and their values.
+        show_progress: Whether to show a progress bar.
+
+    Raises:
+        FileNotFoundError: There is no such config or file.
+        InputError: No weights; they do not fit the model; the model compares pairs of images (QEEPS).
+    """
+
+    def __init__(
+        self,
+        model: str | Path | Config | None = None,
+        weights: str | None = None,
+        device: str | None = None,
+        detector_weights: str | None = None,
+        reid_weights: str | None = None,
+        amp: bool = False,
+        fps: float = 1.0,
+        cfg_options: dict[str, Any] | None = None,
+        show_progress: bool = True,
+    ) -> None:
+        if (detector_weights is None) != (reid_weights is None) or (weights and reid_weights):
+            raise InputError("expected weights, or detector_weights and reid_weights")
+        if model is None and weights is None:
+            raise InputError("expected model, a config or its name, or weights that have their config")
+        self.amp, self.fps, self.cfg_options = amp, fps, cfg_options or {}
+        self.name = "checkpoint" if model is None else Path(getattr(model, "filename", None) or str(model)).stem
+        parts = None if reid_weights is None else [str(detector_weights), str(reid_weights)]
+        config = read_config_file(find_config(str(model))) if isinstance(model, str | Path) else model
+        if weights is None and isinstance(model, str | Path):
+            weights = parts or published_weights(str(config.filename))
+        super().__init__(config, weights or parts, device, scope="mmpersonsearch", show_progress=show_progress)
+        self.fingerprint = fingerprint(self.model, self.cfg)
+
+    def _init_model(self, cfg: Config, weights: str | list[str] | None, device: str) -> nn.Module:
+        if not cfg:
+            text = load_checkpoint_file(weights).get("meta", {}).get("cfg")
+            if not text:
+                raise InputError(f"{weights} has no config, expected model, a config or its name")
+            cfg.update(Config.fromstring(text, ".py")._cfg_dict)
+        if weights is None:
+            raise InputError(f"{self.name} has no published weights, expected weights, a checkpoint")
+        cfg.merge_from_dict(self.cfg_options) if isinstance(cfg, Config) else None
+        config = cfg if isinstance(cfg, Config) else Config(cfg)
+        model = build_model(config, weights if isinstance(weights, str) else None)
+        if isinstance(model, QEEPSDetector):
+            raise InputError(f"{self.name} (QEEPS) compares pairs of images, expected a model that embeds persons")
+        if not isinstance(weights, str):
+            model.load_parts(*weights)
+        model.dataset_meta = dict(classes=("person",), palette=[(0, 114, 178)])
+        return model.to(device)
+
+    def _init_pipeline(self, cfg: ConfigDict) -> Callable[[Item | dict], dict]:
+        steps = [dict(step) for step in cfg.test_dataloader.dataset.pipeline]
+        loads = [step for step in steps if step["type"].rpartition(".")[2].startswith("Load")]
+        self._loader = TRANSFORMS.build(loads[0])
+        transforms = Compose([TRANSFORMS.build(step) for step in steps if step not in loads])
+
+        def prepare(item: Item | dict) -> dict:
+            given = item if isinstance(item, dict) else dict(img=item)
+            return transforms({**self.load(given["img"]), **{k: v for k, v in given.items() if k != "img"}})
+
+        return prepare
+
+    def load(self, item: Item) -> dict[str, Any]:
+        """Load a picture as a pipeline has it: ``img`` (h, w, 3) BGR, ``img_path``, ``img_shape``, ``ori_shape``.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            InputError: It cannot be read.
+        """
+        path, second = split_frame(item) if isinstance(item, str) else ("", None)
+        if isinstance(item, str) and second is None:
+            return self._loader(dict(img_path=item, img_id=item))
+        image = item if second is None else read_frame(path, second)
+        if image.ndim != 3 or image.shape[2] != 3:
+            raise InputError(f"expected an image (h, w, 3) in BGR, got shape {image.shape}")
+        shape = image.shape[:2]
+        return dict(img=image, img_path=str(item) if second else path, img_id=path, img_shape=shape, ori_shape=shape)
+
+    def _inputs_to_list(self, inputs: Item | Path | Iterable[Item | Path]) -> list[Item]:
+        """List the pictures: files of folders, sorted, and the sampled frames of videos."""
+        items = list_items(inputs, self.fps)
+        self._names = names_below([split_frame(item)[0] for item in items if isinstance(item, str)])
+        return items
+
+    def forward(self, inputs: dict, **kwargs: Any) -> list[DetDataSample]:
+        """Run the model on a batch."""
+        device = next(iter([*self.model.parameters(), torch.empty(0)])).device.type
+        with torch.autocast(device, enabled=self.amp):
+            return super().forward(inputs, **kwargs)
+
+    def predict(self, items: Iterable[Item | dict], batch_size: int = 1) -> Iterator[DetDataSample | Exception]:
+        """Yield the data sample of each picture, or the error for which it cannot be read.
+
+        Args:
+            items: Pictures, or ``dict(img=picture, query_instances=dict(bboxes=(Q, 4), query_ids=(Q,)))``.
+            batch_size: Pictures that the model sees at a time.
+        """
+        waiting: list[dict | Exception] = []
+        for item in items:
+            try:
+                waiting.append(self.pipeline(item))
+            except (InputError, OSError) as error:
+                waiting.append(error)
+            if len(waiting) == batch_size:
+                yield from self._predict(waiting)
+                waiting = []
+        yield from self._predict(waiting)
+
+    def _predict(self, waiting: list[dict | Exception]) -> Iterator[DetDataSample | Exception]:
+        readable = [one for one in waiting if isinstance(one, dict)]
+        samples = iter(self.forward(self.collate_fn(readable)) if readable else [])
+        return (next(samples).cpu() if isinstance(one, dict) else one for one in waiting)
+
+    def embed(
+        self,
+        pictures: Item | Sequence[Item],
+        bbox: Sequence[float] | Sequence[Sequence[float]] | None = None,
+        pick: int | None = None,
+        score_thr: float | None = None,
+    ) -> Query:
+        """Embed a person for a search.
+
+        Args:
+            pictures: One or several of the same person.
+            bbox: The person, xyxy in pixels; of several pictures, one box each.
+            pick: Number of the person among the detections, from 1, from left to right, where there is no box.
+            score_thr: Least score of detections, by default the config's ``det_thr``.
+
+        Raises:
+            FileNotFoundError: A picture is missing.
+            InputError: A picture cannot be read; a box is none or outside; without a box, nobody or several persons
+                were detected: the message lists the numbered boxes.
+        """
+        several = isinstance(pictures, list | tuple)
+        pictures = [str(one) if isinstance(one, Path) else one for one in (pictures if several else [pictures])]
+        boxes = [None] * len(pictures) if bbox is None else list(bbox) if several else [bbox]
+        if not pictures or len(boxes) != len(pictures):
+            raise InputError(f"embed: {len(pictures)} pictures and {len(boxes)} boxes, expected one each")
+        score_thr = self.score_thr if score_thr is None else score_thr
+        feats, scenes, own = [], [], []
+        for picture, box in zip(pictures, boxes):
+            name = picture if isinstance(picture, str) else "the picture"
+            item = dict(img=picture)
+            if box is not None:
+                array = _check_box(box, name)
+                item["query_instances"] = dict(bboxes=array, query_ids=np.zeros(1, dtype=np.int64))
+            (sample,) = self.predict([item])
+            if isinstance(sample, Exception):
+                raise sample
+            found = sample.pred_instances[sample.pred_instances.scores >= score_thr]
+            if box is None:
+                chosen = _pick(found, pick, name)
+                feats.append(found.reid_feats[chosen])
+                own.append(found.bboxes[chosen].numpy())
+            else:
+                height, width = sample.ori_shape
+                if array[0, 0] >= width or array[0, 1] >= height or min(array[0, 2:]) <= 0:
+                    raise InputError(f"box {array[0].tolist()} is outside {name}, which is {width} x {height}")
+                feats.append(sample.query_instances.reid_feats[0])
+                own.append(array[0])
+            scenes.append(found)
+        mean = torch.nn.functional.normalize(torch.stack(feats).float().mean(0), dim=0)
+        return Query(mean, scenes, np.stack(own), pictures, self.fingerprint)
+
+    @property
+    def score_thr(self) -> float:
+        """Least score of detections that are indexed: the config's ``test_evaluator.det_thr``, else 0.5."""
+        evaluator = self.cfg.get("test_evaluator") or {}
+        return evaluator.get("det_thr", 0.5) if isinstance(evaluator, dict) else 0.5
+
+    def visualize(
+        self,
+        inputs: list[Item],
+        preds: list[DetDataSample],
+        return_vis: bool = False,
+        show: bool = False,
+        no_save_vis: bool = False,
+        img_out_dir: str = "",
+        **kwargs: Any,
+    ) -> list[np.ndarray] | None:
+        """Draw the detections; in ``img_out_dir`` under ``vis/``, by the files' paths below their common folder."""
+        img_out_dir = "" if no_save_vis else img_out_dir
+        if not (show or return_vis or img_out_dir):
+            return None
+        pictures = []
+        for item, sample in zip(inputs, preds):
+            name = self._out_name(item, self.num_visualized_imgs)
+            out_file = os.path.join(img_out_dir, "vis", f"{name}.jpg") if img_out_dir else None
+            image = self.load(item)["img"][..., ::-1]
+            options = {key: kwargs[key] for key in ("wait_time", "draw_pred", "pred_score_thr") if key in kwargs}
+            self.visualizer.add_datasample(name, image, sample, draw_gt=False, show=show, out_file=out_file, **options)
+            pictures.append(self.visualizer.get_image())
+            self.num_visualized_imgs += 1
+        return pictures
+
+    def pred2dict(self, data_sample: DetDataSample, pred_out_dir: str = "") -> dict[str, Any]:
+        """Return a prediction as plain data; write it to ``preds/`` in a folder if one is given."""
+        found = data_sample.pred_instances.cpu()
+        result = {key: found[key].tolist() for key in ("labels", "scores", "bboxes", "reid_feats")}
+        if pred_out_dir:
+            name = self._out_name(data_sample.img_path, self.num_predicted_imgs)
+            self.num_predicted_imgs += 1
+            mmengine.mkdir_or_exist(os.path.dirname(os.path.join(pred_out_dir, "preds", name)))
+            Path(pred_out_dir, "preds", f"{name}.json").write_text(json.dumps(result))
+        return result
+
+    def _out_name(self, item: Item, number: int) -> str:
+        if not isinstance(item, str) or split_frame(item)[0] not in self._names:
+            return f"{number:08d}"
+        path, second = split_frame(item)
+        return self._names[path] + ("" if second is None else f"_{second:.3f}s")
+
+
+def published_weights(config: str) -> str | list[str] | None:
+    """Return the weights that the metafile beside a config names for it, two of a two-step model; None without."""
+    metafile = Path(config).resolve().parent / "metafile.yml"
+    models = yaml.safe_load(metafile.read_text())["Models"] if metafile.is_file() else []
+    return next((model.get("Weights") for model in models if model["Name"] == Path(config).stem), None)
+
+
+def list_items(inputs: Item | Path | Iterable[Item | Path], fps: float) -> list[Item]:
+    """List the pictures of files, folders, videos and arrays.
+
+    Raises:
+        FileNotFoundError: A file is missing.
+        InputError: A video cannot be read.
+    """
+    if isinstance(inputs, np.ndarray):
+        return [inputs]
+    if not isinstance(inputs, str | Path):
+        return [item for one in inputs for item in list_items(one, fps)]
+    path = str(inputs)
+    if os.path.isdir(path):
+        files = sorted(str(one) for one in Path(path).rglob("*") if one.is_file())
+        media = [one for one in files if one.lower().endswith((*IMAGE_SUFFIXES, *VIDEO_SUFFIXES))]
+        return [item for one in media for item in list_items(one, fps)]
+    if path.lower().endswith(VIDEO_SUFFIXES):
+        return list_frames(path, fps)
+    if split_frame(path)[1] is None and not os.path.isfile(path):
+        raise FileNotFoundError(f"{path} does not exist")
+    return [path]
+
+
+def _check_box(box: Sequence[float], name: str) -> np.ndarray:
+    array = np.asarray(box, dtype=np.float32).reshape(1, -1)
+    if array.shape != (1, 4) or not np.isfinite(array).all() or (array[0, 2:] <= array[0, :2]).any():
+        raise InputError(f"box {list(box)} of {name}: expected x1 y1 x2 y2 in pixels, x1 < x2 and y1 < y2")
+    return array
+
+
+def _pick(found: InstanceData, pick: int | None, name: str) -> int:
+    """Choose the only person, or the one of a number from 1 on, from left to right."""
+    order = found.bboxes[:, 0].argsort().tolist()
+    if pick is None and len(order) == 1:
+        return order[0]
+    if not order:
+        raise InputError(f"{name}: nobody was detected, expected a box")
+    if pick is not None and 1 <= pick <= len(order):
+        return order[pick - 1]
+    boxes = [", ".join(f"{x:.0f}" for x in found.bboxes[i].tolist()) for i in order]
+    listed = "; ".join(f"{n}: ({box})" for n, box in enumerate(boxes, start=1))
+    asked = f"pick {pick}" if pick is not None else f"{len(order)} persons, expected a box or pick"
+    raise InputError(f"{name}: {asked}, of these (x1, y1, x2, y2): {listed}")
