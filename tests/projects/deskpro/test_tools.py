@@ -65,6 +65,8 @@ def test_a_stream_alone_is_a_model_of_its_own(trained, tmp_path):
     set_num_ids(cfg, 5)
     model = MODELS.build(dict(cfg, data_preprocessor=dict(type="mmdet.ReIDDataPreprocessor")))
     load_strictly(model, load_checkpoint_file(out), str(out))
+    weights = load_checkpoint_file(trained[0])["state_dict"]
+    assert all(torch.equal(value, weights[f"body.{key}"]) for key, value in model.state_dict().items())
 
 
 @pytest.mark.parametrize(
