@@ -70,12 +70,13 @@ def imported_packages():
 def test_dependencies_are_what_is_imported():
     tomllib = pytest.importorskip("tomllib", reason="Python 3.10 reads no toml")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    extras = [line for name in ("onnx",) for line in project["optional-dependencies"][name]]
+    extras = [line for name in ("onnx", "gallery") for line in project["optional-dependencies"][name]]
     declared = {re.split(r"[<>= ;]", line)[0] for line in (*project["dependencies"], *extras)}
     named_otherwise = {"cv2": "opencv-python", "PIL": "pillow", "sklearn": "scikit-learn"}
     imported = {named_otherwise.get(name, name) for name in imported_packages()}
     openmmlab = {"mmengine", "mmcv", "mmdet", "mmpretrain"}
-    assert imported | {"mmpretrain"} == declared | openmmlab  # configs name MMPretrain's parts
+    # Configs name MMPretrain's parts, and pymilvus imports milvus-lite.
+    assert imported | {"mmpretrain", "milvus-lite"} == declared | openmmlab
     for extra in ("openmmlab", "onedl"):
         sets = {re.split(r"[<>= ]", line)[0].removeprefix("onedl-") for line in project["optional-dependencies"][extra]}
         sets = {name.replace("mmcv-lite", "mmcv").replace("mmdetection", "mmdet") for name in sets}
@@ -90,7 +91,9 @@ def test_every_requirement_is_pinned():
     }
     project = pytest.importorskip("tomllib").loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    required = [line for name in ("onedl", "dev", "onnx") for line in (*project["dependencies"], *extras[name])]
+    required = [
+        line for name in ("onedl", "dev", "onnx", "gallery") for line in (*project["dependencies"], *extras[name])
+    ]
     required += (ROOT / "requirements/compile.txt").read_text().splitlines()
     names = [re.match(r"[\w.-]+", line)[0].lower() for line in required if not line.startswith("#")]
     assert "onedl-mmcv" in names

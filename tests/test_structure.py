@@ -97,7 +97,7 @@ def test_no_file_of_code_is_long():
 def test_the_package_is_small():
     lengths = {name: len(path.read_text().splitlines()) for name, path in MODULES.items()}
     assert sum(lengths.values()) < 18_900
-    assert sum(n for name, n in lengths.items() if name.split(".")[1:2] not in (["cli"], ["ops"])) < 14_400
+    assert sum(n for name, n in lengths.items() if name.split(".")[1:2] not in (["cli"], ["ops"])) < 14_500
 
 
 def test_no_script_imports_another():

@@ -1,6 +1,9 @@
 """Python interface."""
 
-from .inferencer import PersonSearchInferencer, Query
+from .gallery import Gallery
+from .inferencer import PersonSearchInferencer
 from .model import build_model
+from .query import Query
+from .search import Hit, Hits
 
-__all__ = ["PersonSearchInferencer", "Query", "build_model"]
+__all__ = ["Gallery", "Hit", "Hits", "PersonSearchInferencer", "Query", "build_model"]

@@ -5,52 +5,34 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import mmengine
 import numpy as np
 import torch
-import yaml
-from mmdet.apis import DetInferencer
-from mmdet.structures import DetDataSample
 from mmengine.config import Config, ConfigDict
 from mmengine.dataset import Compose
-from mmengine.structures import InstanceData
-from torch import Tensor, nn
+from mmengine.visualization import Visualizer
+from torch import nn
 
 from mmpersonsearch.models.detectors import QEEPSDetector
-from mmpersonsearch.registry import TRANSFORMS
+from mmpersonsearch.registry import TRANSFORMS, import_mmdet
 from mmpersonsearch.utils.checkpoint import load_checkpoint_file
 from mmpersonsearch.utils.config_files import find_config, read_config_file
 from mmpersonsearch.utils.errors import InputError
+from mmpersonsearch.utils.media import Item, list_items, read_frame, split_frame
 from mmpersonsearch.utils.scene_files import names_below
-from mmpersonsearch.utils.videos import VIDEO_SUFFIXES, list_frames, read_frame, split_frame
 
-from .model import build_model, fingerprint
+from .gallery import Gallery
+from .indexing import CameraAndTime, index_archive
+from .model import build_model, fingerprint, published_weights
+from .query import Query, embed_query
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
-Item = str | np.ndarray  # a file, a frame (see utils.videos), or an image (h, w, 3) in BGR
+import_mmdet()  # hides its notices
 
-
-@dataclass
-class Query:
-    """A person to search for, in one or several pictures.
-
-    Attributes:
-        feats: (D,) the mean of the pictures' embeddings, L2-normalized.
-        scenes: Per picture all detections: ``bboxes`` (n, 4), ``scores`` (n,), ``reid_feats`` (n, D).
-        bboxes: (P, 4) the person in each picture, xyxy in pixels.
-        pictures: The P pictures.
-        fingerprint: Of the model.
-    """
-
-    feats: Tensor
-    scenes: list[InstanceData]
-    bboxes: np.ndarray
-    pictures: list[Item]
-    fingerprint: str
+from mmdet.apis import DetInferencer  # noqa: E402
+from mmdet.structures import DetDataSample  # noqa: E402
 
 
 class PersonSearchInferencer(DetInferencer):
@@ -100,6 +82,9 @@ class PersonSearchInferencer(DetInferencer):
         if model is None and weights is None:
             raise InputError("expected model, a config or its name, or weights that have their config")
         self.amp, self.fps, self.cfg_options = amp, fps, cfg_options or {}
+        texts = dict(weights=weights, detector_weights=detector_weights, reid_weights=reid_weights, model=str(model))
+        texts = {key: os.path.abspath(text) if text and os.path.exists(text) else text for key, text in texts.items()}
+        self.arguments = dict(cfg_options=cfg_options, **texts)  # by which a gallery's command builds it again
         self.name = "checkpoint" if model is None else Path(getattr(model, "filename", None) or str(model)).stem
         parts = None if reid_weights is None else [str(detector_weights), str(reid_weights)]
         config = read_config_file(find_config(str(model))) if isinstance(model, str | Path) else model
@@ -124,6 +109,7 @@ class PersonSearchInferencer(DetInferencer):
         if not isinstance(weights, str):
             model.load_parts(*weights)
         model.dataset_meta = dict(classes=("person",), palette=[(0, 114, 178)])
+        self.device = torch.device(device)
         return model.to(device)
 
     def _init_pipeline(self, cfg: ConfigDict) -> Callable[[Item | dict], dict]:
@@ -137,6 +123,11 @@ class PersonSearchInferencer(DetInferencer):
             return transforms({**self.load(given["img"]), **{k: v for k, v in given.items() if k != "img"}})
 
         return prepare
+
+    def _init_visualizer(self, cfg: ConfigDict) -> Visualizer | None:
+        if "visualizer" in cfg:
+            cfg.visualizer.vis_backends = None  # files are written by their own names, see visualize
+        return super()._init_visualizer(cfg)
 
     def load(self, item: Item) -> dict[str, Any]:
         """Load a picture as a pipeline has it: ``img`` (h, w, 3) BGR, ``img_path``, ``img_shape``, ``ori_shape``.
@@ -162,8 +153,7 @@ class PersonSearchInferencer(DetInferencer):
 
     def forward(self, inputs: dict, **kwargs: Any) -> list[DetDataSample]:
         """Run the model on a batch."""
-        device = next(iter([*self.model.parameters(), torch.empty(0)])).device.type
-        with torch.autocast(device, enabled=self.amp):
+        with torch.autocast(self.device.type, enabled=self.amp):
             return super().forward(inputs, **kwargs)
 
     def predict(self, items: Iterable[Item | dict], batch_size: int = 1) -> Iterator[DetDataSample | Exception]:
@@ -209,42 +199,53 @@ class PersonSearchInferencer(DetInferencer):
             InputError: A picture cannot be read; a box is none or outside; without a box, nobody or several persons
                 were detected: the message lists the numbered boxes.
         """
-        several = isinstance(pictures, list | tuple)
-        pictures = [str(one) if isinstance(one, Path) else one for one in (pictures if several else [pictures])]
-        boxes = [None] * len(pictures) if bbox is None else list(bbox) if several else [bbox]
-        if not pictures or len(boxes) != len(pictures):
-            raise InputError(f"embed: {len(pictures)} pictures and {len(boxes)} boxes, expected one each")
-        score_thr = self.score_thr if score_thr is None else score_thr
-        feats, scenes, own = [], [], []
-        for picture, box in zip(pictures, boxes):
-            name = picture if isinstance(picture, str) else "the picture"
-            item = dict(img=picture)
-            if box is not None:
-                array = _check_box(box, name)
-                item["query_instances"] = dict(bboxes=array, query_ids=np.zeros(1, dtype=np.int64))
-            (sample,) = self.predict([item])
-            if isinstance(sample, Exception):
-                raise sample
-            found = sample.pred_instances[sample.pred_instances.scores >= score_thr]
-            if box is None:
-                chosen = _pick(found, pick, name)
-                feats.append(found.reid_feats[chosen])
-                own.append(found.bboxes[chosen].numpy())
-            else:
-                height, width = sample.ori_shape
-                if array[0, 0] >= width or array[0, 1] >= height or min(array[0, 2:]) <= 0:
-                    raise InputError(f"box {array[0].tolist()} is outside {name}, which is {width} x {height}")
-                feats.append(sample.query_instances.reid_feats[0])
-                own.append(array[0])
-            scenes.append(found)
-        mean = torch.nn.functional.normalize(torch.stack(feats).float().mean(0), dim=0)
-        return Query(mean, scenes, np.stack(own), pictures, self.fingerprint)
+        return embed_query(self, pictures, bbox, pick, self.score_thr if score_thr is None else score_thr)
 
     @property
     def score_thr(self) -> float:
         """Least score of detections that are indexed: the config's ``test_evaluator.det_thr``, else 0.5."""
         evaluator = self.cfg.get("test_evaluator") or {}
         return evaluator.get("det_thr", 0.5) if isinstance(evaluator, dict) else 0.5
+
+    def index(
+        self,
+        inputs: str | Path | Sequence[str | Path],
+        out: str | Path,
+        camera: str | None = None,
+        time_format: str | None = None,
+        batch_size: int = 1,
+        score_thr: float | None = None,
+        **server: str,
+    ) -> Gallery | None:
+        """Add the persons of an archive to a gallery; what it has already is not embedded again.
+
+        In a distributed run, each rank embeds its share and rank 0 adds all.
+
+        Args:
+            inputs: Folder, files, videos.
+            out: Folder of the gallery, or address of a server; see :class:`Gallery`.
+            camera: See :class:`CameraAndTime`.
+            time_format: See :class:`CameraAndTime`.
+            batch_size: Pictures that the model sees at a time.
+            score_thr: Least score of persons, by default the config's ``det_thr``; a gallery keeps that of its first.
+            server: ``collection``, ``token`` and ``db_name`` of :class:`Gallery`.
+
+        Returns:
+            The gallery, whose ``report`` tells what was added and skipped; None in ranks other than 0.
+
+        Raises:
+            FileNotFoundError: A file is missing.
+            InputError: There is no picture; the gallery is another model's, or held by another process.
+        """
+        meta = CameraAndTime(camera, time_format)
+        return index_archive(self, inputs, out, meta, batch_size, score_thr, server)
+
+    @property
+    def width(self) -> int:
+        """Width of the embeddings."""
+        nobody = torch.zeros(0, 4, device=self.device)
+        with torch.no_grad():
+            return self.model.embed(torch.zeros(1, 3, 64, 64, device=self.device), [nobody])[0].shape[1]
 
     def visualize(
         self,
@@ -263,7 +264,8 @@ class PersonSearchInferencer(DetInferencer):
         pictures = []
         for item, sample in zip(inputs, preds):
             name = self._out_name(item, self.num_visualized_imgs)
-            out_file = os.path.join(img_out_dir, "vis", f"{name}.jpg") if img_out_dir else None
+            suffix = "" if name.lower().endswith((".jpg", ".jpeg", ".png")) else ".jpg"
+            out_file = os.path.join(img_out_dir, "vis", name + suffix) if img_out_dir else None
             image = self.load(item)["img"][..., ::-1]
             options = {key: kwargs[key] for key in ("wait_time", "draw_pred", "pred_score_thr") if key in kwargs}
             self.visualizer.add_datasample(name, image, sample, draw_gt=False, show=show, out_file=out_file, **options)
@@ -272,7 +274,7 @@ class PersonSearchInferencer(DetInferencer):
         return pictures
 
     def pred2dict(self, data_sample: DetDataSample, pred_out_dir: str = "") -> dict[str, Any]:
-        """Return a prediction as plain data; write it to ``preds/`` in a folder if one is given."""
+        """Return a prediction as plain data, and write it to ``preds/`` in a folder that is given."""
         found = data_sample.pred_instances.cpu()
         result = {key: found[key].tolist() for key in ("labels", "scores", "bboxes", "reid_feats")}
         if pred_out_dir:
@@ -287,55 +289,3 @@ class PersonSearchInferencer(DetInferencer):
             return f"{number:08d}"
         path, second = split_frame(item)
         return self._names[path] + ("" if second is None else f"_{second:.3f}s")
-
-
-def published_weights(config: str) -> str | list[str] | None:
-    """Return the weights that the metafile beside a config names for it, two of a two-step model; None without."""
-    metafile = Path(config).resolve().parent / "metafile.yml"
-    models = yaml.safe_load(metafile.read_text())["Models"] if metafile.is_file() else []
-    return next((model.get("Weights") for model in models if model["Name"] == Path(config).stem), None)
-
-
-def list_items(inputs: Item | Path | Iterable[Item | Path], fps: float) -> list[Item]:
-    """List the pictures of files, folders, videos and arrays.
-
-    Raises:
-        FileNotFoundError: A file is missing.
-        InputError: A video cannot be read.
-    """
-    if isinstance(inputs, np.ndarray):
-        return [inputs]
-    if not isinstance(inputs, str | Path):
-        return [item for one in inputs for item in list_items(one, fps)]
-    path = str(inputs)
-    if os.path.isdir(path):
-        files = sorted(str(one) for one in Path(path).rglob("*") if one.is_file())
-        media = [one for one in files if one.lower().endswith((*IMAGE_SUFFIXES, *VIDEO_SUFFIXES))]
-        return [item for one in media for item in list_items(one, fps)]
-    if path.lower().endswith(VIDEO_SUFFIXES):
-        return list_frames(path, fps)
-    if split_frame(path)[1] is None and not os.path.isfile(path):
-        raise FileNotFoundError(f"{path} does not exist")
-    return [path]
-
-
-def _check_box(box: Sequence[float], name: str) -> np.ndarray:
-    array = np.asarray(box, dtype=np.float32).reshape(1, -1)
-    if array.shape != (1, 4) or not np.isfinite(array).all() or (array[0, 2:] <= array[0, :2]).any():
-        raise InputError(f"box {list(box)} of {name}: expected x1 y1 x2 y2 in pixels, x1 < x2 and y1 < y2")
-    return array
-
-
-def _pick(found: InstanceData, pick: int | None, name: str) -> int:
-    """Choose the only person, or the one of a number from 1 on, from left to right."""
-    order = found.bboxes[:, 0].argsort().tolist()
-    if pick is None and len(order) == 1:
-        return order[0]
-    if not order:
-        raise InputError(f"{name}: nobody was detected, expected a box")
-    if pick is not None and 1 <= pick <= len(order):
-        return order[pick - 1]
-    boxes = [", ".join(f"{x:.0f}" for x in found.bboxes[i].tolist()) for i in order]
-    listed = "; ".join(f"{n}: ({box})" for n, box in enumerate(boxes, start=1))
-    asked = f"pick {pick}" if pick is not None else f"{len(order)} persons, expected a box or pick"
-    raise InputError(f"{name}: {asked}, of these (x1, y1, x2, y2): {listed}")

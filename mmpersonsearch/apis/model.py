@@ -6,6 +6,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+import mmengine
 import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
@@ -66,6 +67,13 @@ def _without_training(model: dict) -> dict:
         if part.get("teacher") is not None:
             part.update(teacher=None, loss_distill=None)
     return model
+
+
+def published_weights(config: str) -> str | list[str] | None:
+    """Return the weights that the metafile beside a config names for it, two of a two-step model; None without."""
+    metafile = Path(config).resolve().parent / "metafile.yml"
+    models = mmengine.load(metafile)["Models"] if metafile.is_file() else []
+    return next((model.get("Weights") for model in models if model["Name"] == Path(config).stem), None)
 
 
 def fingerprint(model: nn.Module, config: Config) -> str:

@@ -26,6 +26,11 @@ VERBS = {
     "make-lut": "compute a trained model's lookup table, from which a student learns (KD_reid)",
     "flops": "count floating-point operations of each part of a model",
     "on-boxes": "evaluate Re-ID without detection, on given boxes",
+    "index": "find the persons of your own pictures and videos, for search",
+    "search": "search a person in an index of your own pictures",
+    "gallery info": "tell what an index has",
+    "gallery remove": "remove pictures from an index",
+    "gallery check": "check whether an index is complete and its pictures are still there",
     "configs": "list the configs that come with the package",
 }
 

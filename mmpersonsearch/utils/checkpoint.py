@@ -1,5 +1,6 @@
 """Reading, strict loading and writing of checkpoints."""
 
+import hashlib
 import io
 import os.path as osp
 import pickle
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlparse
 
 import numpy as np
 import torch
@@ -39,7 +41,8 @@ def load_checkpoint_file(path: str, map_location: str | torch.device | Callable 
     """Read a checkpoint of tensors, plain data and MMEngine's log buffers, without running code that it may contain.
 
     Args:
-        path: File or URL (http, https). One process per machine downloads it to the folder of ``torch.hub``.
+        path: File or URL (http, https). One process per machine downloads it to the folder of ``torch.hub``, where its
+            SHA-256 is recorded at first use.
         map_location: Argument of :func:`torch.load`.
 
     Returns:
@@ -150,10 +153,27 @@ def _download(url: str, map_location: Any) -> Any:
     load = partial(torch.hub.load_state_dict_from_url, url, map_location=map_location, weights_only=True)
     try:
         checkpoint = load() if get_local_rank() == 0 else None
+        if checkpoint is not None:
+            _check_digest(url)
     except OSError as error:  # urllib's errors are
         raise InputError(f"{url} cannot be downloaded: {error}; {_remedy_of_download(url)}") from error
     barrier()
     return load() if checkpoint is None else checkpoint
+
+
+def _check_digest(url: str) -> None:
+    """Record a downloaded file's SHA-256 beside it at first use; later compare, so that a changed one is noticed."""
+    path = Path(torch.hub.get_dir(), "checkpoints", Path(urlparse(url).path).name)
+    if not path.is_file():
+        return
+    record, digest = path.with_name(f"{path.name}.sha256"), hashlib.sha256(path.read_bytes()).hexdigest()
+    if not record.is_file():
+        write_whole(record, f"{digest}  {path.name}\n".encode())
+    elif record.read_text().split()[0] != digest:
+        raise InputError(
+            f"{path}, the download of {url}, has another SHA-256 ({digest}) than at first use ({record}): remove both "
+            "to download it anew"
+        )
 
 
 def _remedy_of_download(url: str) -> str:

@@ -29,6 +29,11 @@ FRONTS = {
     "make-lut": "model_converters/make_lut.py",
     "flops": "analysis_tools/get_flops.py",
     "on-boxes": "analysis_tools/test_on_boxes.py",
+    "index": "index_pictures.py",
+    "search": "search_pictures.py",
+    "gallery info": "gallery/info.py",
+    "gallery remove": "gallery/remove.py",
+    "gallery check": "gallery/check.py",
 }
 
 

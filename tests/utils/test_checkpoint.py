@@ -1,3 +1,4 @@
+import hashlib
 import os
 import re
 import zipfile
@@ -140,6 +141,21 @@ def test_address_goes_through_the_download_cache(tmp_path, monkeypatch):
     with pytest.raises(InputError, match=r"bad\.pth"):
         load_checkpoint_file("https://example.invalid/bad.pth")
     assert not (tmp_path / "touched").exists()
+
+
+def test_a_download_that_has_changed_since_its_first_use(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    file = tmp_path / "checkpoints/w.pth"
+    file.parent.mkdir()
+    torch.save(dict(a=2), file)
+    url = "https://example.invalid/w.pth?download=1"
+    for _ in range(2):
+        assert load_checkpoint_file(url) == dict(a=2)
+    recorded = file.with_name("w.pth.sha256").read_text()
+    assert recorded == f"{hashlib.sha256(file.read_bytes()).hexdigest()}  w.pth\n"
+    torch.save(dict(a=3), file)
+    with pytest.raises(InputError, match=r"w\.pth, the download of .*, has another SHA-256 .* than at first use"):
+        load_checkpoint_file(url)
 
 
 def test_mmengine_loads_by_the_same_rules(tmp_path, monkeypatch):

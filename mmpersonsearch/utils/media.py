@@ -1,19 +1,48 @@
-"""Frames of videos, which stand beside image files under the name ``video.avi#t=12.400``, the second of the frame."""
+"""Pictures in files, folders and videos; a video's frame is named ``video.avi#t=12.400``, by its second."""
 
 from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from functools import lru_cache
+from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from .errors import InputError
+from .scene_files import open_scene
 
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
 VIDEO_SUFFIXES = (".avi", ".mp4", ".mov", ".mkv", ".m4v", ".mpg", ".mpeg", ".webm", ".wmv")
+Item = str | np.ndarray  # a file, a frame, or an image (h, w, 3) in BGR
 _FRAME = re.compile(r"(.+)#t=(\d+\.\d{3})")
 _NEAR = 100  # frames: read on to a frame that is not further, else seek
+
+
+def list_items(inputs: Item | Path | Iterable[Item | Path], fps: float) -> list[Item]:
+    """List the pictures of files, folders, videos and arrays.
+
+    Raises:
+        FileNotFoundError: A file is missing.
+        InputError: A video cannot be read.
+    """
+    if isinstance(inputs, np.ndarray):
+        return [inputs]
+    if not isinstance(inputs, str | Path):
+        return [item for one in inputs for item in list_items(one, fps)]
+    path = str(inputs)
+    if os.path.isdir(path):
+        files = sorted(str(one) for one in Path(path).rglob("*") if one.is_file())
+        media = [one for one in files if one.lower().endswith((*IMAGE_SUFFIXES, *VIDEO_SUFFIXES))]
+        return [item for one in media for item in list_items(one, fps)]
+    if path.lower().endswith(VIDEO_SUFFIXES):
+        return list_frames(path, fps)
+    if split_frame(path)[1] is None and not os.path.isfile(path):
+        raise FileNotFoundError(f"{path} does not exist")
+    return [path]
 
 
 def split_frame(name: str) -> tuple[str, float | None]:
@@ -41,6 +70,14 @@ def read_frame(path: str, second: float) -> np.ndarray:
     """Read the frame at a second that :func:`list_frames` named: (h, w, 3) BGR; for errors, see there."""
     video = _open_video(path)
     return video.read(round(second * video.fps))
+
+
+def open_picture(item: Item) -> Image.Image:
+    """Read a file, a frame or an array as an RGB image; for errors see :func:`open_scene` and :func:`list_frames`."""
+    path, second = split_frame(item) if isinstance(item, str) else ("", None)
+    if isinstance(item, str) and second is None:
+        return open_scene(item)
+    return Image.fromarray((item if second is None else read_frame(path, second))[..., ::-1].copy())
 
 
 class _Video:

@@ -1,0 +1,85 @@
+"""Rows and tables of a gallery in Milvus."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .search import NO_TIME
+
+FIELDS = ("id", "image_id", "image", "x1", "y1", "x2", "y2", "score", "camera", "time")  # of a person, but the vector
+
+
+@dataclass
+class Scene:
+    """A picture with its persons, as it is added to a gallery.
+
+    Attributes:
+        image: Path relative to the archive's root, with ``#t=`` for a frame of a video.
+        size: Of the file in bytes.
+        mtime: Of the file in nanoseconds.
+        bboxes: (n, 4) persons, xyxy in pixels.
+        scores: (n,) of the detections.
+        feats: (n, D) embeddings, L2-normalized.
+        camera: Empty where there is none.
+        time: In seconds since 1970 or since a video's start; None where it is not known.
+    """
+
+    image: str
+    size: int
+    mtime: int
+    bboxes: np.ndarray
+    scores: np.ndarray
+    feats: np.ndarray
+    camera: str = ""
+    time: float | None = None
+
+
+def create_tables(client: Any, persons: str, images: str, width: int, properties: dict[str, str]) -> None:
+    """Create the two collections of a gallery; ``width`` is that of the embeddings."""
+    from pymilvus import DataType, MilvusClient
+
+    numbers = dict(image_id=DataType.INT64, batch=DataType.INT64, score=DataType.FLOAT, time=DataType.DOUBLE)
+    corners = dict.fromkeys(("x1", "y1", "x2", "y2"), DataType.FLOAT)
+    files = dict.fromkeys(("size", "mtime", "persons", "batch"), DataType.INT64)
+    # Milvus asks for a vector in each collection.
+    tables = {persons: (width, {**numbers, **corners}), images: (2, {**files, "time": DataType.DOUBLE})}
+    for name, (dim, fields) in tables.items():
+        schema = MilvusClient.create_schema(auto_id=False, enable_dynamic_field=False)
+        schema.add_field("id", DataType.INT64, is_primary=True)
+        schema.add_field("vector", DataType.FLOAT_VECTOR, dim=dim)
+        schema.add_field("image", DataType.VARCHAR, max_length=4096)
+        schema.add_field("camera", DataType.VARCHAR, max_length=256)
+        for field, kind in fields.items():
+            schema.add_field(field, kind)
+        index = client.prepare_index_params()
+        index.add_index("vector", index_type="FLAT", metric_type="IP")
+        options = dict(properties=properties, consistency_level="Strong")
+        client.create_collection(name, schema=schema, index_params=index, **options)
+
+
+def image_id(image: str) -> int:
+    """Return the 63-bit number of a picture's name."""
+    return int.from_bytes(hashlib.blake2b(image.encode(), digest_size=8).digest(), "big") >> 1
+
+
+def image_row(scene: Scene, batch: int) -> dict[str, Any]:
+    """Make the row of a picture; ``batch`` is the number of the call that adds it."""
+    moment = NO_TIME if scene.time is None else float(scene.time)
+    files = dict(size=int(scene.size), mtime=int(scene.mtime), persons=len(scene.scores))
+    names = dict(id=image_id(scene.image), image=scene.image, camera=scene.camera)
+    return dict(**names, vector=[0.0, 0.0], time=moment, batch=batch, **files)
+
+
+def person_rows(scene: Scene, batch: int) -> Iterator[dict[str, Any]]:
+    """Make the rows of a picture's persons."""
+    own = image_row(scene, batch)
+    shared = {key: own[key] for key in ("image", "camera", "time", "batch")}
+    for i, (bbox, score, feat) in enumerate(zip(scene.bboxes.tolist(), scene.scores.tolist(), scene.feats)):
+        corners = dict(zip(("x1", "y1", "x2", "y2"), bbox))
+        number = image_id(f"{scene.image}\0{i}")
+        yield dict(shared, **corners, id=number, image_id=own["id"], score=score, vector=feat.astype(np.float32))

@@ -1,0 +1,226 @@
+"""Indexing of an archive: pictures and videos become rows of a gallery."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from mmdet.structures import DetDataSample
+from mmengine.dist import all_gather_object, get_rank, get_world_size
+from PIL import Image
+from rich.progress import track
+
+from mmpersonsearch.evaluation.provenance import describe_versions
+from mmpersonsearch.utils.errors import InputError
+from mmpersonsearch.utils.media import list_items, split_frame
+
+from .gallery import Gallery
+from .gallery_rows import Scene
+
+Predict = Callable[[Iterable[str], int], Iterator["DetDataSample | Exception"]]
+_FLUSH = 10_000  # persons
+_EXIF_TIMES = ((0x8769, 0x9003), (None, 0x0132))  # DateTimeOriginal of the Exif block, DateTime
+
+
+@dataclass
+class IndexReport:
+    """What an indexing did.
+
+    Attributes:
+        indexed: Pictures that were added.
+        known: Pictures that the gallery had already.
+        persons: Persons that were added.
+        skipped: Reason by file that could not be read.
+    """
+
+    indexed: int = 0
+    known: int = 0
+    persons: int = 0
+    skipped: dict[str, str] = field(default_factory=dict)
+
+
+class CameraAndTime:
+    """Camera and time of a picture, from its path.
+
+    Args:
+        camera: ``'folder'``, the name of the file's folder, or a regular expression that is looked for in the path
+            relative to the root: its first group, else the whole match. None for no cameras.
+        time_format: ``strptime``'s format of the file's name without its ending; None for EXIF's time. Of a video, the
+            start.
+
+    Raises:
+        InputError: ``camera`` is no regular expression.
+    """
+
+    def __init__(self, camera: str | None = None, time_format: str | None = None) -> None:
+        self.time_format = time_format
+        try:
+            self.pattern = None if camera in (None, "folder") else re.compile(camera)
+        except re.error as error:
+            raise InputError(f"camera {camera!r} is neither 'folder' nor a regular expression: {error}") from None
+        self.of_folder = camera == "folder"
+
+    def camera(self, image: str) -> str:
+        """Return the camera of a path relative to the root; empty where there is none."""
+        if self.of_folder:
+            return os.path.basename(os.path.dirname(image))
+        match = self.pattern and self.pattern.search(image)
+        return (match[1] if match.groups() else match[0]) if match else ""
+
+    def time(self, path: str) -> float | None:
+        """Return the time of a picture in seconds since 1970, as if its clock showed UTC; of a frame see the class.
+
+        Raises:
+            InputError: The name has not the format.
+        """
+        path, second = split_frame(path)
+        start = None
+        if self.time_format is not None:
+            try:
+                start = datetime.strptime(Path(path).stem, self.time_format)
+            except ValueError:
+                raise InputError(f"{path}: the name has not the time format {self.time_format!r}") from None
+        elif second is None:
+            start = _exif_time(path)
+        seconds = None if start is None else start.replace(tzinfo=timezone.utc).timestamp()
+        return seconds if second is None else (seconds or 0.0) + second
+
+
+def _exif_time(path: str) -> datetime | None:
+    with Image.open(path) as file:
+        exif = file.getexif()
+        for block, tag in _EXIF_TIMES:
+            text = (exif.get_ifd(block) if block else exif).get(tag)
+            try:
+                return datetime.strptime(str(text).strip("\0 "), "%Y:%m:%d %H:%M:%S")
+            except ValueError:
+                continue
+    return None
+
+
+def index_archive(
+    searcher: Any,
+    inputs: str | Path | Sequence[str | Path],
+    out: str | Path,
+    meta: CameraAndTime,
+    batch_size: int,
+    score_thr: float | None,
+    server: dict[str, str],
+) -> Gallery | None:
+    """Do what :meth:`PersonSearchInferencer.index` of ``searcher`` says; see there for the arguments."""
+    items = list_items(inputs, searcher.fps)
+    if not items or not all(isinstance(item, str) for item in items):
+        raise InputError(f"{inputs}: expected pictures or videos in files, found none")
+    paths = [os.path.abspath(item) for item in items]
+    folder = os.path.abspath(inputs) if isinstance(inputs, str | Path) and os.path.isdir(inputs) else None
+    root = folder or os.path.commonpath([os.path.dirname(path) for path in paths])
+    gallery, facts = None, None
+    if get_rank() == 0:
+        facts = dict(model=searcher.name, fingerprint=searcher.fingerprint, width=searcher.width, root=root)
+        facts |= dict(searcher=searcher.arguments, version=describe_versions()["mmpersonsearch"])
+        facts["score_thr"] = searcher.score_thr if score_thr is None else score_thr
+        gallery = Gallery(out, facts, **server)
+        facts = gallery.facts  # of its first indexing
+    facts = all_gather_object(facts)[0]
+    steps = (facts["root"], gallery, facts["score_thr"], meta, batch_size, searcher.show_progress)
+    report = index_pictures(searcher.predict, paths, *steps)
+    if gallery is not None:
+        gallery.report = report
+    return gallery
+
+
+def index_pictures(
+    predict: Predict,
+    paths: Sequence[str],
+    root: str,
+    gallery: Gallery | None,
+    score_thr: float,
+    meta: CameraAndTime,
+    batch_size: int = 1,
+    show_progress: bool = True,
+) -> IndexReport:
+    """Detect, embed and add pictures that the gallery does not know by path, size and time of change.
+
+    Each rank of a distributed run takes every n-th picture; rank 0 alone has the gallery and adds all.
+
+    Args:
+        predict: Gives for paths and a batch size the data sample of each, or the error for which it cannot be read.
+        paths: Files and frames.
+        root: Folder to which names are relative.
+        gallery: Of rank 0; None in other ranks.
+        score_thr: Least score of persons.
+        meta: Camera and time.
+        batch_size: Pictures that the model sees at a time, and that are added at a time.
+        show_progress: Whether to show a progress bar.
+    """
+    todo, report = _new_paths(paths, root, gallery)
+    own = todo[get_rank() :: get_world_size()]
+    number = math.ceil(math.ceil(len(todo) / get_world_size()) / batch_size)  # of steps, the same in all ranks
+    steps = range(number)
+    unflushed = 0
+    for step in track(steps, description="index") if show_progress and get_rank() == 0 else steps:
+        part = own[step * batch_size : (step + 1) * batch_size]
+        done = [_make_scene(p, root, one, score_thr, meta) for p, one in zip(part, predict(part, batch_size))]
+        for of_rank in all_gather_object(list(zip(part, done))):
+            scenes = [one for _, one in of_rank if isinstance(one, Scene)]
+            report.skipped |= {path: one for path, one in of_rank if isinstance(one, str)}
+            report.indexed += len(scenes)
+            report.persons += sum(len(scene.scores) for scene in scenes)
+            if gallery is not None:
+                gallery.add(scenes)
+        if gallery is not None and report.persons - unflushed > _FLUSH:
+            gallery.flush()
+            unflushed = report.persons
+    if gallery is not None:
+        gallery.flush()
+    return report
+
+
+def _new_paths(paths: Sequence[str], root: str, gallery: Gallery | None) -> tuple[list[str], IndexReport]:
+    known = {}
+    if gallery is not None:
+        known = {row["image"]: (row["size"], row["mtime"]) for row in gallery.rows(["image", "size", "mtime"])}
+    known = all_gather_object(known)[0]
+    todo = [path for path in dict.fromkeys(paths) if known.get(_name(path, root)) != _state(path)]
+    return todo, IndexReport(known=len(dict.fromkeys(paths)) - len(todo))
+
+
+def _name(path: str, root: str) -> str:
+    return os.path.relpath(path, root)
+
+
+def _state(path: str) -> tuple[int, int] | None:
+    try:
+        status = os.stat(split_frame(path)[0])
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns
+
+
+def _make_scene(
+    path: str, root: str, sample: DetDataSample | Exception, score_thr: float, meta: CameraAndTime
+) -> Scene | str:
+    """Make a picture's scene; the reason as text where there is none."""
+    try:
+        if isinstance(sample, Exception):
+            raise sample
+        status = os.stat(split_frame(path)[0])
+        found = sample.pred_instances[sample.pred_instances.scores >= score_thr]
+        return Scene(
+            image=_name(path, root),
+            size=status.st_size,
+            mtime=status.st_mtime_ns,
+            bboxes=found.bboxes.float().numpy(),
+            scores=found.scores.float().numpy(),
+            feats=found.reid_feats.float().numpy(),
+            camera=meta.camera(_name(path, root)),
+            time=meta.time(path),
+        )
+    except (InputError, OSError) as error:
+        return str(error)

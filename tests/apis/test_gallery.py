@@ -1,0 +1,278 @@
+import json
+import os
+
+import numpy as np
+import pytest
+import torch
+from mmengine.structures import InstanceData
+from painted_persons import make_searcher, paint
+from PIL import Image
+
+from mmpersonsearch.apis import Gallery, Query
+from mmpersonsearch.apis.gallery_rows import Scene
+from mmpersonsearch.apis.indexing import CameraAndTime
+from mmpersonsearch.evaluation import RankingWithContextPersons
+from mmpersonsearch.evaluation.ranking_list import rank_gallery
+from mmpersonsearch.structures import Query as ProtocolQuery
+from mmpersonsearch.structures import SceneImage, SearchProtocol
+from mmpersonsearch.utils.errors import InputError
+
+pytest.importorskip("pymilvus", reason="galleries need pymilvus and milvus-lite (extra gallery)")
+pytest.importorskip("milvus_lite", reason="galleries need pymilvus and milvus-lite (extra gallery)")
+
+FACTS = dict(model="drawn", fingerprint="sha256:drawn", width=8, score_thr=0.5, root="/archive")
+
+
+def draw_scenes(number=30, seed=0):
+    """Scenes of 0 to 5 persons with random embeddings, many of them near each other, some of them equal."""
+    rng = np.random.default_rng(seed)
+    centers = rng.normal(size=(6, 8))
+    scenes = []
+    for i in range(number):
+        n = int(rng.integers(0, 6))
+        feats = centers[rng.integers(6, size=n)] + 0.3 * rng.normal(size=(n, 8))
+        feats /= np.linalg.norm(feats, axis=1, keepdims=True).clip(1e-9)
+        corners = rng.uniform(0, 50, (n, 2))
+        bboxes = np.hstack([corners, corners + rng.uniform(10, 40, (n, 2))])
+        where = dict(camera=f"c{i % 3}", time=None if i % 4 == 3 else 1000.0 + i)
+        persons = (bboxes, rng.uniform(0.5, 1, n), feats.astype(np.float32))
+        scenes.append(Scene(f"{i:03d}.jpg", 10 + i, 20 + i, *persons, **where))
+    equal = min(len(scene.feats) for scene in (scenes[8], scenes[9]))
+    scenes[9].feats[:equal] = scenes[8].feats[:equal]
+    return scenes
+
+
+def query_of(scenes, place=0, number=0):
+    """A person of a scene, which is also the query's own picture."""
+    scene = scenes[place]
+    bboxes, scores, feats = (torch.tensor(one).float() for one in (scene.bboxes, scene.scores, scene.feats))
+    found = InstanceData(bboxes=bboxes, scores=scores, reid_feats=feats)
+    own = scene.bboxes[number : number + 1]
+    return Query(feats[number], [found], own, [scene.image], FACTS["fingerprint"])
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    scenes = draw_scenes()
+    with Gallery(tmp_path_factory.mktemp("drawn") / "g", FACTS) as gallery:
+        gallery.add(scenes[:20])
+        gallery.add(scenes[20:])
+        gallery.flush()
+        yield gallery, scenes
+
+
+def order_of_evaluation(scenes, query_scene, number, ranking):
+    """The pictures and similarities in the order of the evaluation, of all pictures but the query's."""
+    protocol = SearchProtocol(
+        [SceneImage(scene.image, scene.bboxes, np.zeros(len(scene.bboxes))) for scene in scenes],
+        [ProtocolQuery(scenes[query_scene].image, scenes[query_scene].bboxes[number], 0)],
+    )
+    detections = [
+        InstanceData(bboxes=torch.tensor(s.bboxes).float().reshape(-1, 4), scores=torch.tensor(s.scores).float(),
+                     reid_feats=torch.tensor(s.feats).reshape(-1, 8))
+        for s in scenes
+    ]  # fmt: skip
+    feats = torch.tensor(scenes[query_scene].feats[number])[None]
+    (ranked,) = rank_gallery(protocol, detections, feats, [0], k=len(scenes), det_thr=0.0, ranking=ranking)
+    names = [scenes[i].image for i in ranked.image_inds]
+    return names, ranked.similarities, ranked.bboxes
+
+
+@pytest.mark.parametrize("ranking", [None, RankingWithContextPersons(), RankingWithContextPersons(0.1, 0.7)])
+@pytest.mark.parametrize("place", [0, 4])
+def test_search_has_the_order_of_the_evaluation(drawn, ranking, place):
+    gallery, scenes = drawn
+    place = next(i for i in range(place, 30) if len(scenes[i].scores) > 1)
+    names, ranked, bboxes = order_of_evaluation(scenes, place, 1, ranking)
+    found = gallery.search(query_of(scenes, place, 1), topk=30, ranking=ranking or "similarity", num_scenes=30)
+    found = [hit for hit in found if hit.image != scenes[place].image]
+    assert [hit.image for hit in found] == names
+    np.testing.assert_allclose([hit.ranked for hit in found], ranked, atol=1e-5)
+    np.testing.assert_allclose([hit.bbox for hit in found], bboxes, atol=0.01)
+    vectors = {scene.image: scene.feats @ scenes[place].feats[1] for scene in scenes}
+    np.testing.assert_allclose([hit.similarity for hit in found], [vectors[name].max() for name in names], atol=1e-5)
+
+
+def test_rows_are_read_in_parts(drawn, monkeypatch):
+    gallery, scenes = drawn
+    monkeypatch.setattr("mmpersonsearch.apis.gallery._PAGE", 4)
+    assert sorted(row["image"] for row in gallery.rows(["image"])) == [scene.image for scene in scenes]
+    timed = gallery.rows(["image"], "time >= 1010")
+    assert sorted(row["image"] for row in timed) == [s.image for s in scenes if s.time is not None and s.time >= 1010]
+
+
+def test_filters(drawn):
+    gallery, scenes = drawn
+    place = next(i for i in range(30) if len(scenes[i].scores))
+    query, shown = query_of(scenes, place), [scene for scene in scenes if len(scene.scores)]
+
+    def names(**options):
+        return {hit.image for hit in gallery.search(query, topk=30, **options)}
+
+    assert names() == {scene.image for scene in shown}
+    assert names(cameras=["c1", "c2"]) == {scene.image for scene in shown if scene.camera in ("c1", "c2")}
+    timed = [scene for scene in shown if scene.time is not None]
+    assert names(after=1010.0) == {scene.image for scene in timed if scene.time >= 1010}
+    assert names(before="1970-01-01 00:16:50") == {scene.image for scene in timed if scene.time < 1010}
+    assert names(cameras=["c0"], after=1005, ranking="rcp") == {
+        scene.image for scene in timed if scene.camera == "c0" and scene.time >= 1005
+    }
+    hits = gallery.search(query, min_similarity=0.5)
+    assert hits and min(hit.similarity for hit in hits) >= 0.5
+    assert len(gallery.search(query, topk=3)) == 3
+    assert gallery.search(query, cameras=["nobody's"]) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (dict(topk=0), "topk 0"),
+        (dict(ranking="best"), "ranking 'best': expected one of similarity, rcp"),
+        (dict(after="yesterday"), "time 'yesterday': expected seconds or a date"),
+    ],
+)
+def test_bad_arguments(drawn, options, message):
+    gallery, scenes = drawn
+    place = next(i for i in range(30) if len(scenes[i].scores))
+    with pytest.raises(InputError, match=message):
+        gallery.search(query_of(scenes, place), **options)
+
+
+def test_hits_as_table_and_json(drawn, tmp_path):
+    gallery, scenes = drawn
+    place = next(i for i in range(30) if len(scenes[i].scores))
+    hits = gallery.search(query_of(scenes, place), topk=4)
+    table = hits.to_pandas()
+    assert list(table.image) == [hit.image for hit in hits] and table.similarity.is_monotonic_decreasing
+    hits.to_json(tmp_path / "hits.json")
+    text = (tmp_path / "hits.json").read_text()
+    written = json.loads(text)
+    assert written["root"] == "/archive" and len(written["hits"]) == 4
+    assert written["hits"][0]["bbox"] == list(hits[0].bbox)
+    assert len(hits.__class__([], hits.query, "").to_pandas().columns) == 7
+
+
+def test_another_models_embeddings_are_refused(drawn):
+    gallery, scenes = drawn
+    query = query_of(scenes, next(i for i in range(30) if len(scenes[i].scores)))
+    query.fingerprint = "sha256:other"
+    with pytest.raises(InputError, match=r"has embeddings of drawn \(sha256:drawn\), which those of the query"):
+        gallery.search(query)
+
+
+def test_one_process_holds_a_gallery_and_its_error_names_it(drawn):
+    gallery, _ = drawn
+    with pytest.raises(InputError, match=rf"is held by process {os.getpid()} on .*; one process at a time"):
+        Gallery(gallery.place)
+
+
+def test_pictures_are_replaced_and_removed(tmp_path):
+    scenes = draw_scenes(12)
+    with Gallery(tmp_path / "g", FACTS) as gallery:
+        gallery.add(scenes)
+        gallery.add(scenes[:5])  # again: replaced
+        gallery.flush()
+        number = sum(len(scene.scores) for scene in scenes)
+        assert gallery.count() == (12, number)
+        assert gallery.remove(["003.jpg", "no.jpg"]) == 1
+        number -= len(scenes[3].scores)
+        assert gallery.count() == (11, number)
+        assert gallery.remove(before=1002.0) == 2
+        assert gallery.count() == (9, number - len(scenes[0].scores) - len(scenes[1].scores))
+    with pytest.raises(InputError, match=r"embeddings of drawn \(sha256:drawn\), which those of another"):
+        Gallery(tmp_path / "g", {**FACTS, "fingerprint": "sha256:x", "model": "another"})
+    with pytest.raises(FileNotFoundError, match=r"gallery .*nothing does not exist"):
+        Gallery(tmp_path / "nothing")
+    assert not (tmp_path / "nothing").exists()
+
+
+@pytest.mark.parametrize("step", ["persons", "images", "mark"])
+def test_a_killed_batch_is_undone(tmp_path, step):
+    """A process that dies before the persons, before the pictures or before the mark's removal."""
+    scenes = draw_scenes(12)
+    gallery = Gallery(tmp_path / "g", FACTS)
+    gallery.add(scenes[:6])
+    insert, delete, calls = gallery.client.insert, gallery.client.delete, []
+
+    def dying_insert(name, rows):
+        calls.append(name)
+        if (step, len(calls)) in (("persons", 2), ("images", 3)):
+            raise KeyboardInterrupt
+        return insert(name, rows)
+
+    def dying_delete(name, **what):
+        if step == "mark" and len(calls) == 3:
+            raise KeyboardInterrupt
+        return delete(name, **what)
+
+    gallery.client.insert, gallery.client.delete = dying_insert, dying_delete
+    with pytest.raises(KeyboardInterrupt):
+        gallery.add(scenes[6:])
+    gallery.close()
+    number = sum(len(scene.scores) for scene in scenes[:6])
+    with Gallery(tmp_path / "g") as gallery:
+        assert gallery.count() == (6, number)
+        gallery.add(scenes[6:])
+        gallery.flush()
+        assert gallery.count() == (12, sum(len(scene.scores) for scene in scenes))
+
+
+@pytest.fixture
+def archive(tmp_path):
+    root = tmp_path / "archive"
+    paint(root / "c1/1.png", red=(10, 10, 20, 40), blue=(40, 5, 52, 35))
+    paint(root / "c1/2.png", green=(10, 10, 20, 40))
+    paint(root / "c2/1.png", (80, 48), blue=(30, 5, 42, 35))
+    paint(root / "c2/2.png")
+    (root / "c2/broken.png").write_bytes(b"no picture")
+    return root
+
+
+def test_an_archive_is_indexed_once(monkeypatch, tmp_path, archive):
+    searcher = make_searcher(monkeypatch, tmp_path / "weights")
+    seen = []
+    predict = searcher.predict
+    monkeypatch.setattr(searcher, "predict", lambda items, size=1: (seen.extend(items), predict(items, size))[1])
+    with searcher.index(archive, tmp_path / "g", camera="folder", batch_size=2) as gallery:
+        report = gallery.report
+        assert (report.indexed, report.persons, report.known) == (4, 4, 0)
+        assert list(report.skipped) == [str(archive / "c2/broken.png")]
+        assert "cannot be decoded" in report.skipped[str(archive / "c2/broken.png")]
+        hits = gallery.search(searcher.embed(str(archive / "c2/1.png")))
+        assert [(hit.image, hit.camera) for hit in hits[:2]] == [("c2/1.png", "c2"), ("c1/1.png", "c1")]
+        assert hits[1].similarity > 0.99 > 0.5 > hits[2].similarity
+        assert gallery.facts["root"] == str(archive) and gallery.facts["model"] == "two-step_exported"
+    os.utime(archive / "c1/2.png", ns=(1, 1))
+    paint(archive / "c3/3.png", pink=(10, 10, 20, 40))
+    seen.clear()
+    with searcher.index(archive, tmp_path / "g", camera="folder") as gallery:
+        assert (gallery.report.indexed, gallery.report.known) == (2, 3)
+        assert [os.path.relpath(path, archive) for path in seen] == ["c1/2.png", "c2/broken.png", "c3/3.png"]
+        assert gallery.count() == (5, 5)
+    (tmp_path / "weights/reid.onnx").write_text("another network")
+    with pytest.raises(InputError, match="has embeddings of two-step_exported"):
+        make_searcher(monkeypatch, tmp_path / "weights").index(archive, tmp_path / "g")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="expected pictures or videos in files, found none"):
+        searcher.index(tmp_path / "empty", tmp_path / "g")
+
+
+def test_camera_and_time(tmp_path):
+    meta = CameraAndTime("folder", "cam-%Y%m%d_%H%M%S")
+    assert meta.camera("north/gate/x.jpg") == "gate" and meta.camera("x.jpg") == ""
+    assert meta.time("a/cam-20260102_030405.jpg") == 1767323045.0
+    assert meta.time("a/cam-20260102_030405.avi#t=2.500") == 1767323047.5
+    with pytest.raises(InputError, match=r"x\.jpg: the name has not the time format"):
+        meta.time("x.jpg")
+    meta = CameraAndTime(r"c(\d+)s")
+    assert [meta.camera(name) for name in ("c12s3_1.jpg", "day/c4s1.jpg", "other.jpg")] == ["12", "4", ""]
+    assert CameraAndTime("c.s").camera("c1s2") == "c1s"
+    assert meta.time("walk.avi#t=2.500") == 2.5
+    with pytest.raises(InputError, match="is neither 'folder' nor a regular expression"):
+        CameraAndTime("(")
+    exif = Image.Exif()
+    exif[0x0132] = "2026:01:02 03:04:05"
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.jpg", exif=exif)
+    Image.new("RGB", (8, 8)).save(tmp_path / "b.jpg")
+    assert CameraAndTime().time(str(tmp_path / "a.jpg")) == 1767323045.0
+    assert CameraAndTime().time(str(tmp_path / "b.jpg")) is None and CameraAndTime().camera("a/b.jpg") == ""
