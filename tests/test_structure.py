@@ -96,8 +96,8 @@ def test_no_file_of_code_is_long():
 
 def test_the_package_is_small():
     lengths = {name: len(path.read_text().splitlines()) for name, path in MODULES.items()}
-    assert sum(lengths.values()) < 18_900
-    assert sum(n for name, n in lengths.items() if name.split(".")[1:2] not in (["cli"], ["ops"])) < 14_500
+    assert sum(lengths.values()) < 20_000
+    assert sum(n for name, n in lengths.items() if name.split(".")[1:2] not in (["cli"], ["ops"])) < 15_400
 
 
 def test_no_script_imports_another():
