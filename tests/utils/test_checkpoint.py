@@ -226,7 +226,7 @@ def test_failed_download_names_the_variable_of_a_local_copy(tmp_path, monkeypatc
         for path in ROOT.glob("configs/_base_/**/*.py")
         for match in re.findall(r"\{\{\$(\w+):(https[^}]+)\}\}", path.read_text())
     }
-    assert len(published) == 4
+    assert len(published) == 5
     for variable, url in published:
         with pytest.raises(InputError, match=rf"no network.*environment variable {variable} to a local copy"):
             load_checkpoint_file(url)
