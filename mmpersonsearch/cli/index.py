@@ -49,7 +49,7 @@ def main(argv: list[str] | None = None) -> None:
         with gallery:
             report, (pictures, persons) = gallery.report, gallery.count()
         for path, why in report.skipped.items():
-            print(f"skipped {path}: {why}", file=sys.stderr)
+            print(f"skipped: {why if path in why else f'{path}: {why}'}", file=sys.stderr)
         rows = [("added", report.indexed, report.persons), ("in the gallery", pictures, persons)]
         print_table(args.out, ("", "pictures", "persons"), rows)
         if pictures == 0:

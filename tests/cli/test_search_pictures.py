@@ -40,7 +40,7 @@ def test_two_commands_find_a_person(place, capsys):
     (place / "archive/broken.png").write_bytes(b"no picture")
     run_index(place, "--camera", "folder", "--time-format", "%Y%m%d_%H%M%S")
     output = capsys.readouterr()
-    assert f"skipped {place / 'archive/broken.png'}: " in output.err
+    assert f"skipped: {place / 'archive/broken.png'} cannot be decoded" in output.err
     run_search(place, "--pick", "1", "--out", str(place / "hits.json"))  # blue: from left to right
     written = json.loads((place / "hits.json").read_text())["hits"]
     assert [hit["image"] for hit in written[:2]] == ["c2/20260101_090000.png", "c1/20260101_080000.png"]
