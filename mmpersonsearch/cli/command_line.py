@@ -46,13 +46,21 @@ def exit_on_bad_input(command: str) -> Iterator[None]:
     try:
         yield
     except (InputError, FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError) as error:
-        message = f"{command}: {error}{name_variables(str(error))}"
+        text = _original_message(str(error))
+        message = f"{command}: {text}{name_variables(text)}"
         print(message, file=sys.stderr)
         raise CommandError(message) from error
     except KeyboardInterrupt as error:
         message = f"{command}: interrupted"
         print(f"\n{message}", file=sys.stderr)
         raise CommandError(message, status=130) from error
+
+
+def _original_message(text: str) -> str:
+    """Take the message of an error out of the traceback in which PyTorch wraps what a data loader's worker raises."""
+    if " in DataLoader worker process " not in text.partition("\n")[0]:
+        return text
+    return re.split(r"^[\w.]+Error: ", text, flags=re.MULTILINE)[-1].strip()
 
 
 def remember_variables(config_text: str) -> None:

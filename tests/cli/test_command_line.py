@@ -2,6 +2,7 @@ import argparse
 
 import pytest
 from matplotlib.figure import Figure
+from torch.utils.data import DataLoader
 
 from mmpersonsearch.cli.command_line import (
     add_config_options,
@@ -47,6 +48,19 @@ def test_bad_input_ends_in_a_message(error, capsys):
     with pytest.raises(SystemExit, match=r"^tool\.py: --size is odd$") as ended, exit_on_bad_input("tool.py"):
         raise error
     assert ended.value.code == 2 and capsys.readouterr().err == "tool.py: --size is odd\n"
+
+
+@pytest.mark.parametrize("kind", [InputError, FileNotFoundError])
+def test_bad_input_of_a_data_loaders_worker_ends_in_its_message_alone(kind, capsys):
+    def load(_):
+        try:
+            raise ValueError("the cause")
+        except ValueError as cause:
+            raise kind("mask.png: expected a mask") from cause
+
+    with pytest.raises(SystemExit), exit_on_bad_input("tool.py"):
+        list(DataLoader([0], num_workers=1, collate_fn=load))
+    assert capsys.readouterr().err == "tool.py: mask.png: expected a mask\n"
 
 
 def test_variables_whose_values_a_message_has_are_named(tmp_path, monkeypatch):
