@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from mmdet.datasets import ReIDDataset
+from mmdet.datasets import BaseDetDataset
 from mmdet.evaluation.functional import bbox_overlaps
+from mmengine.dataset import BaseDataset
 
 from mmpersonsearch.registry import DATASETS
 from mmpersonsearch.structures import CrossCamera, Listed, SceneImage, SearchProtocol
@@ -52,7 +53,7 @@ class Split:
     bboxes: np.ndarray
     person_ids: np.ndarray
     protocol: SearchProtocol | None = None
-    dataset: ReIDDataset | None = None
+    dataset: BaseDataset | None = None
     data_set: str = ""
     like_identities: Sequence[str] = ()
 
@@ -119,14 +120,18 @@ def _read_crops(config: Mapping[str, Any], place: str, training: bool) -> Split:
     try:
         dataset = DATASETS.build({**config, "pipeline": []})
     except FileNotFoundError as error:
+        if "ann_file" not in config:  # not MMDetection's ReIDDataset
+            raise
         raise FileNotFoundError(f"{error}; mmpersonsearch crop makes crops and their list") from error
     crops = [dataset.get_data_info(i) for i in range(len(dataset))]
-    paths, labels = [crop["img_path"] for crop in crops], np.array([int(crop["gt_label"]) for crop in crops], np.int64)
+    paths = [crop["img_path"] for crop in crops]
+    labels = np.array([int(crop.get("gt_label", -1)) for crop in crops], np.int64)
     sizes, number = np.full((len(crops), 2), np.nan), np.arange(len(crops))
     return Split(place, training, paths, paths, sizes, number, np.empty((len(crops), 0)), labels, dataset=dataset)
 
 
-_READERS = {PersonSearchDataset: _read_scenes, ReIDDataset: _read_crops}
+# The first class that fits: other data sets of boxes are not checked, those without boxes are crops.
+_READERS = {PersonSearchDataset: _read_scenes, BaseDetDataset: None, BaseDataset: _read_crops}
 
 
 def check_boxes(split: Split, faults: Faults) -> None:

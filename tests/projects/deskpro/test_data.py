@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mmpersonsearch.datasets.checks import read_splits
 from mmpersonsearch.registry import DATA_SAMPLERS, DATASETS, TRANSFORMS
+from mmpersonsearch.utils.faults import ERROR, WARNING, Faults
 from projects.deskpro.deskpro import ClothesChangingDataset
 
 BODY, FACE = (96, 40), (24, 24)
@@ -194,3 +196,20 @@ def test_is_a_data_set_for_the_sampler(train_set):
     dataset = build(train_set)
     assert isinstance(dataset, ClothesChangingDataset)
     assert len(list(DATA_SAMPLERS.build(dict(sampler, dataset=dataset)))) == 12
+
+
+def test_check_reads_the_set_before_training(tmp_path):
+    names = [f"{i}_1_{j}.png" for i in (4, 7, 9) for j in range(2)]
+    write(tmp_path, "bounding_box_train", names, [("mask", "4_1_0.png"), ("mask", "9_1_0.png"), ("mask", "9_1_1.png")])
+    config = dict(type="ClothesChangingDataset", data_root=str(tmp_path), streams=("body",), load_masks=True)
+    faults = Faults()
+    (split,) = read_splits(config, "train", True, faults)
+    assert split.identities() == [0, 1] and split.person_ids.tolist() == [0, 1, 1]
+    assert split.paths == [str(tmp_path / "imgs/bounding_box_train" / name) for name in names[1:4]]
+    (line,) = faults.lines(WARNING)
+    assert "3 of 6 images left out of training, with all images of 1 identities: 3 without mask" in line
+    write(tmp_path, "bounding_box_train", ["cat.png"])
+    assert read_splits(config, "train", True, faults) == [] and "cat.png: expected a name" in faults.lines(ERROR)[0]
+    faults = Faults()
+    read_splits({**config, "split": "test", "load_masks": False}, "test", False, faults)
+    assert faults.lines(ERROR)[0].endswith("query does not exist: expected a folder of images")
