@@ -39,9 +39,13 @@ def read_our_results() -> dict[str, dict[str, float]]:
         runs.setdefault(Path(record["config"]).stem, []).append(record)
     keys = ("mAP", "top-1", "mAP_rcp", "top-1_rcp")
     return {
-        name: {key: round(100 * mean(record[key] for record in records), 1) for key in keys}
+        name: {
+            key: round(100 * mean(record[key] for record in records), 1)
+            for key in keys
+            if all(key in record for record in records)  # a search by pairs has no RCP
+        }
         for name, records in runs.items()
-        if all(key in record for record in records for key in keys)
+        if all("mAP" in record for record in records)
     }
 
 
