@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 import yapf.yapflib.yapf_api as yapf_api
 from dataset_writers import write_cuhk, write_prw
-from mmengine.logging import MMLogger
+from mmengine.logging import MessageHub, MMLogger
 from mmengine.registry import DefaultScope
 from mmengine.runner import CheckpointLoader
+from mmengine.visualization import Visualizer
 
 import mmpersonsearch  # noqa: F401  (before any test imports mmcv.ops)
 
@@ -35,11 +36,11 @@ def samples_root():
 
 @pytest.fixture
 def commands_in_process(monkeypatch):
-    """Undoes what ``train`` and ``test`` change in their process: MMEngine's loaders, scope and log."""
+    """Undoes what ``train`` and ``test`` change in their process: MMEngine's loaders, scope, log and visualizer."""
     monkeypatch.setattr(CheckpointLoader, "_schemes", dict(CheckpointLoader._schemes))
     monkeypatch.setenv("LOCAL_RANK", "0")
-    for kind in (MMLogger, DefaultScope):
-        monkeypatch.setattr(kind, "_instance_dict", OrderedDict(kind._instance_dict))
+    for kind in (MMLogger, MessageHub, DefaultScope, Visualizer):  # of which MMEngine keeps one of a name
+        monkeypatch.setattr(kind, "_instance_dict", OrderedDict())
 
 
 @pytest.fixture

@@ -94,6 +94,12 @@ def test_no_file_of_code_is_long():
     assert {str(path.relative_to(ROOT)): n for path, n in lengths.items() if n > 300} == {}
 
 
+def test_files_of_tests_have_names_of_their_own():
+    """pytest imports them by their name alone, and leaves out the second of a name."""
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names))
+
+
 def test_the_package_is_small():
     lengths = {name: len(path.read_text().splitlines()) for name, path in MODULES.items()}
     assert sum(lengths.values()) < 20_000

@@ -51,7 +51,7 @@ def test_nobody_comes_twice_in_a_scene_however_few_the_groups():
 def test_queries_need_a_sighting_in_another_camera():
     def truth_of(*names):
         plan = [scenes.Scene(name, int(name[1]) - 1, ((1,),), 0, 0) for name in names]
-        world = synthetic_set.World([], {"test": {1: None}}, {}, {"test": plan})
+        world = synthetic_set.World([], {"test": {0: {1: None}}}, {}, {"test": plan})
         return world, {name: np.array([[1.0, 2, 3, 4, 5]]) for name in names}
 
     rng = np.random.default_rng(0)
