@@ -12,6 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from mmpersonsearch.apis import build_model
 from mmpersonsearch.structures import PairImages
+from mmpersonsearch.utils.errors import InputError
 
 from .command_line import add_config, exit_on_bad_input, make_parser, positive, print_table
 from .run_config import read_config_of
@@ -82,6 +83,8 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
     with exit_on_bad_input("mmpersonsearch flops"), torch.device("meta"):  # shapes are enough to count
         model = build_model(read_config_of(args), device="meta")
+        if not hasattr(model, "roi_head"):
+            raise InputError(f"{args.config}: expected a model with an RoI head, got a {type(model).__name__}")
         parts = count_parts(model, *args.shape, args.num_persons)
     if args.json:
         print(json.dumps({key: round(value, 2) for key, value in parts.items()}))

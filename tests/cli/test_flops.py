@@ -52,3 +52,9 @@ def test_a_pair_of_qeeps_by_its_weights():
         2 * parts["part1"] + parts["rpn"] + 301 * parts["shared_head"] + 2e-9 * weights, rel=1e-6
     )
     assert parts["pair"] / parts["total_with_rpn"] == pytest.approx(324 / 285, rel=2e-3)  # configs/qeeps/README.md
+
+
+def test_a_model_without_rois_is_refused():
+    config = str(ROOT / "projects/deskpro/configs/deskpro_osnet-x025_clothes-synth_body.py")
+    with pytest.raises(SystemExit, match=rf"{config}: expected a model with an RoI head, got a TwoStreamReID"):
+        flops.main([config])
