@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 import torch
 from dataset_writers import write_cuhk, write_prw
-from mmengine.runner import CheckpointLoader
 from tiny_models import build_model
 
 from mmpersonsearch.cli import eval as tool
@@ -55,10 +54,8 @@ def test_truth_is_perfect_and_tells_its_protocol(prw):
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_what_a_model_found_gives_its_figures_again(prw, monkeypatch):
+def test_what_a_model_found_gives_its_figures_again(prw, monkeypatch, commands_in_process):
     monkeypatch.setenv("SYNTH_ROOT", str(prw / "prw"))
-    monkeypatch.setenv("LOCAL_RANK", "0")
-    monkeypatch.setattr(CheckpointLoader, "_schemes", dict(CheckpointLoader._schemes))
     config = str(ROOT / "projects/synthetic_benchmark/configs/tdn/tdn_r18ibn_synth_baseline.py")
     torch.save(build_model("_baseline").state_dict(), "untrained.pth")
     options = ["model.roi_head.reid_head.num_ids=12", "test_evaluator.det_thr=0.0", "model.test_cfg.rcnn.score_thr=0.0"]
