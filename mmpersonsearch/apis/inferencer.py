@@ -127,9 +127,8 @@ class PersonSearchInferencer(DetInferencer):
     def _init_visualizer(self, cfg: ConfigDict) -> Visualizer | None:
         if "visualizer" in cfg:
             cfg.visualizer.vis_backends = None  # files are written by their own names, see visualize
-            cfg.visualizer.pop(
-                "name", None
-            )  # MMEngine would give one of that name to a runner, with this one's data set
+            # MMEngine would give the one of this name, with this data set's identities, to a later runner.
+            cfg.visualizer.pop("name", None)
         return super()._init_visualizer(cfg)
 
     def load(self, item: Item) -> dict[str, Any]:

@@ -56,6 +56,10 @@ def test_paths_arrays_and_lists_of_them(searcher, archive):
     assert samples[0].img_path == str(archive / "b/1.png")
 
 
+def test_its_visualizer_is_not_a_later_runners(searcher):
+    assert searcher.visualizer.instance_name != "visualizer"  # of the configs
+
+
 def test_files_of_one_name_do_not_overwrite_each_other(searcher, archive, tmp_path):
     searcher(archive, out_dir=str(tmp_path / "out"), no_save_pred=False)
     names = sorted(str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.*"))
