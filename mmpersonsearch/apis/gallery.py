@@ -60,6 +60,15 @@ class Gallery:
             raise FileNotFoundError(f"gallery {self.place} does not exist")
         if not remote:
             self._holder = hold(Path(self.place))
+        self.client = None
+        try:
+            self._open(facts, collection, token, db_name)
+        except BaseException:
+            self.close()  # not only when the traceback is gone
+            raise
+
+    def _open(self, facts: dict[str, Any] | None, collection: str, token: str, db_name: str) -> None:
+        remote = "://" in self.place
         self.client = _connect(self.place if remote else str(Path(self.place, "milvus.db")), token, db_name)
         self.persons, self.images = f"{collection}_persons", f"{collection}_images"
         if not self.client.has_collection(self.images):
@@ -198,9 +207,10 @@ class Gallery:
 
     def close(self) -> None:
         """Close the database, so that another process may open it."""
-        self.client.close()
+        if self.client is not None:
+            self.client.close()
         if self._holder is not None:
-            self._holder.close()
+            self._holder.release()
             self._holder = None
 
     def __enter__(self) -> Gallery:

@@ -88,22 +88,17 @@ class PersonSearchInferencer(DetInferencer):
         self.name = "checkpoint" if model is None else Path(getattr(model, "filename", None) or str(model)).stem
         parts = None if reid_weights is None else [str(detector_weights), str(reid_weights)]
         config = read_config_file(find_config(str(model))) if isinstance(model, str | Path) else model
+        config = _config_of_training(weights) if config is None else config
         if weights is None and isinstance(model, str | Path):
             weights = parts or published_weights(str(config.filename))
         super().__init__(config, weights or parts, device, scope="mmpersonsearch", show_progress=show_progress)
         self.fingerprint = fingerprint(self.model, self.cfg)
 
     def _init_model(self, cfg: Config, weights: str | list[str] | None, device: str) -> nn.Module:
-        if not cfg:
-            text = load_checkpoint_file(weights).get("meta", {}).get("cfg")
-            if not text:
-                raise InputError(f"{weights} has no config, expected model, a config or its name")
-            cfg.update(Config.fromstring(text, ".py")._cfg_dict)
         if weights is None:
             raise InputError(f"{self.name} has no published weights, expected weights, a checkpoint")
-        cfg.merge_from_dict(self.cfg_options) if isinstance(cfg, Config) else None
-        config = cfg if isinstance(cfg, Config) else Config(cfg)
-        model = build_model(config, weights if isinstance(weights, str) else None)
+        cfg.merge_from_dict(self.cfg_options)
+        model = build_model(cfg, weights if isinstance(weights, str) else None)
         if isinstance(model, QEEPSDetector):
             raise InputError(f"{self.name} (QEEPS) compares pairs of images, expected a model that embeds persons")
         if not isinstance(weights, str):
@@ -291,3 +286,11 @@ class PersonSearchInferencer(DetInferencer):
             return f"{number:08d}"
         path, second = split_frame(item)
         return self._names[path] + ("" if second is None else f"_{second:.3f}s")
+
+
+def _config_of_training(weights: str) -> Config:
+    """Return the config that a checkpoint was trained by."""
+    text = load_checkpoint_file(weights).get("meta", {}).get("cfg")
+    if not text:
+        raise InputError(f"{weights} has no config, expected model, a config or its name")
+    return Config.fromstring(text, ".py")

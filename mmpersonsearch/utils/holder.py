@@ -2,37 +2,34 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import socket
 import sys
 from pathlib import Path
-from typing import Any
+
+from filelock import BaseFileLock, FileLock, Timeout
 
 from .errors import InputError
+from .files import write_whole
 
 
-def hold(folder: Path) -> Any:
-    """Hold a folder as long as the returned file is open.
+def hold(folder: Path) -> BaseFileLock:
+    """Hold a folder until the returned lock is released, or the process ends.
 
     Raises:
         InputError: Another process holds it; the message names it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    file = (folder / "holder.json").open("a+")
+    lock, note = FileLock(folder / "holder.lock", blocking=False), folder / "holder.json"
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.seek(0)
-        text = file.read()
-        file.close()
-        holder = json.loads(text) if text else dict(pid="?", host="?", command="?")
+        lock.acquire()
+    except Timeout:
+        holder = json.loads(note.read_text()) if note.exists() else dict(pid="?", host="?", command="?")
         raise InputError(
             f"gallery {folder} is held by process {holder['pid']} on {holder['host']}: {holder['command']}; one "
             "process at a time can open a folder, several can use a server"
         ) from None
-    file.truncate(0)
-    json.dump(dict(pid=os.getpid(), host=socket.gethostname(), command=" ".join(sys.argv)[:200]), file)
-    file.flush()
-    return file
+    holder = dict(pid=os.getpid(), host=socket.gethostname(), command=" ".join(sys.argv)[:200])
+    write_whole(note, json.dumps(holder).encode())
+    return lock

@@ -166,6 +166,14 @@ def test_one_process_holds_a_gallery_and_its_error_names_it(drawn):
         Gallery(gallery.place)
 
 
+def test_a_gallery_that_was_refused_is_not_held(tmp_path):
+    Gallery(tmp_path / "g", FACTS).close()
+    with pytest.raises(InputError, match="has embeddings of") as refused:
+        Gallery(tmp_path / "g", {**FACTS, "fingerprint": "sha256:other"})
+    assert refused.value is not None  # whose traceback keeps the gallery that was not opened
+    Gallery(tmp_path / "g").close()
+
+
 def test_pictures_are_replaced_and_removed(tmp_path):
     scenes = draw_scenes(12)
     with Gallery(tmp_path / "g", FACTS) as gallery:

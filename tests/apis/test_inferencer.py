@@ -154,7 +154,10 @@ def test_a_trained_model_by_its_checkpoint_alone(tmp_path):
     config.model.test_cfg.rcnn.update(score_thr=0.0, max_per_img=3)
     model = MODELS.build(config.model)
     torch.save(dict(state_dict=model.state_dict(), meta=dict(cfg=config.pretty_text)), tmp_path / "trained.pth")
-    searcher = PersonSearchInferencer(weights=str(tmp_path / "trained.pth"), device="cpu", show_progress=False)
+    options = dict(weights=str(tmp_path / "trained.pth"), device="cpu", show_progress=False)
+    picky = PersonSearchInferencer(**options, cfg_options={"model.test_cfg.rcnn.max_per_img": 2})
+    assert picky.model.test_cfg.rcnn.max_per_img == 2
+    searcher = PersonSearchInferencer(**options)
     picture = np.random.default_rng(0).integers(0, 255, (96, 128, 3), dtype=np.uint8)
     (sample,) = searcher(picture, return_datasamples=True)["predictions"]
     feats = sample.pred_instances.reid_feats

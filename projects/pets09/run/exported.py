@@ -24,7 +24,13 @@ from torch import Tensor, nn
 
 from mmpersonsearch.apis import build_model
 from mmpersonsearch.cli.command_line import exit_on_bad_input, positive, print_table, read_variable
-from mmpersonsearch.evaluation import RankingWithContextPersons, evaluate_detections, evaluate_search
+from mmpersonsearch.evaluation import (
+    RankingWithContextPersons,
+    ReIDImages,
+    evaluate_detections,
+    evaluate_reid,
+    evaluate_search,
+)
 from mmpersonsearch.registry import DATASETS
 from mmpersonsearch.utils.config_files import find_config
 
@@ -60,20 +66,15 @@ class Embedder:
 
 
 def measure_across_tracks(feats: np.ndarray, persons: np.ndarray, tracks: np.ndarray) -> tuple[float, float, int]:
-    """Rank all boxes of other tracks by (n, D) embeddings for each box.
+    """Rank all boxes of other tracks by (n, D) embeddings for each box of a person.
 
     Returns:
         mAP, fraction of first ones of the same person, and number of queries: boxes whose person another track shows.
     """
-    aps, firsts = [], []
-    for sims, person, own in zip(feats @ feats.T, persons, tracks):
-        others = tracks != own
-        right = (persons == person)[others][np.argsort(-sims[others], kind="stable")]
-        if right.any() and person >= 0:
-            places = np.nonzero(right)[0]
-            aps.append(np.mean(np.arange(1, len(places) + 1) / (places + 1)))
-            firsts.append(right[0])
-    return float(np.mean(aps)), float(np.mean(firsts)), len(aps)
+    boxes = ReIDImages(torch.as_tensor(feats), persons, tracks)  # tracks in place of cameras
+    queries = ReIDImages(boxes.feats[persons >= 0], persons[persons >= 0], tracks[persons >= 0])
+    result = evaluate_reid(queries, boxes, topk=(1,))
+    return result.mAP, result.topk[1], len(queries.feats) - result.num_skipped
 
 
 def read_tracks(root: Path, only_clear: bool) -> list[dict]:
@@ -91,9 +92,8 @@ def read_tracks(root: Path, only_clear: bool) -> list[dict]:
     chosen = []
     for (person, _), of_track in tracks.items():
         clear = [box for box in of_track if not box["occluded"]] if number[person] > 1 else []
-        chosen += (
-            [clear[i] for i in sorted(set(np.linspace(0, len(clear) - 1, 12).round().astype(int)))] if clear else []
-        )
+        if clear:
+            chosen += [clear[i] for i in np.unique(np.linspace(0, len(clear) - 1, 12).round().astype(int))]
     return chosen
 
 
