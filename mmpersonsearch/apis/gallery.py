@@ -16,7 +16,7 @@ from mmpersonsearch.evaluation.rankings import BaseRanking
 from mmpersonsearch.utils.errors import InputError
 from mmpersonsearch.utils.holder import hold
 
-from .gallery_index import EXACT, measure_recall, replace_index, search_params
+from .gallery_index import measure_recall, replace_index, search_params
 from .gallery_rows import FIELDS, Scene, create_tables, image_id, image_row, person_ids, person_rows
 from .milvus import LIMIT, Milvus, disk_is_full
 from .query import Query

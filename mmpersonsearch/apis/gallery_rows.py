@@ -50,6 +50,8 @@ def create_tables(client: Any, persons: str, images: str, width: int, properties
     # Milvus asks for a vector in each collection.
     tables = {persons: (width, {**numbers, **corners}), images: (2, {**files, "time": DataType.DOUBLE})}
     for name, (dim, fields) in tables.items():
+        if client.has_collection(name):  # the pictures' is made last: what another one holds is of no gallery
+            client.drop_collection(name)
         schema = MilvusClient.create_schema(auto_id=False, enable_dynamic_field=False)
         schema.add_field("id", DataType.INT64, is_primary=True)
         schema.add_field("vector", DataType.FLOAT_VECTOR, dim=dim)

@@ -16,7 +16,7 @@ from mmpersonsearch.utils.errors import InputError
 from mmpersonsearch.utils.files import check_out
 
 from .command_line import exit_on_bad_input, make_parser, positive, print_table
-from .searchers import add_gallery, add_model, open_gallery, searcher_of
+from .searchers import add_effort, add_gallery, add_model, open_gallery, searcher_of
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -34,6 +34,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--after", metavar="TIME", help="only of this time or later: a date or seconds")
     parser.add_argument("--before", metavar="TIME", help="only earlier than this time")
     parser.add_argument("--min-similarity", type=float, help="least similarity of hits")
+    add_effort(parser)
     parser.add_argument("--out", metavar="HITS.json|.html|.png", help="write the hits to this file")
     add_model(parser)
     args = parser.parse_args(argv)
@@ -44,7 +45,7 @@ def main(argv: list[str] | None = None) -> None:
         with open_gallery(args) as gallery:
             query = searcher_of(args, gallery).embed(args.query, args.box, args.pick)
             options = dict(cameras=args.cameras, after=args.after, before=args.before, num_scenes=args.num_scenes)
-            hits = gallery.search(query, args.topk, args.ranking, min_similarity=args.min_similarity, **options)
+            hits = gallery.search(query, args.topk, args.ranking, min_similarity=args.min_similarity, effort=args.effort, **options)
         if args.out:
             kind = args.out.lower().rpartition(".")[2]
             {"json": hits.to_json, "html": hits.to_html}.get(kind, hits.draw)(args.out)
