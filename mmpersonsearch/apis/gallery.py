@@ -169,6 +169,11 @@ class Gallery:
         condition = f"persons >= 0 and ({condition})" if condition else "persons >= 0"
         return self._parts(self.images, self.count()[0], fields, condition)
 
+    def states(self, images: Iterable[str]) -> dict[str, tuple[int, int]]:
+        """Return size and time of change of those of the pictures that the gallery has, by name."""
+        rows = self._get(self.images, map(image_id, images), ["image", "size", "mtime"])
+        return {row["image"]: (row["size"], row["mtime"]) for row in rows}
+
     def vectors(self) -> Iterator[np.ndarray]:
         """Iterate over the embeddings of all persons, (n, D) at a time, in no order."""
         rows = self._parts(self.persons, self.count()[1], ["vector"])
@@ -221,8 +226,8 @@ class Gallery:
             effort: See :meth:`search`.
         """
         recall = measure_recall(self, number, topk, effort)
-        params = search_params(self.index, topk, effort)
-        print(f"{self.place}: recall@{topk} {recall:.4f} by {self.index['index_type']} {params or ''}, {number} queries")
+        index = f"{self.index['index_type']} {search_params(self.index, topk, effort) or ''}".strip()
+        print(f"{self.place}: recall@{topk} {recall:.4f} by {index}, {number} queries")
         return recall
 
     def search(

@@ -42,9 +42,8 @@ class Milvus:
         self.place, self.remote = place, "://" in place
         self._errors = (MilvusException, RpcError)
         uri = place if self.remote else str(Path(place, "milvus.db"))
-        # Dedicated: a connection that is shared outlives the server.
         try:
-            self._client = self._call(MilvusClient, uri=uri, token=token, db_name=db_name, dedicated=True)
+            self._client = self._call(MilvusClient, uri=uri, token=token, db_name=db_name)
         except ValueError as error:  # of the address, which is read as an URL; InputError is one, too
             raise error if isinstance(error, InputError) else InputError(f"{place}: {error}") from error
 

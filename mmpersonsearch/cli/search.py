@@ -45,7 +45,8 @@ def main(argv: list[str] | None = None) -> None:
         with open_gallery(args) as gallery:
             query = searcher_of(args, gallery).embed(args.query, args.box, args.pick)
             options = dict(cameras=args.cameras, after=args.after, before=args.before, num_scenes=args.num_scenes)
-            hits = gallery.search(query, args.topk, args.ranking, min_similarity=args.min_similarity, effort=args.effort, **options)
+            options |= dict(min_similarity=args.min_similarity, effort=args.effort)
+            hits = gallery.search(query, args.topk, args.ranking, **options)
         if args.out:
             kind = args.out.lower().rpartition(".")[2]
             {"json": hits.to_json, "html": hits.to_html}.get(kind, hits.draw)(args.out)

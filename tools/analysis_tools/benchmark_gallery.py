@@ -5,7 +5,7 @@ what an exact search costs at least. A figure is the median of wall times; other
 so compare those of one run. Memory is the peak of this process, of which a server takes no part.
 
     python tools/analysis_tools/benchmark_gallery.py --persons 100000
-    python tools/analysis_tools/benchmark_gallery.py --persons 1000000 --gallery http://127.0.0.1:19530 --index-type HNSW
+    python tools/analysis_tools/benchmark_gallery.py --persons 1000000 --index-type HNSW --gallery http://localhost:19530
 """
 
 from __future__ import annotations
