@@ -77,12 +77,11 @@ def test_approximate_indexes(tmp_path, capsys, monkeypatch):
             assert (recall == 1 or kind == "IVF_FLAT") and gallery.check_recall(10, 5, effort=100) == 1
             assert [hit.image for hit in gallery.search(query, effort=100)] == exact
         search = gallery.client.search
-        halves = (
-            lambda name, **options: [  # noqa: E731
-                found[:2] for found in search(name, **{**options, "limit": 4})
-            ]
-        )
-        gallery.client.search = halves
+
+        def find_half(name, **options):
+            return [found[: len(found) // 2] for found in search(name, **options)]
+
+        gallery.client.search = find_half
         assert gallery.check_recall(number=10, topk=4, effort=100) == 0.5
         gallery.client.search = search
         with pytest.raises(InputError, match="index 'DISKANN': expected one of FLAT, HNSW, IVF_FLAT"):
@@ -107,10 +106,10 @@ def test_approximate_indexes(tmp_path, capsys, monkeypatch):
 def test_a_server_that_is_not_there_is_named():
     place = f"http://127.0.0.1:{free_port()}"
     started = time.monotonic()
-    with pytest.raises(InputError, match=f"^{place}: no Milvus server answers there, or it is gone$"):
+    with pytest.raises(InputError, match=rf"^{place}: no Milvus server answers there, or it is gone$"):
         Gallery(place, FACTS)
     assert time.monotonic() - started < 20
-    with pytest.raises(InputError, match="^http://127.0.0.1:port: "):
+    with pytest.raises(InputError, match=r"^http://127\.0\.0\.1:port: "):
         Gallery("http://127.0.0.1:port")
 
 
@@ -130,8 +129,8 @@ def test_a_full_disk_is_told(tmp_path, monkeypatch):
             gallery.add(scenes[2:])
         monkeypatch.undo()
 
-        def full(path, content):
-            raise OSError(errno.ENOSPC, "No space left on device")
+    def full(path, content):
+        raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("mmpersonsearch.utils.holder.write_whole", full)
     with pytest.raises(InputError, match=r"the disk is full"):
