@@ -1,9 +1,9 @@
 """Measure a gallery of drawn persons: insertion, search, search with context persons, recall, memory.
 
 Beside it stand the product of the query with the matrix of all embeddings, by NumPy, and FAISS where it is installed:
-what an exact search costs at least. Figures are medians of wall times, and of this process's processor times (cpu), which
-other work on the machine changes less; a server takes no part in the latter, nor in the memory, which is the peak above
-that at the start and the drawn embeddings.
+what an exact search costs at least. Figures are medians of wall times, and of this process's processor times (cpu),
+which other work on the machine changes less; a server takes no part in the latter, nor in the memory, which is the peak
+above that at the start and the drawn embeddings.
 
     python tools/analysis_tools/benchmark_gallery.py --persons 100000
     python tools/analysis_tools/benchmark_gallery.py --persons 1000000 --index-type HNSW --gallery http://localhost:19530
