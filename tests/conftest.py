@@ -18,7 +18,8 @@ import mmpersonsearch  # noqa: F401  (before any test imports mmcv.ops)
 REPO = Path(__file__).resolve().parents[1]
 
 
-def pytest_collection_finish():
+@pytest.fixture(scope="module", autouse=True)
+def frozen_imports():
     """MMEngine collects garbage for each data set; what is imported by now is none, but takes half a second to scan."""
     gc.collect()
     gc.freeze()
