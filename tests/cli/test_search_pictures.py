@@ -59,8 +59,27 @@ def test_two_commands_find_a_person(place, capsys):
     assert ended.value.code == 1
 
 
-def test_a_query_of_several_persons_lists_them(place, capsys):
+def test_a_timeline_of_all_hits_above_a_similarity(place, capsys):
+    run_index(place, "--camera", "folder", "--time-format", "%Y%m%d_%H%M%S")
+    me = ["--pick", "1", "--timeline", str(place / "seen.json")]
+    run_search(place, *me, "--min-similarity", "0.9", "--gap", "30")
+    shown = json.loads((place / "seen.json").read_text())["appearances"]
+    assert [(one["place"], one["start"], one["pictures"]) for one in shown] == [
+        ("c1", 1767254400.0, 1), ("c2", 1767258000.0, 1)
+    ]  # fmt: skip
+    assert "2 appearances" in capsys.readouterr().out
+    for arguments, message in (([], "expected --min-similarity"), (["--gap", "0"], "expected seconds above 0")):
+        with pytest.raises(SystemExit) as ended:
+            run_search(place, *me, *arguments)
+        assert ended.value.code == 2 and message in capsys.readouterr().err
+
+
+def test_wrong_searches(place, capsys):
     run_index(place)
+    seen = ["--pick", "1", "--min-similarity", "0.9", "--timeline", str(place / "seen.png")]
+    with pytest.raises(SystemExit) as ended:
+        run_search(place, *seen)
+    assert ended.value.code == 2 and "none of the 2 hits has a time" in capsys.readouterr().err
     with pytest.raises(SystemExit) as ended:
         run_search(place)
     assert ended.value.code == 2
