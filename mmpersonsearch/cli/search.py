@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import sys
 
-from mmpersonsearch.apis.gallery import MOST_HITS
+from mmpersonsearch.apis.calibration import find_calibration
+from mmpersonsearch.apis.gallery import MOST_HITS, Gallery
 from mmpersonsearch.apis.search import RANKINGS, Hits
 from mmpersonsearch.apis.timeline import Timeline
 from mmpersonsearch.utils.errors import InputError
@@ -44,7 +45,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--cameras", nargs="+", help="only of these cameras")
     parser.add_argument("--after", metavar="TIME", help="only of this time or later: a date or seconds")
     parser.add_argument("--before", metavar="TIME", help="only earlier than this time")
-    parser.add_argument("--min-similarity", type=float, help="least similarity of hits")
+    parser.add_argument("--min-similarity", type=float, help="least similarity of hits; default: that of calibrate")
     parser.add_argument("--out", metavar="HITS.json|.html|.png", help="write the hits to this file")
     parser.add_argument("--timeline", metavar="SEEN.png|.svg|.json", help="write when and where the person was seen")
     gap = dict(type=seconds, default=10.0, metavar="SECONDS")
@@ -54,15 +55,18 @@ def main(argv: list[str] | None = None) -> None:
     with exit_on_bad_input("mmpersonsearch search"):
         check_out(args.out, *args.query, suffixes=(".json", ".html", ".png", ".jpg"))
         check_out(args.timeline, *args.query, suffixes=(".json", ".png", ".svg", ".pdf", ".jpg"), option="--timeline")
-        if args.timeline and args.min_similarity is None:
-            raise InputError("--timeline: expected --min-similarity, without which each picture has a hit")
+        if args.timeline and args.ranking != "similarity":
+            raise InputError("--timeline is of all hits, in the order of time: expected --ranking similarity")
         if args.box is not None and len(args.box) != len(args.query):
             raise InputError(f"--box: {len(args.box)} boxes for {len(args.query)} pictures, expected one each")
         with open_gallery(args) as gallery:
+            least = args.min_similarity if args.min_similarity is not None else stored_similarity(gallery)
+            if args.timeline and least is None:
+                raise InputError("--timeline: expected --min-similarity, without which each picture has a hit")
             query = searcher_of(args, gallery).embed(args.query, args.box, args.pick)
             topk = args.topk or (None if args.timeline else 20)
             options = dict(cameras=args.cameras, after=args.after, before=args.before, num_scenes=args.num_scenes)
-            hits = gallery.search(query, topk, args.ranking, min_similarity=args.min_similarity, **options)
+            hits = gallery.search(query, topk, args.ranking, min_similarity=least, **options)
         if args.out:
             kind = args.out.lower().rpartition(".")[2]
             {"json": hits.to_json, "html": hits.to_html}.get(kind, hits.draw)(args.out)
@@ -81,6 +85,16 @@ def main(argv: list[str] | None = None) -> None:
     for what, path in (("Hits", args.out), ("Timeline", args.timeline)):
         if path:
             print(f"{what}: {path}")
+
+
+def stored_similarity(gallery: Gallery) -> float | None:
+    """Return the least similarity that calibrate stored for the gallery's model, and say so; None without one."""
+    stored = find_calibration(gallery.facts["fingerprint"])
+    if stored is None:
+        return None
+    text = f"hits of similarity {stored.min_similarity:.3f} or more ({stored.criterion}); --min-similarity: another"
+    print(f"mmpersonsearch search: {text}", file=sys.stderr)
+    return stored.min_similarity
 
 
 def print_hits(hits: Hits) -> None:
