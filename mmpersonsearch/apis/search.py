@@ -155,7 +155,7 @@ def filter_of(
     """Make Milvus's filter; InputError for a time that is none."""
     parts = []
     if cameras is not None:
-        parts.append(f"camera in {json.dumps([str(camera) for camera in cameras])}")
+        parts.append(f"camera in {json.dumps([str(camera) for camera in cameras], ensure_ascii=False)}")
     if after is not None:
         parts.append(f"time >= {seconds(after)!r}")
     if before is not None:
