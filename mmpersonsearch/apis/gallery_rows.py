@@ -66,7 +66,7 @@ def create_tables(client: Any, persons: str, images: str, width: int, properties
 
 def image_id(image: str) -> int:
     """Return the 63-bit number of a picture's name."""
-    return int.from_bytes(hashlib.blake2b(image.encode(), digest_size=8).digest(), "big") >> 1
+    return int.from_bytes(hashlib.blake2b(image.encode("utf-8", "surrogateescape"), digest_size=8).digest(), "big") >> 1
 
 
 def person_ids(image: str, number: int) -> list[int]:

@@ -37,7 +37,7 @@ class IndexReport:
         indexed: Pictures that were added.
         known: Pictures that the gallery had already.
         persons: Persons that were added.
-        skipped: Reason by file that could not be read.
+        skipped: Reason by file that could not be read, or not to its end.
     """
 
     indexed: int = 0
@@ -185,7 +185,9 @@ def index_pictures(
         part, added = own[step * batch_size : (step + 1) * batch_size], []
         for of_rank in in_all_ranks(lambda part=part: _make_scenes(predict, part, root, score_thr, meta, batch_size)):
             scenes = [one for _, one in of_rank if isinstance(one, Scene)]
-            report.skipped |= {path: one for path, one in of_rank if isinstance(one, str)}
+            for path, one in of_rank:
+                if isinstance(one, str):
+                    report.skipped.setdefault(split_frame(path)[0], one)
             report.indexed += len(scenes)
             report.persons += sum(len(scene.scores) for scene in scenes)
             added += scenes
@@ -230,16 +232,19 @@ def _make_scene(
     try:
         if isinstance(sample, Exception):
             raise sample
+        name = _name(path, root)
+        if not name.encode("utf-8", "replace").decode() == name:
+            raise InputError(f"{path}: the name is not UTF-8")
         status = os.stat(split_frame(path)[0])
         found = sample.pred_instances[sample.pred_instances.scores >= score_thr]
         return Scene(
-            image=_name(path, root),
+            image=name,
             size=status.st_size,
             mtime=status.st_mtime_ns,
             bboxes=found.bboxes.float().numpy(),
             scores=found.scores.float().numpy(),
             feats=found.reid_feats.float().numpy(),
-            camera=meta.camera(_name(path, root)),
+            camera=meta.camera(name),
             time=meta.time(path),
         )
     except (InputError, OSError) as error:

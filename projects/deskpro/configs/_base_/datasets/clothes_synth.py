@@ -1,5 +1,5 @@
-# Drawn persons who wear other clothes in each camera: bodies of 128x64, faces of 32x32 pixels. Nothing is erased, since
-# training is short.
+# Drawn persons who wear other clothes in each camera: bodies of 128x64, faces of 32x32 pixels. Nothing is erased, and a
+# batch has twice the identities, since training is short.
 _base_ = "./celeb-reid.py"
 
 data_root = "{{$CLOTHES_SYNTH_ROOT:data/clothes_synth/}}"
@@ -11,11 +11,13 @@ train_pipeline = [
 ]
 test_pipeline = [dict(type="LoadStreams", body_size=(128, 64), face_size=(32, 32)), dict(type="PackStreams")]
 train_dataloader = dict(
-    num_workers=1,
+    batch_size=60,
+    num_workers=0,
+    sampler=dict(num_ids=10, infinite=True),
     dataset=dict(data_root=data_root, same_clothes_cameras=(), pipeline=train_pipeline),
 )
 val_dataloader = dict(
-    num_workers=1,
+    num_workers=0,
     dataset=dict(data_root=data_root, same_clothes_cameras=(), pipeline=test_pipeline),
 )
 test_dataloader = val_dataloader
