@@ -133,8 +133,7 @@ class Gallery:
 
     def flush(self) -> None:
         """Have Milvus write what was added to its files."""
-        for name in (self.persons, self.images):
-            self.client.flush(name)
+        self.client.flush(self.persons, self.images)
 
     def _delete(self, images: dict[str, int]) -> int:
         """Delete pictures by name, with at least so many persons each; return how many were there."""
@@ -194,12 +193,14 @@ class Gallery:
                 written; the rest is compared one by one until Milvus adds it.
 
         Raises:
-            InputError: Milvus has no such index; the former one stays.
+            InputError: Milvus has no such index; the gallery is exact then.
         """
         if kind != self.index["index_type"]:
             self.flush()
-            replace_index(self.client, self.persons, kind, self.count()[1])
-            self.index = self.client.describe_index(self.persons, "vector")
+            try:
+                replace_index(self.client, self.persons, kind, self.count()[1])
+            finally:
+                self.index = self.client.describe_index(self.persons, "vector")
 
     def check_recall(self, number: int = 100, topk: int = 20, effort: int | None = None) -> float:
         """Measure and print the part of the ``topk`` most similar persons that the index finds.

@@ -22,8 +22,7 @@ def index_of(kind: str, number: int = 0) -> Any:
     """
     from pymilvus.milvus_client.index import IndexParams
 
-    lists = min(65536, max(16, round(4 * math.sqrt(number))))
-    options = {EXACT: {}, "HNSW": dict(M=24, efConstruction=200), "IVF_FLAT": dict(nlist=lists)}
+    options = {EXACT: {}, "HNSW": dict(M=24, efConstruction=200), "IVF_FLAT": dict(nlist=_lists(number))}
     if kind not in options:
         raise InputError(f"index {kind!r}: expected one of {', '.join(INDEXES)}")
     index = IndexParams()
@@ -31,12 +30,16 @@ def index_of(kind: str, number: int = 0) -> Any:
     return index
 
 
+def _lists(number: int) -> int:
+    return min(65536, max(16, round(4 * math.sqrt(number))))
+
+
 def search_params(index: dict[str, Any], limit: int, effort: int | None) -> dict[str, int]:
     """Return Milvus's parameters of a search for ``limit`` persons, by its description of an index."""
     if index["index_type"] == "HNSW":
         return dict(ef=max(limit, effort or _EF))
     if index["index_type"] == "IVF_FLAT":
-        lists = int((index.get("params") or index)["nlist"])  # by a server, by Lite
+        lists = int((index.get("params") or {}).get("nlist") or _lists(int(index["total_rows"])))  # Lite does not say
         return dict(nprobe=min(lists, effort or max(8, lists // 16)))
     return {}
 

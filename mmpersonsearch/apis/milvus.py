@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -48,8 +49,20 @@ class Milvus:
             raise error if isinstance(error, InputError) else InputError(f"{place}: {error}") from error
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        method, number = getattr(self._client, name), _FLUSH_RETRIES if name == "flush" else _RETRIES
-        return partial(self._call, method, **(dict(retry_times=number) if self.remote else {}))
+        return partial(self._call, getattr(self._client, name), **(dict(retry_times=_RETRIES) if self.remote else {}))
+
+    def flush(self, *names: str) -> None:
+        """Have Milvus write what was added to collections to its files.
+
+        Milvus Lite forgets the rows of a flush that fails for want of space, and deletes their log with the next one: so
+        it is not tried then.
+        """
+        if not self.remote:
+            logs = sum(one.stat().st_size for one in Path(self.place).rglob("wal/*"))
+            if logs and shutil.disk_usage(self.place).free < 1.5 * logs + 2**20:
+                raise InputError(f"{disk_is_full(self.place)}; what was added before is kept")
+        for name in names:
+            self._call(self._client.flush, name, **(dict(retry_times=_FLUSH_RETRIES) if self.remote else {}))
 
     def close(self) -> None:
         """Close the connection, or the database."""

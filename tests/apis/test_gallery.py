@@ -3,6 +3,7 @@ import json
 import os
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -129,6 +130,13 @@ def test_a_full_disk_is_told(tmp_path, monkeypatch):
         ):
             gallery.add(scenes[2:])
         monkeypatch.undo()
+        # Milvus Lite would forget the rows of a flush that fails.
+        with monkeypatch.context() as patch:
+            patch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=2**20))
+            with pytest.raises(InputError, match=r"the disk is full, 1\.0 MiB are free; what was added before is kept"):
+                gallery.flush()
+        gallery.flush()
+        assert gallery.count() == (2, sum(len(scene.scores) for scene in scenes[:2]))
 
     def full(path, content):
         raise OSError(errno.ENOSPC, "No space left on device")
