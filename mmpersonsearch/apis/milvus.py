@@ -49,7 +49,8 @@ class Milvus:
             raise error if isinstance(error, InputError) else InputError(f"{place}: {error}") from error
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        return partial(self._call, getattr(self._client, name), **(dict(retry_times=_RETRIES) if self.remote else {}))
+        options = dict(retry_times=_RETRIES) if self.remote else {}
+        return partial(self._call, getattr(self._client, name), **options)
 
     def flush(self, *names: str) -> None:
         """Have Milvus write what was added to collections to its files.
