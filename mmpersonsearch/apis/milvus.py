@@ -55,7 +55,7 @@ class Milvus:
     def flush(self, *names: str) -> None:
         """Have Milvus write what was added to collections to its files.
 
-        Milvus Lite forgets the rows of a flush that fails for want of space, and deletes their log with the next one: so
+        Milvus Lite forgets the rows of a flush that fails for want of space, and deletes their log with the next one:
         it is not tried then.
         """
         if not self.remote:
