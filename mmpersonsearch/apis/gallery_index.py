@@ -36,7 +36,7 @@ def search_params(index: dict[str, Any], limit: int, effort: int | None) -> dict
     if index["index_type"] == "HNSW":
         return dict(ef=max(limit, effort or _EF))
     if index["index_type"] == "IVF_FLAT":
-        lists = int(index["nlist"])
+        lists = int((index.get("params") or index)["nlist"])  # by a server, by Lite
         return dict(nprobe=min(lists, effort or max(8, lists // 16)))
     return {}
 

@@ -66,7 +66,8 @@ def main(argv: list[str] | None = None) -> None:
             query = searcher_of(args, gallery).embed(args.query, args.box, args.pick)
             topk = None if args.timeline else args.topk
             options = dict(cameras=args.cameras, after=args.after, before=args.before, num_scenes=args.num_scenes)
-            hits = gallery.search(query, topk, args.ranking, min_similarity=least, effort=args.effort, **options)
+            options |= dict(min_similarity=least, effort=args.effort)
+            hits = gallery.search(query, topk, args.ranking, **options)
         number, timeline = len(hits), hits.timeline(args.gap) if args.timeline else None
         hits = Hits(hits[: args.topk], hits.query, hits.root)
         if args.out:
