@@ -24,6 +24,7 @@ FLOORS = [
     {"testing", "datasets", "models"},
     {"engine"},
     {"apis"},
+    {"page"},
     {"cli"},
 ]
 MODULES = {

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from mmengine.structures import InstanceData
 
 from mmpersonsearch.evaluation.rankings import BaseRanking
 from mmpersonsearch.utils.errors import InputError
 from mmpersonsearch.utils.holder import hold
 
-from .gallery_rows import FIELDS, Scene, create_tables, image_id, image_row, person_rows
+from .gallery_rows import FIELDS, Scene, create_tables, detections_of, image_id, image_row, person_rows
 from .query import Query
 from .search import NO_TIME, Hits, filter_of, find_ranking, rank_persons
 
@@ -151,6 +152,11 @@ class Gallery:
 
     def _rows(self, name: str, fields: Sequence[str], ids: Sequence[int]) -> list[dict[str, Any]]:
         return self.client.query(name, filter=f"id in {list(ids)}", output_fields=list(fields)) if len(ids) else []
+
+    def persons_of(self, image: str) -> InstanceData:
+        """Return a picture's persons from left to right: ``bboxes`` (n, 4), ``scores`` (n,), ``reid_feats`` (n, D)."""
+        condition = f"image_id == {image_id(image)}"
+        return detections_of(self.client.query(self.persons, filter=condition, output_fields=[*FIELDS, "vector"]))
 
     def count(self) -> tuple[int, int]:
         """Return the numbers of pictures and of persons."""

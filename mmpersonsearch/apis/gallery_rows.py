@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
+from mmengine.structures import InstanceData
 
 from .search import NO_TIME
 
@@ -83,3 +85,15 @@ def person_rows(scene: Scene, batch: int) -> Iterator[dict[str, Any]]:
         corners = dict(zip(("x1", "y1", "x2", "y2"), bbox))
         number = image_id(f"{scene.image}\0{i}")
         yield dict(shared, **corners, id=number, image_id=own["id"], score=score, vector=feat.astype(np.float32))
+
+
+def detections_of(rows: Sequence[dict[str, Any]]) -> InstanceData:
+    """Make detections of a picture's rows of persons with ``vector``, from left to right, as a model gives them."""
+    rows = sorted(rows, key=lambda row: (row["x1"], row["id"]))
+    bboxes = [[row[key] for key in ("x1", "y1", "x2", "y2")] for row in rows]
+    feats = np.array([row["vector"] for row in rows], dtype=np.float32)
+    return InstanceData(
+        bboxes=torch.tensor(bboxes).reshape(-1, 4),
+        scores=torch.tensor([row["score"] for row in rows]),
+        reid_feats=torch.from_numpy(feats.reshape(len(rows), -1)) if rows else torch.zeros(0, 0),
+    )

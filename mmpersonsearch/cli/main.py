@@ -28,6 +28,7 @@ VERBS = {
     "on-boxes": "evaluate Re-ID without detection, on given boxes",
     "index": "find the persons of your own pictures and videos, for search",
     "search": "search a person in an index of your own pictures",
+    "serve": "search such an index in the browser",
     "gallery info": "tell what an index has",
     "gallery remove": "remove pictures from an index",
     "gallery check": "check whether an index is complete and its pictures are still there",
