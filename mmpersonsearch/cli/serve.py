@@ -9,6 +9,9 @@ archive and no other files, keeps no picture that is uploaded, and asks no other
 
 from __future__ import annotations
 
+import signal
+import sys
+
 from mmpersonsearch.page.desk import Desk
 from mmpersonsearch.page.server import listen, read_auth, serving
 
@@ -32,4 +35,5 @@ def main(argv: list[str] | None = None) -> None:
             with serving(desk, args.gallery, address, auth, args.max_upload) as server:
                 host, port = address.getsockname()[:2]
                 print(f"http://{f'[{host}]' if ':' in host else host}:{port}", flush=True)
+                signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that all is closed
                 server.run(sockets=[address])

@@ -30,6 +30,13 @@ function setCorner(stage, event) {
   corner = corner ? null : point;
 }
 
+// What appears out of sight is scrolled to.
+watch("value", () => {
+  const place = element.getBoundingClientRect();
+  if (element.querySelector(".stage, .query") && (place.bottom < 0 || place.top > window.innerHeight - 80))
+    element.scrollIntoView({ behavior: "smooth", block: "start" });
+});
+
 function upload(file) {
   const zone = element.querySelector(".drop"), error = element.querySelector(".note");
   if (!zone || !file) return;

@@ -102,4 +102,4 @@ def serving(
         host = address.getsockname()[0]
         hosts = (*_LOCAL, host) if is_loopback(host) else None
         guarded = Guard(app, hosts, int(most_megabytes * 2**20 * 4 / 3) + 100_000)  # base64
-        yield uvicorn.Server(uvicorn.Config(guarded, log_level="warning", ws="none"))
+        yield uvicorn.Server(uvicorn.Config(guarded, log_level="warning", ws="none", timeout_graceful_shutdown=1))

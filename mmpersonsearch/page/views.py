@@ -11,12 +11,10 @@ import json
 from collections.abc import Sequence
 from functools import lru_cache
 
-from PIL import Image
-
 from mmpersonsearch.apis import Hit, Hits, Query
 from mmpersonsearch.apis.search import time_text
 from mmpersonsearch.utils.errors import InputError
-from mmpersonsearch.utils.media import open_picture
+from mmpersonsearch.utils.media import Item, open_picture
 from mmpersonsearch.visualization.hit_pictures import HitPicture, data_url, thumbnail
 
 from .archive import Archive
@@ -66,7 +64,7 @@ def archive_page(visit: Visit, archive: Archive, page: int) -> str:
         name, persons = escape(row["image"]), _count(row["persons"], "person")
         cells.append(
             f"<button type='button' data-act='open' data-number='{i}' title='{name}'><img alt='{name}' "
-            f"src='{_url(archive, row['image'], None, _BLUE)}'><span>{name}<small>{persons}</small></span></button>"
+            f"src='{_urls(archive, row['image'])[0]}'><span>{name}<small>{persons}</small></span></button>"
         )
     turns = [("previous", page - 1, page > 0), ("next", page + 1, start + PAGE_SIZE < number)]
     before, after = (
@@ -141,14 +139,8 @@ def results(visit: Visit, desk: Desk, error: str = "") -> str:
 
 
 def _query(query: Query) -> str:
-    crops = []
-    for picture, box in zip(query.pictures, query.bboxes.tolist()):
-        try:
-            crop = open_picture(picture).crop([round(x) for x in box])
-        except (InputError, OSError):
-            crop = Image.new("RGB", _CROP, "lightgray")
-        crop.thumbnail(_CROP)
-        crops.append(f"<img alt='query' src='{data_url(crop)}'>")
+    places = zip(query.pictures, query.bboxes.tolist())
+    crops = [f"<img alt='query' src='{_crop_url(picture, box)}'>" for picture, box in places]
     return f"<div class='query'><span>You look for</span>{''.join(crops)}</div>"
 
 
@@ -164,9 +156,9 @@ def _marks(visit: Visit) -> str:
 
 def _card(rank: int, hit: Hit, visit: Visit, archive: Archive) -> str:
     mark, name = visit.mark_of(hit), escape(hit.image)
-    color = {True: _GREEN, False: _RED, None: _BLUE}[mark]
-    where = [f"camera {escape(hit.camera)}"] if hit.camera else []
-    where += [escape(time_text(hit.time))] if hit.time is not None else []
+    scene, crop = _urls(archive, hit.image, hit.bbox, {True: _GREEN, False: _RED, None: _BLUE}[mark])
+    camera = f" camera {escape(hit.camera)}" if hit.camera else ""
+    moment = f"<span>{escape(time_text(hit.time))}</span>" if hit.time is not None else ""
     thumbs = [
         f"<button type='button' class='thumb {word}' data-act='{word}' data-number='{rank}' title='{word}' "
         f"aria-label='hit {rank} is {word}' aria-pressed='{'true' if mark is of else 'false'}'>"
@@ -176,10 +168,10 @@ def _card(rank: int, hit: Hit, visit: Visit, archive: Archive) -> str:
     return (
         f"<figure id='hit-{rank}' class='{ {True: 'right', False: 'wrong', None: ''}[mark] }'><button type='button' "
         f"class='scene' data-act='scene' data-number='{rank}' title='Open this scene'>"
-        f"<img alt='{name}' src='{_url(archive, hit.image, hit.bbox, color)}'></button><figcaption>"
-        f"<span class='rank'>{rank}</span><span class='facts'><b title='cosine similarity'>{hit.similarity:.3f}</b> "
-        f"<span>{', '.join(where)}</span><small title='{name}'>{name}</small></span>{''.join(thumbs)}"
-        "</figcaption></figure>"
+        f"<img alt='{name}' src='{scene}'>{f'<img class=person alt=person src={crop!r}>' if crop else ''}</button>"
+        f"<figcaption><span class='rank'>{rank}</span><span class='facts'><span><b title='cosine similarity'>"
+        f"{hit.similarity:.3f}</b>{camera}</span>{moment}<small title='{name}'>{name}</small></span>"
+        f"{''.join(thumbs)}</figcaption></figure>"
     )
 
 
@@ -202,13 +194,26 @@ def timeline(hits: Hits) -> str:
     return f"<div class='timeline' role='group' aria-label='time line'>{''.join(rows)}{ends}</div>"
 
 
-def _url(archive: Archive, image: str, bbox: tuple[float, ...] | None, color: tuple[int, int, int]) -> str:
+def _urls(
+    archive: Archive, image: str, bbox: tuple[float, ...] | None = None, color: tuple[int, int, int] = _BLUE
+) -> tuple[str, str]:
+    """Return a picture with its box, and what is in the box, as URLs; a gray one that says so for one that is gone."""
     try:
-        return _thumbnail_url(archive.path(image), bbox, color)
+        return _cached_urls(archive.path(image), bbox, color)
     except InputError as error:
-        return data_url(thumbnail(HitPicture("", None, str(error), ""), color))
+        return data_url(thumbnail(HitPicture("", None, str(error), ""), color)), ""
 
 
 @lru_cache(maxsize=1024)
-def _thumbnail_url(path: str, bbox: tuple[float, ...] | None, color: tuple[int, int, int]) -> str:
-    return data_url(thumbnail(HitPicture(path, bbox, "", ""), color))
+def _cached_urls(path: str, bbox: tuple[float, ...] | None, color: tuple[int, int, int]) -> tuple[str, str]:
+    scene = data_url(thumbnail(HitPicture(path, bbox, "", ""), color))
+    return scene, "" if bbox is None else _crop_url(path, bbox)
+
+
+def _crop_url(picture: Item, bbox: Sequence[float]) -> str:
+    try:
+        crop = open_picture(picture).crop([round(x) for x in bbox])
+    except (InputError, OSError):
+        return ""
+    crop.thumbnail(_CROP)
+    return data_url(crop)
