@@ -3,6 +3,7 @@
 They are a two-step model of exported networks, so that everything around the networks is the real thing.
 """
 
+import cv2
 import numpy as np
 from PIL import Image
 
@@ -56,6 +57,16 @@ def paint_array(size=(96, 64), **boxes):
     for name, (x1, y1, x2, y2) in boxes.items():
         image[y1:y2, x1:x2] = COLORS[name]
     return image
+
+
+def write_video(path, number=12, fps=4.0):
+    """A red person who moves a pixel a frame to the right; returns the path."""
+    video = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"FFV1"), fps, (96, 64))
+    assert video.isOpened()
+    for i in range(number):
+        video.write(paint_array(red=(10 + i, 10, 20 + i, 40))[..., ::-1])
+    video.release()
+    return str(path)
 
 
 def make_searcher(monkeypatch, folder, **kwargs):

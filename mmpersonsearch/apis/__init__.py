@@ -5,5 +5,6 @@ from .inferencer import PersonSearchInferencer
 from .model import build_model
 from .query import Query
 from .search import Hit, Hits
+from .timeline import Timeline
 
-__all__ = ["Gallery", "Hit", "Hits", "PersonSearchInferencer", "Query", "build_model"]
+__all__ = ["Gallery", "Hit", "Hits", "PersonSearchInferencer", "Query", "Timeline", "build_model"]

@@ -23,6 +23,7 @@ from .search import NO_TIME, Hits, filter_of, find_ranking, rank_persons
 
 _FACTS = "mmpersonsearch"
 _PAGE = 5000  # rows
+MOST_HITS = 16_000  # Milvus's limit is 16,384
 _AHEAD = 50  # further pictures that are compared, so that rounding in Milvus loses none of the best
 
 
@@ -169,7 +170,7 @@ class Gallery:
     def search(
         self,
         query: Query,
-        topk: int = 20,
+        topk: int | None = 20,
         ranking: str | BaseRanking = "similarity",
         cameras: Sequence[str | int] | None = None,
         after: float | str | None = None,
@@ -181,7 +182,7 @@ class Gallery:
 
         Args:
             query: See :meth:`PersonSearchInferencer.embed`.
-            topk: Number of hits, one per picture.
+            topk: Number of hits, one per picture; None is all, at most 16,000, which is about what Milvus gives.
             ranking: ``'similarity'``; ``'rcp'``, ranking with context persons; or a ranking with other parameters.
             cameras: Only pictures of these cameras.
             after: Only pictures of this time or later: seconds, or ``'2026-11-29 12:30'``.
@@ -193,6 +194,7 @@ class Gallery:
             InputError: The query is of another model; an argument is out of range.
         """
         self.check_model(query.fingerprint, "the query")
+        topk = min(max(1, self.count()[0]), MOST_HITS) if topk is None else topk
         if topk < 1 or num_scenes < 1:
             raise InputError(f"search: topk {topk} and num_scenes {num_scenes}, expected 1 or more")
         ranking = find_ranking(ranking)

@@ -36,7 +36,7 @@ class IndexReport:
         indexed: Pictures that were added.
         known: Pictures that the gallery had already.
         persons: Persons that were added.
-        skipped: Reason by file that could not be read.
+        skipped: Reason by file that could not be read, or not to its end.
     """
 
     indexed: int = 0
@@ -169,7 +169,9 @@ def index_pictures(
         done = [_make_scene(p, root, one, score_thr, meta) for p, one in zip(part, predict(part, batch_size))]
         for of_rank in all_gather_object(list(zip(part, done))):
             scenes = [one for _, one in of_rank if isinstance(one, Scene)]
-            report.skipped |= {path: one for path, one in of_rank if isinstance(one, str)}
+            for path, one in of_rank:
+                if isinstance(one, str):
+                    report.skipped.setdefault(split_frame(path)[0], one)
             report.indexed += len(scenes)
             report.persons += sum(len(scene.scores) for scene in scenes)
             if gallery is not None:
@@ -210,16 +212,19 @@ def _make_scene(
     try:
         if isinstance(sample, Exception):
             raise sample
+        name = _name(path, root)
+        if not name.encode("utf-8", "replace").decode() == name:
+            raise InputError(f"{path}: the name is not UTF-8")
         status = os.stat(split_frame(path)[0])
         found = sample.pred_instances[sample.pred_instances.scores >= score_thr]
         return Scene(
-            image=_name(path, root),
+            image=name,
             size=status.st_size,
             mtime=status.st_mtime_ns,
             bboxes=found.bboxes.float().numpy(),
             scores=found.scores.float().numpy(),
             feats=found.reid_feats.float().numpy(),
-            camera=meta.camera(_name(path, root)),
+            camera=meta.camera(name),
             time=meta.time(path),
         )
     except (InputError, OSError) as error:

@@ -18,9 +18,11 @@ from mmpersonsearch.evaluation.index.search_index import SearchIndex
 from mmpersonsearch.evaluation.rankings import BaseRanking, QueryChunk, RankingWithContextPersons
 from mmpersonsearch.utils.errors import InputError
 from mmpersonsearch.utils.files import write_whole
+from mmpersonsearch.utils.times import time_text
 from mmpersonsearch.visualization.hit_pictures import HitPicture, draw_hits, write_hits_page
 
 from .query import Query
+from .timeline import Timeline, make_timeline
 
 NO_TIME = -1e12  # seconds; Milvus before 2.5 has no empty cells
 RANKINGS = ("similarity", "rcp")
@@ -86,6 +88,20 @@ class Hits(list):
         """Write a page with the pictures inside, which needs no other file."""
         write_hits_page(self._query_pictures(), self._pictures(), path)
 
+    def timeline(self, gap: float = 10.0) -> Timeline:
+        """Group the hits into appearances: one at each camera, and one more after each gap.
+
+        Search with a ``min_similarity``, without which each picture has a hit, and with ``topk=None`` for all of them.
+        Videos whose start is not known have a place each.
+
+        Args:
+            gap: Seconds without a hit that end an appearance.
+
+        Raises:
+            InputError: ``gap`` is not above 0.
+        """
+        return make_timeline(self, gap)
+
     def _query_pictures(self) -> list[HitPicture]:
         places = zip(self.query.pictures, self.query.bboxes.tolist())
         return [HitPicture(one, bbox, one if isinstance(one, str) else "", "query") for one, bbox in places]
@@ -98,13 +114,6 @@ class Hits(list):
             text = f"{rank}   {hit.similarity:.3f}   {', '.join(where)}".rstrip()
             pictures.append(HitPicture(str(Path(self.root, hit.image)), hit.bbox, hit.image, text))
         return pictures
-
-
-def time_text(moment: float) -> str:
-    """Write a time since 1970 as a date, one of a video's first days as its second."""
-    if moment < 86400 * 7:
-        return f"{moment:.1f} s"
-    return datetime.fromtimestamp(moment, timezone.utc).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def rank_persons(
@@ -149,7 +158,7 @@ def filter_of(
     """Make Milvus's filter; InputError for a time that is none."""
     parts = []
     if cameras is not None:
-        parts.append(f"camera in {json.dumps([str(camera) for camera in cameras])}")
+        parts.append(f"camera in {json.dumps([str(camera) for camera in cameras], ensure_ascii=False)}")
     if after is not None:
         parts.append(f"time >= {seconds(after)!r}")
     if before is not None:

@@ -75,7 +75,8 @@ def check_config(
     """
     faults = Faults()
     splits = [split for part in _datasets(config, names) for split in read_splits(*part, faults)]
-    images = {} if workers is None else read_images((path for split in splits for path in split.paths), workers)
+    paths = (path for split in splits for path in (*split.paths, *split.other_paths))
+    images = {} if workers is None else read_images(paths, workers)
     check_images(splits, images, faults)
     for split in splits:
         check_boxes(split, faults)

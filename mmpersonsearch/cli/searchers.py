@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from urllib.parse import urlparse
 
 from mmpersonsearch.apis import Gallery, PersonSearchInferencer
 from mmpersonsearch.utils.errors import InputError
@@ -70,4 +71,4 @@ def searcher_of(args: Namespace, gallery: Gallery) -> PersonSearchInferencer:
 
 
 def _exported(args: Namespace) -> bool:
-    return bool(args.detector_weights) and args.detector_weights.endswith(".onnx")
+    return urlparse(args.detector_weights or "").path.endswith(".onnx")

@@ -1,4 +1,4 @@
-"""MMEngine's runner with a short console: the log file alone gets the config and the environment."""
+"""MMEngine's runner with a short console, where the log file alone gets the config and the environment."""
 
 import logging
 import time
@@ -7,7 +7,7 @@ from typing import Any
 import yapf.yapflib.yapf_api as yapf_api
 from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
-from mmengine.runner import Runner
+from mmengine.runner import BaseLoop, Runner
 
 FILE_ONLY = ("Config:", "System environment:", "Hooks will be executed in the following order")
 
@@ -27,7 +27,20 @@ class ConsoleRunner(Runner):
     def train(self) -> Any:
         """Train."""
         self.register_hook(FirstIterationHook(), "VERY_LOW")
-        return super().train()
+        model = super().train()
+        for loop in (self.train_loop, self.val_loop):
+            stop_workers(loop)
+        return model
+
+
+def stop_workers(loop: BaseLoop | dict | None) -> None:
+    """End the processes that load a loop's data.
+
+    Where the garbage collector or the interpreter's end meets them, PyTorch waits five seconds for each.
+    """
+    for owner, iterator in ((loop, "dataloader_iterator"), (getattr(loop, "dataloader", None), "_iterator")):
+        if hasattr(owner, iterator):
+            setattr(owner, iterator, None)
 
 
 def format_texts_once() -> None:

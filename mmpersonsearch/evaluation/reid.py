@@ -90,8 +90,9 @@ def evaluate_reid(
         seed: Of the draws.
 
     Returns:
-        ``topk`` holds the rank-k accuracies and ``gallery`` the protocol. With draws a query's average precision is its
-        mean over those draws in which it has a match.
+        ``topk`` holds the rank-k accuracies and ``gallery`` the protocol. With draws, a query is skipped in those in
+        which it has no match, as it is without draws, and its average precision is its mean over the others; a draw in
+        which no query has a match is left out of the means.
 
     Raises:
         InputError: An unknown protocol, unknown clothes in one that asks for them, embeddings of two widths or that are
@@ -105,9 +106,11 @@ def evaluate_reid(
     for rows, sims, match in _iterate_chunks(query, gallery, protocol):
         for d, columns in enumerate(draws):
             held[d, rows], aps[d, rows], ranks[d, rows] = _match(sims[:, columns], match[:, columns])
-    if not held.any(1).all():
+    matched = held.any(1)
+    if not matched.any():
         raise InputError(f"evaluate_reid: by the {protocol} protocol no query has a match in the gallery")
-    results = summarize([protocol] * len(draws), [None], held, aps[:, None], ranks[:, None], topk)
+    held, aps, ranks = held[matched], aps[matched], ranks[matched]
+    results = summarize([protocol] * len(held), [None], held, aps[:, None], ranks[:, None], topk)
     if len(results) == 1:
         return results[0]
     some = held.any(0)

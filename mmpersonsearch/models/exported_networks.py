@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from pathlib import Path
 from typing import Any, NoReturn
 
 import torch
@@ -14,9 +16,8 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from mmpersonsearch.registry import MODELS
-from mmpersonsearch.utils.checkpoint import find_checkpoint
+from mmpersonsearch.utils.checkpoint import fetch_file
 from mmpersonsearch.utils.errors import InputError
-from mmpersonsearch.utils.files import digest_files
 
 
 class ExportedNetwork(BaseModel):
@@ -39,20 +40,21 @@ class ExportedNetwork(BaseModel):
             self.load_file(path)
 
     def load_file(self, path: str) -> None:
-        """Load the ONNX file.
+        """Load the ONNX file, of a path or URL.
 
         Raises:
             FileNotFoundError: There is no such file.
-            InputError: ``onnxruntime`` is missing; the file is no network with one (N, 3, h, w) input and one output.
+            InputError: It cannot be downloaded; ``onnxruntime`` is missing; the file is no network with one
+                (N, 3, h, w) input and one output.
         """
-        self.path = find_checkpoint(path)
+        self.path = fetch_file(path)
         self.session = _open_session(self.path)
         inputs, outputs = self.session.get_inputs(), self.session.get_outputs()
         if [len(one.shape) for one in inputs] != [4] or inputs[0].shape[1] != 3 or len(outputs) != 1:
             found = [f"{one.name} {one.shape}" for one in (*inputs, *outputs)]
             raise InputError(f"{path}: inputs and outputs are {found}, expected one (N, 3, h, w) and one output")
         self.input = inputs[0]
-        self.digest = digest_files([self.path])
+        self.digest = hashlib.sha256(Path(self.path).read_bytes()).hexdigest()  # under whatever name
         height, width = self.input.shape[2:]
         self.size = (height, width) if isinstance(height, int) and isinstance(width, int) else None
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import gradio as gr
 
-from mmpersonsearch.apis.search import time_text
 from mmpersonsearch.utils.errors import InputError
+from mmpersonsearch.utils.times import time_text
 
 from . import views
 from .desk import Desk, Filters, Visit
@@ -82,7 +82,7 @@ class _Page:
                 shown = bool(archive.cameras)
                 cameras = gr.Dropdown(archive.cameras, multiselect=True, label="Cameras", min_width=160, visible=shown)
                 topk = gr.Slider(5, 100, 20, step=5, label="Number of hits", min_width=160)
-                least = gr.Slider(0, 1, 0, step=0.05, label="Least similarity", min_width=160)
+                least = gr.Slider(0, 1, self.desk.min_similarity, step=0.01, label="Least similarity", min_width=160)
             with gr.Row(visible=archive.times is not None):
                 after = gr.Textbox(label="From", placeholder=ends[0], min_width=160)
                 before = gr.Textbox(label="Before", placeholder=ends[1], min_width=160)

@@ -11,6 +11,7 @@ import torch
 from mmengine.structures import InstanceData
 
 from mmpersonsearch.apis import Gallery, Hit, Hits, PersonSearchInferencer, Query
+from mmpersonsearch.apis.calibration import find_calibration
 from mmpersonsearch.apis.query import join_queries, query_of
 from mmpersonsearch.utils.errors import InputError
 from mmpersonsearch.utils.media import Item, open_picture
@@ -75,6 +76,9 @@ class Desk:
         gallery: Open gallery.
         searcher: Its model.
 
+    Attributes:
+        min_similarity: That ``mmpersonsearch calibrate`` stored for the model; 0 without.
+
     Raises:
         InputError: The gallery is another model's.
     """
@@ -84,6 +88,8 @@ class Desk:
         self.gallery, self.searcher = gallery, searcher
         self.archive = Archive(gallery)
         self.lock = threading.Lock()
+        stored = find_calibration(gallery.facts["fingerprint"])
+        self.min_similarity = 0.0 if stored is None else stored.min_similarity
 
     def open_upload(self, visit: Visit, content: bytes, name: str) -> None:
         """Find the persons of a picture that a visitor brings; for errors see :func:`read_upload`."""

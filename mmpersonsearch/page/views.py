@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from mmpersonsearch.apis import Hit, Hits, Query
-from mmpersonsearch.apis.search import time_text
+from mmpersonsearch.apis.timeline import place_of
 from mmpersonsearch.utils.errors import InputError
 from mmpersonsearch.utils.media import Item, open_picture
+from mmpersonsearch.utils.times import time_text
 from mmpersonsearch.visualization.hit_pictures import HitPicture, data_url, thumbnail
 
 from .archive import Archive
@@ -176,22 +177,33 @@ def _card(rank: int, hit: Hit, visit: Visit, archive: Archive) -> str:
 
 
 def timeline(hits: Hits) -> str:
-    """Show the hits of known time on a line per camera, numbered by rank; empty where there are fewer than two."""
-    timed = [(rank, hit) for rank, hit in enumerate(hits, start=1) if hit.time is not None]
-    if len(timed) < 2:
+    """Show the hits of known time on a line per place, numbered by rank; empty where there are fewer than two.
+
+    Dates and seconds of videos have a scale each.
+    """
+    scales: dict[bool, dict[str, list[tuple[int, float]]]] = {}
+    for rank, hit in enumerate(hits, start=1):
+        if hit.time is not None:
+            video, place = place_of(hit)
+            scales.setdefault(video, {}).setdefault(place, []).append((rank, hit.time))
+    if sum(len(places) for lines in scales.values() for places in lines.values()) < 2:
         return ""
-    start, end = min(hit.time for _, hit in timed), max(hit.time for _, hit in timed)
-    rows = []
-    for camera in sorted({hit.camera for _, hit in timed}):
+    parts = "".join(_lines(lines) for _, lines in sorted(scales.items()))
+    return f"<div class='timeline' role='group' aria-label='time line'>{parts}</div>"
+
+
+def _lines(lines: dict[str, list[tuple[int, float]]]) -> str:
+    moments = [moment for line in lines.values() for _, moment in line]
+    start, end, rows = min(moments), max(moments), []
+    for place, line in sorted(lines.items()):
         dots = [
-            f"<button type='button' data-scroll='hit-{rank}' title='hit {rank}: {escape(time_text(hit.time))}' "
-            f"style='left:{100 * (hit.time - start) / (end - start or 1):.2f}%'>{rank}</button>"
-            for rank, hit in reversed(timed)
-            if hit.camera == camera
+            f"<button type='button' data-scroll='hit-{rank}' title='hit {rank}: {escape(time_text(moment))}' "
+            f"style='left:{100 * (moment - start) / (end - start or 1):.2f}%'>{rank}</button>"
+            for rank, moment in reversed(line)  # better ones above
         ]
-        rows.append(f"<span>{escape(camera)}</span><div class='track'>{''.join(dots)}</div>")
-    ends = f"<span></span><div class='ends'><span>{time_text(start)}</span><span>{time_text(end)}</span></div>"
-    return f"<div class='timeline' role='group' aria-label='time line'>{''.join(rows)}{ends}</div>"
+        rows.append(f"<span title='{escape(place)}'>{escape(place)}</span><div class='track'>{''.join(dots)}</div>")
+    ends = "".join(f"<span>{escape(time_text(moment))}</span>" for moment in (start, end))
+    return f"{''.join(rows)}<span></span><div class='ends'>{ends}</div>"
 
 
 def _urls(

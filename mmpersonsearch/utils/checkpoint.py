@@ -91,6 +91,30 @@ def find_checkpoint(path: str) -> str:
     return expanded
 
 
+def fetch_file(path: str) -> str:
+    """Return the local file of a path or URL, which is downloaded as :func:`load_checkpoint_file` does.
+
+    Raises:
+        FileNotFoundError: There is no such local file.
+        InputError: It cannot be downloaded, or has changed since its first use.
+    """
+    if not path.startswith(_ADDRESSES):
+        return find_checkpoint(path)
+    # Files of several addresses may have one name, such as model.onnx.
+    name = f"{hashlib.sha256(path.encode()).hexdigest()[:8]}-{Path(urlparse(path).path).name}"
+    target = Path(torch.hub.get_dir(), "checkpoints", name)
+    if get_local_rank() == 0:
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if not target.is_file():
+                torch.hub.download_url_to_file(path, str(target), progress=False)
+        except OSError as error:
+            raise InputError(f"{path} cannot be downloaded: {error}; give a local copy") from error
+        _check_digest(target, path)
+    barrier()
+    return str(target)
+
+
 def load_strictly(
     model: nn.Module,
     checkpoint: Mapping[str, Any],
@@ -154,16 +178,15 @@ def _download(url: str, map_location: Any) -> Any:
     try:
         checkpoint = load() if get_local_rank() == 0 else None
         if checkpoint is not None:
-            _check_digest(url)
+            _check_digest(Path(torch.hub.get_dir(), "checkpoints", Path(urlparse(url).path).name), url)
     except OSError as error:  # urllib's errors are
         raise InputError(f"{url} cannot be downloaded: {error}; {_remedy_of_download(url)}") from error
     barrier()
     return load() if checkpoint is None else checkpoint
 
 
-def _check_digest(url: str) -> None:
+def _check_digest(path: Path, url: str) -> None:
     """Record a downloaded file's SHA-256 beside it at first use; later compare, so that a changed one is noticed."""
-    path = Path(torch.hub.get_dir(), "checkpoints", Path(urlparse(url).path).name)
     if not path.is_file():
         return
     record, digest = path.with_name(f"{path.name}.sha256"), hashlib.sha256(path.read_bytes()).hexdigest()

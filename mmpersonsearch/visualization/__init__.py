@@ -12,9 +12,11 @@ from .curve_plots import (
 from .embedding_plots import plot_center_similarities, plot_embeddings
 from .proposal_plots import ProposalRow, plot_proposals
 from .ranking_picture import ap_title, draw_crop_ranking, draw_ranking, query_titles
+from .timeline_plot import Appearance, plot_timeline
 from .training_plots import plot_loss_weights, plot_training
 
 __all__ = [
+    "Appearance",
     "ProposalRow",
     "ap_title",
     "draw_crop_ranking",
@@ -28,6 +30,7 @@ __all__ = [
     "plot_precision_recall",
     "plot_proposals",
     "plot_rcp_parameters",
+    "plot_timeline",
     "plot_training",
     "query_titles",
     "run_title",

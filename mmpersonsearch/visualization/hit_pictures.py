@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from matplotlib import get_data_path
 from PIL import Image, ImageDraw, ImageFont
 
 from mmpersonsearch.utils.errors import InputError
@@ -17,6 +18,7 @@ from mmpersonsearch.utils.media import Item, open_picture
 
 _QUERY, _HIT = (255, 176, 0), (0, 114, 178)
 _CELL, _TEXT, _COLUMNS = (320, 240), 34, 4  # width and height of a picture, height of its text, in pixels
+_FONT = Path(get_data_path(), "fonts/ttf/DejaVuSans.ttf")  # Latin, Greek, Cyrillic, Arabic and more
 _STYLE = (
     "body{font:14px sans-serif;margin:1em}figure{display:inline-block;margin:.4em;vertical-align:top;max-width:100%}"
     "img{max-width:100%;display:block}figcaption{padding:.2em 0;overflow-wrap:anywhere;width:320px;max-width:100%}"
@@ -37,14 +39,14 @@ def draw_hits(queries: Sequence[HitPicture], hits: Sequence[HitPicture], path: s
     rows = [list(queries)[:_COLUMNS], *(list(hits)[i : i + _COLUMNS] for i in range(0, len(hits), _COLUMNS))]
     width, height = _CELL[0] + 10, _CELL[1] + _TEXT + 10
     page = Image.new("RGB", (_COLUMNS * width + 10, len(rows) * height + 10), "white")
-    draw, font = ImageDraw.Draw(page), ImageFont.load_default()
+    draw, font = ImageDraw.Draw(page), ImageFont.truetype(_FONT, 11)
     for r, row in enumerate(rows):
         for c, one in enumerate(row):
             left, top = 10 + c * width, 10 + r * height
             thumb = thumbnail(one, _HIT if r else _QUERY)
             page.paste(thumb, (left + (_CELL[0] - thumb.width) // 2, top + (_CELL[1] - thumb.height) // 2))
             for line, text in enumerate((one.text, one.name[-48:])):
-                draw.text((left, top + _CELL[1] + 3 + 14 * line), _latin(text), fill="black", font=font)
+                draw.text((left, top + _CELL[1] + 3 + 15 * line), _printable(text), fill="black", font=font)
     content = io.BytesIO()
     page.save(content, "JPEG" if str(path).lower().endswith((".jpg", ".jpeg")) else "PNG")
     write_whole(path, content.getvalue())
@@ -89,6 +91,6 @@ def thumbnail(one: HitPicture, color: tuple[int, int, int]) -> Image.Image:
     return image
 
 
-def _latin(text: str) -> str:
-    """Replace what Pillow's own font may lack."""
-    return text.encode("latin-1", "replace").decode("latin-1")
+def _printable(text: str) -> str:
+    """Replace what is no character, such as the bytes of a name that is not UTF-8; what the font lacks is a box."""
+    return "".join(one if one.isprintable() else "?" for one in text)

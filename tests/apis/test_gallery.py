@@ -1,12 +1,13 @@
 import json
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from mmengine.structures import InstanceData
-from painted_persons import make_searcher, paint
-from PIL import Image
+from painted_persons import make_searcher, paint, write_video
+from PIL import Image, ImageDraw
 
 from mmpersonsearch.apis import Gallery, Query
 from mmpersonsearch.apis.gallery_rows import Scene
@@ -263,6 +264,51 @@ def test_an_archive_is_indexed_once(monkeypatch, tmp_path, archive):
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="expected pictures or videos in files, found none"):
         searcher.index(tmp_path / "empty", tmp_path / "g")
+
+
+def test_names_beyond_latin_1(monkeypatch, tmp_path):
+    root, mine, quotes = tmp_path / "archive", "摄像头/Žofie_摄像头.png", "c2/ж'\"\\.png"
+    for name in (mine, quotes):
+        paint(root / name, blue=(40, 5, 52, 35))
+    wrong = os.fsencode(root / "c2/a.png").replace(b"a.png", b"\xff.png")
+    os.link(root / mine, wrong)
+    searcher = make_searcher(monkeypatch, tmp_path / "weights")
+    with searcher.index(root, tmp_path / "g", camera="folder") as gallery:
+        assert gallery.report.skipped == {os.fsdecode(wrong): f"{os.fsdecode(wrong)}: the name is not UTF-8"}
+        query = searcher.embed(str(root / mine))
+        assert {hit.image for hit in gallery.search(query)} == {mine, quotes}
+        hits = gallery.search(query, cameras=["摄像头"])
+        assert [hit.camera for hit in hits] == ["摄像头"]
+        assert gallery.remove([quotes]) == 1
+    drawn = []
+    monkeypatch.setattr(ImageDraw.ImageDraw, "text", lambda self, place, text, **kwargs: drawn.append((text, kwargs)))
+    hits.draw(tmp_path / "hits.png")
+    assert mine in [text for text, _ in drawn]
+    assert {kwargs["font"].getname() for _, kwargs in drawn} == {("DejaVu Sans", "Book")}
+    hits.to_html(tmp_path / "hits.html")
+    hits.to_json(tmp_path / "hits.json")
+    assert mine in (tmp_path / "hits.html").read_text(encoding="utf-8")
+    assert json.loads((tmp_path / "hits.json").read_text())["hits"][0]["image"] == mine
+
+
+def test_videos_are_indexed_as_far_as_they_go(monkeypatch, tmp_path):
+    root = tmp_path / "archive"
+    root.mkdir()
+    content = Path(write_video(root / "20260101_080000.avi", 40)).read_bytes()
+    (root / "20260101_090000.avi").write_bytes(content[: len(content) * 3 // 4])
+    (root / "20260101_100000.avi").write_bytes(b"no video")
+    searcher = make_searcher(monkeypatch, tmp_path / "weights", fps=0.5)
+    with searcher.index(root, tmp_path / "g", time_format="%Y%m%d_%H%M%S") as gallery:
+        times = {row["image"]: row["time"] for row in gallery.rows(["image", "time"])}
+        skipped = gallery.report.skipped
+    first = 1767254400.0
+    assert times == {
+        **{f"20260101_080000.avi#t={second:.3f}": first + second for second in (0, 2, 4, 6, 8)},
+        **{f"20260101_090000.avi#t={second:.3f}": first + 3600 + second for second in (0, 2, 4)},
+    }
+    cut, none = f"{root}/20260101_090000.avi", f"{root}/20260101_100000.avi"
+    assert skipped.keys() == {cut, none} and skipped[none] == f"{none} cannot be read as a video"
+    assert skipped[cut] == f"{cut} ends after 5.000 seconds, its header tells 10.000"
 
 
 def test_camera_and_time(tmp_path):

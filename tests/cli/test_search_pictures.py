@@ -3,9 +3,12 @@
 import json
 
 import pytest
+import torch
 from painted_persons import PaintedNetwork, paint
 from PIL import Image
 
+from mmpersonsearch.apis import Gallery
+from mmpersonsearch.apis.calibration import Calibration
 from mmpersonsearch.cli import gallery_check, gallery_info, gallery_remove, index, search
 
 pytest.importorskip("pymilvus", reason="galleries need pymilvus and milvus-lite (extra gallery)")
@@ -15,6 +18,7 @@ pytest.importorskip("milvus_lite", reason="galleries need pymilvus and milvus-li
 @pytest.fixture
 def place(tmp_path, monkeypatch):
     """A folder with an archive of three pictures, a query and two networks."""
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
     monkeypatch.setattr("mmpersonsearch.models.exported_networks._open_session", PaintedNetwork)
     for part in ("detector", "reid"):
         (tmp_path / f"{part}.onnx").write_text(part)
@@ -54,13 +58,37 @@ def test_two_commands_find_a_person(place, capsys):
     run_search(place, *box, "--cameras", "c2", "--before", "2026-01-01 09:30", "--out", str(place / "hits.png"))
     assert Image.open(place / "hits.png").size == (1330, 578)
     assert "c2/20260101_090000.png" in capsys.readouterr().out
+    with Gallery(place / "g") as gallery:
+        Calibration(0.9, "precision >= 1", gallery.facts["fingerprint"], "painted").store()
     with pytest.raises(SystemExit) as ended:
-        run_search(place, *box, "--cameras", "c2", "--min-similarity", "0.9")
+        run_search(place, *box, "--cameras", "c2")
     assert ended.value.code == 1
+    assert "hits of similarity 0.900 or more (precision >= 1); --min-similarity: another" in capsys.readouterr().err
+    run_search(place, *box, "--cameras", "c2", "--min-similarity", "-1")
 
 
-def test_a_query_of_several_persons_lists_them(place, capsys):
+def test_a_timeline_of_all_hits_above_a_similarity(place, capsys):
+    run_index(place, "--camera", "folder", "--time-format", "%Y%m%d_%H%M%S")
+    me = ["--pick", "1", "--timeline", str(place / "seen.json")]
+    run_search(place, *me, "--min-similarity", "0.9", "--gap", "30")
+    shown = json.loads((place / "seen.json").read_text())["appearances"]
+    assert [(one["place"], one["start"], one["pictures"]) for one in shown] == [
+        ("c1", 1767254400.0, 1), ("c2", 1767258000.0, 1)
+    ]  # fmt: skip
+    assert "2 appearances" in capsys.readouterr().out
+    wrong = {"": "expected --min-similarity", "--gap 0": "seconds above 0", "--ranking rcp": "in the order of time"}
+    for arguments, message in wrong.items():
+        with pytest.raises(SystemExit) as ended:
+            run_search(place, *me, *arguments.split())
+        assert ended.value.code == 2 and message in capsys.readouterr().err
+
+
+def test_wrong_searches(place, capsys):
     run_index(place)
+    seen = ["--pick", "1", "--min-similarity", "0.9", "--timeline", str(place / "seen.png")]
+    with pytest.raises(SystemExit) as ended:
+        run_search(place, *seen)
+    assert ended.value.code == 2 and "none of the 2 hits has a time" in capsys.readouterr().err
     with pytest.raises(SystemExit) as ended:
         run_search(place)
     assert ended.value.code == 2

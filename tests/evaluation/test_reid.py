@@ -103,6 +103,13 @@ def test_a_query_without_a_match_in_a_draw_counts_in_the_others():
     np.testing.assert_allclose(found.aps[0], 1 / 2)
 
 
+def test_a_draw_in_which_no_query_has_a_match_is_left_out():
+    query = ReIDImages(torch.ones(1, 1), [1], [1])
+    gallery = ReIDImages(torch.tensor([[1.0], [1.0], [2.0]]), [1, 1, 2], [1, 2, 2])
+    found = evaluate_reid(query, gallery, num_draws=20, normalize=False)
+    assert found.mAP == 0.5 and found.topk == {1: 0, 5: 1, 10: 1} and found.num_skipped == 0
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [

@@ -8,8 +8,10 @@ from page.conftest import EVIL
 from mmpersonsearch.apis import Hit, Hits
 from mmpersonsearch.page import views
 from mmpersonsearch.page.desk import Filters, Visit
+from mmpersonsearch.utils import times
 
 BOX = (1.0, 2.0, 30.0, 40.0)
+DAY = 1767225600
 
 
 def searched(desk):
@@ -84,14 +86,17 @@ def test_pictures_of_the_archive_are_paged(desk, monkeypatch):
 
 
 def test_hits_are_on_a_line_of_time_for_each_camera():
-    rows = [("b", 100.0), ("a", 300.0), ("a", None), ("b", 200.0)]
+    rows = [("b", DAY + 100.0), ("a", DAY + 300.0), ("a", None), ("b", DAY + 200.0)]
     hits = [Hit(f"{i}.jpg", BOX, 0.5, 0.5, 1.0, camera, time) for i, (camera, time) in enumerate(rows)]
     part = views.timeline(Hits(hits, None, ""))
-    cameras = re.findall(r"<span>([ab])</span><div class='track'>(.*?)</div>", part)
+    cameras = re.findall(r"<span title='([ab])'>[ab]</span><div class='track'>(.*?)</div>", part)
     assert [name for name, _ in cameras] == ["a", "b"]
     dots = [re.findall(r"data-scroll='hit-(\d)'[^>]*left:([\d.]+)%", track) for _, track in cameras]
     assert dots == [[("2", "100.00")], [("4", "50.00"), ("1", "0.00")]]  # the better one above
-    assert "<span>100.0 s</span><span>300.0 s</span>" in part
+    assert f"<span>{times.time_text(DAY + 100)}</span><span>{times.time_text(DAY + 300)}</span>" in part
+    video = Hit("walk.avi#t=5.000", BOX, 0.5, 0.5, 1.0, "", 5.0)
+    both = views.timeline(Hits([*hits, video], None, ""))
+    assert "title='walk.avi'" in both and "<span>5.0 s</span><span>5.0 s</span>" in both and "50.00%" in both
     assert views.timeline(Hits(hits[:1], None, "")) == ""
     same = Hits([hits[0], hits[0]], None, "")
     assert np.all([float(x) == 0 for x in re.findall(r"left:([\d.]+)%", views.timeline(same))])

@@ -1,9 +1,6 @@
 """The benchmark of models, as a script and beside the count of their operations."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 from statistics import mean, stdev
 from types import SimpleNamespace
 
@@ -15,22 +12,19 @@ from torch.nn import Linear
 from mmpersonsearch.apis import build_model
 from mmpersonsearch.cli.flops import count_parts
 
-ROOT = Path(__file__).parents[2]
+
+@pytest.fixture
+def run(capsys):
+    """Gives what the script prints as JSON in its last line."""
+
+    def start(*args):
+        benchmark.main([*map(str, args), "--device", "cpu", "--json"])
+        return json.loads(capsys.readouterr().out.splitlines()[-1])
+
+    return start
 
 
-def run(*args):
-    """What the script prints as JSON in its last line."""
-    done = subprocess.run(
-        [sys.executable, "tools/analysis_tools/benchmark.py", *map(str, args), "--json"],
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    return json.loads(done.stdout.splitlines()[-1])
-
-
-def test_benchmark_compares_two_models():
+def test_benchmark_compares_two_models(run):
     small = ["--shape", 96, 128, "--rounds", 1, "--num-persons", 3]
     oim_star = "tdn_r18ibn_synth_oim-star"
     report = run("tdn_r18ibn_synth", "--compare", oim_star, *small)
@@ -41,7 +35,7 @@ def test_benchmark_compares_two_models():
     assert sum(tdn["milliseconds"].values()) > 0
 
 
-def test_student_and_teacher_are_compared():
+def test_student_and_teacher_are_compared(run):
     """A student with KD_det counts as it is in testing, without teacher and adaptation."""
     small = ["--shape", 96, 128]
     teacher = "faster-rcnn_r50-c4_synth"

@@ -32,6 +32,7 @@ FRONTS = {
     "index": "index_pictures.py",
     "search": "search_pictures.py",
     "serve": "serve_page.py",
+    "calibrate": "calibrate_search.py",
     "gallery info": "gallery/info.py",
     "gallery remove": "gallery/remove.py",
     "gallery check": "gallery/check.py",

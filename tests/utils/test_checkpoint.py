@@ -3,7 +3,10 @@ import os
 import re
 import zipfile
 from collections import OrderedDict
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from urllib.error import URLError
 
 import numpy as np
@@ -13,6 +16,7 @@ from mmengine.logging import HistoryBuffer, MessageHub
 from mmengine.runner import CheckpointLoader
 
 from mmpersonsearch.utils.checkpoint import (
+    fetch_file,
     load_checkpoint_file,
     load_strictly,
     save_checkpoint,
@@ -156,6 +160,38 @@ def test_a_download_that_has_changed_since_its_first_use(tmp_path, monkeypatch):
     torch.save(dict(a=3), file)
     with pytest.raises(InputError, match=r"w\.pth, the download of .*, has another SHA-256 .* than at first use"):
         load_checkpoint_file(url)
+
+
+def test_a_file_of_another_kind_is_downloaded_once(tmp_path, monkeypatch):
+    served = tmp_path / "served"
+    served.mkdir()
+    (served / "net.onnx").write_bytes(b"network")
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
+    handler = partial(QuietHandler, directory=served)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/net.onnx?download=1"
+        path = Path(fetch_file(url))
+        assert path.read_bytes() == b"network" and path.name.endswith("-net.onnx")
+        (served / "net.onnx").write_bytes(b"another")
+        assert fetch_file(url) == str(path) and path.read_bytes() == b"network"
+        other = fetch_file(url.replace("download=1", "download=2"))  # another address, of the same name
+        assert Path(other).read_bytes() == b"another"
+        with pytest.raises(InputError, match=r"none\.onnx cannot be downloaded: HTTP Error 404: .*; give a local copy"):
+            fetch_file(url.replace("net.onnx", "none.onnx"))
+        server.shutdown()
+    digest = hashlib.sha256(b"network").hexdigest()
+    assert path.with_name(f"{path.name}.sha256").read_text() == f"{digest}  {path.name}\n"
+    assert len(list(path.parent.iterdir())) == 4  # nothing unfinished is left
+    path.write_bytes(b"changed")
+    with pytest.raises(InputError, match="has another SHA-256"):
+        fetch_file(url)
+    assert fetch_file(str(served / "net.onnx")) == str(served / "net.onnx")
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    def log_message(self, *args):
+        pass
 
 
 def test_mmengine_loads_by_the_same_rules(tmp_path, monkeypatch):

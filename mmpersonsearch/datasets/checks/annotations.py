@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -41,6 +42,7 @@ class Split:
         protocol: Of a test split.
         dataset: Read without its pipeline; crops only.
         data_set: Its name among several that are joined.
+        other_paths: Files beside the images that the pipeline reads, such as masks.
         like_identities: Keys of the annotations that may hold identities, where a training split has none.
     """
 
@@ -55,6 +57,7 @@ class Split:
     protocol: SearchProtocol | None = None
     dataset: BaseDataset | None = None
     data_set: str = ""
+    other_paths: Sequence[str] = ()
     like_identities: Sequence[str] = ()
 
     def identities(self) -> list[int] | list[str]:
@@ -89,6 +92,8 @@ def read_splits(config: Mapping[str, Any], place: str, training: bool, faults: F
     for severity, messages in ((ERROR, errors), (WARNING, [str(w.message) for w in caught])):
         for message in messages:
             faults.add_message(severity, place, message)
+            if severity == WARNING:  # the split's second reading, for the run, need not tell it again
+                warnings.filterwarnings("ignore", re.escape(message), UserWarning)
     for split in splits:
         if not split.img_ids:
             faults.add_message(ERROR, place, f"{config['type']} in {config.get('data_root', '')!r} has no images")
@@ -127,7 +132,9 @@ def _read_crops(config: Mapping[str, Any], place: str, training: bool) -> Split:
     paths = [crop["img_path"] for crop in crops]
     labels = np.array([int(crop.get("gt_label", -1)) for crop in crops], np.int64)
     sizes, number = np.full((len(crops), 2), np.nan), np.arange(len(crops))
-    return Split(place, training, paths, paths, sizes, number, np.empty((len(crops), 0)), labels, dataset=dataset)
+    arrays = sizes, number, np.empty((len(crops), 0)), labels
+    others = [path for crop in crops for path in crop.get("other_paths", ())]
+    return Split(place, training, paths, paths, *arrays, dataset=dataset, other_paths=others)
 
 
 # The first class that fits: other data sets of boxes are not checked, those without boxes are crops.

@@ -92,6 +92,9 @@ def check_images(splits: Sequence[Split], images: Mapping[str, ImageState], faul
                 faults.add(ERROR, split.place, "images that do not exist", path)
             elif path in images:
                 _check_state(split, i, images[path], faults)
+        for path in split.other_paths:
+            if path in images and (error := images[path].error):
+                faults.add(ERROR, split.place, "masks or further pictures that cannot be decoded", f"{path} ({error})")
     training = {os.path.abspath(path) for split in splits if split.training for path in split.paths}
     contents = {images[path].digest for split in splits if split.training for path in split.paths if path in images}
     for split in splits:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 import numpy as np
@@ -30,20 +31,27 @@ class PKSampler(Sampler[int]):
         num_ids: Identities in a batch, P.
         num_instances: Images of each identity in a batch, K.
         seed: The same for all ranks; by default drawn and shared.
+        infinite: Whether the next epoch follows by itself, for training by iterations, where MMEngine's loop waits two
+            seconds and restarts the data loading processes otherwise.
 
     Raises:
         InputError: The data set has no labels, or too few images for one batch per rank.
     """
 
     def __init__(
-        self, dataset: BaseDataset, num_ids: int = 16, num_instances: int = 4, seed: int | None = None
+        self,
+        dataset: BaseDataset,
+        num_ids: int = 16,
+        num_instances: int = 4,
+        seed: int | None = None,
+        infinite: bool = False,
     ) -> None:
         if num_ids < 1 or num_instances < 1:
             raise InputError(f"PKSampler: num_ids {num_ids} and num_instances {num_instances} must be at least 1")
         self.rank, self.world_size = get_dist_info()
         self.num_ids, self.num_instances = num_ids, num_instances
         self.seed = sync_random_seed() if seed is None else seed
-        self.epoch = 0
+        self.epoch, self.infinite = 0, infinite
         _, labels, counts = np.unique(_labels_of(dataset), return_inverse=True, return_counts=True)
         self._images = np.split(np.argsort(labels, kind="stable"), np.cumsum(counts)[:-1])
         batches = _num_batches(np.maximum(counts // num_instances, 1), num_ids)
@@ -63,7 +71,15 @@ class PKSampler(Sampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         """Indices of images, batch after batch."""
-        rng = np.random.default_rng((self.seed, self.epoch))
+        epochs = itertools.count(self.epoch) if self.infinite else [self.epoch]
+        return itertools.chain.from_iterable(map(self._draw_epoch, epochs))
+
+    def set_epoch(self, epoch: int) -> None:
+        """Set the epoch, on which the next iteration's order depends."""
+        self.epoch = epoch
+
+    def _draw_epoch(self, epoch: int) -> list[int]:
+        rng = np.random.default_rng((self.seed, epoch))
         batches = self._batches_per_rank * self.world_size
         order = rng.permutation(len(self._images))
         groups = np.concatenate([self._draw_groups(self._images[i], batches, rng) for i in order])
@@ -71,11 +87,7 @@ class PKSampler(Sampler[int]):
         # batches in turn, no two are in one batch.
         dealt = groups[: batches * self.num_ids].reshape(self.num_ids, batches, self.num_instances)
         mine = rng.permutation(batches)[self.rank :: self.world_size]
-        return iter(dealt[:, mine].transpose(1, 0, 2).ravel().tolist())
-
-    def set_epoch(self, epoch: int) -> None:
-        """Set the epoch, on which the next iteration's order depends."""
-        self.epoch = epoch
+        return dealt[:, mine].transpose(1, 0, 2).ravel().tolist()
 
     def _draw_groups(self, images: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
         """(number of groups, num_instances) images of one identity."""

@@ -1,6 +1,7 @@
 """Person search by a separate detector and Re-ID model."""
 
 from typing import NoReturn
+from urllib.parse import urlparse
 
 import torch
 import torch.nn.functional as F
@@ -82,7 +83,7 @@ class TwoStepPersonSearch(PersonSearchModel, BaseDetector):
         """
         for part, path in ((self.detector, detector), (self.reid, reid)):
             exported = isinstance(part, ExportedNetwork)
-            if exported != path.endswith(".onnx"):
+            if exported != urlparse(path).path.endswith(".onnx"):
                 expected = "an exported network (.onnx)" if exported else "a checkpoint (.pth)"
                 raise InputError(f"{path}: expected {expected}, which {type(part).__name__} needs")
         if isinstance(self.detector, ExportedNetwork):

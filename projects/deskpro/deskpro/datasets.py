@@ -18,6 +18,7 @@ STREAMS = {"body": "imgs", "face": "lr_face", "restored_face": "hr_face"}  # fol
 MASKS = "mask"
 SPLITS = {"train": ("bounding_box_train",), "test": ("query", "bounding_box_test")}
 
+_SUFFIXES = (".jpg", ".jpeg", ".png")
 _NAME = re.compile(r"(\d+)_c?(\d+|[A-Z])_.+\.(jpg|jpeg|png)", re.IGNORECASE)
 
 
@@ -29,10 +30,12 @@ class ClothesChangingDataset(BaseDataset):
     face and clothes mask under the same file name: ``<person>_c<camera>_<frame>.jpg`` or
     ``<person>_<camera>_<frame>.jpg`` (or png). Cameras are numbers, or letters as PRCC's, of which A is 1.
 
-    An entry has ``img_path``, ``streams``, ``stream_paths``, ``mask_path``, ``person_id``, ``camera_id``,
-    ``clothes_id``, ``is_query``, ``has_face`` and ``gt_label``: in training the index of the identity, 0 to
-    ``metainfo['num_ids']`` - 1 in the order of the data set's own numbers, in testing that number. The test split is
-    the queries, then the gallery.
+    An entry has ``img_path``, ``streams``, ``stream_paths``, ``mask_path``, ``other_paths`` (its files but the body's),
+    ``person_id``, ``camera_id``, ``clothes_id``, ``is_query``, ``has_face`` and ``gt_label``: in training the index of
+    the identity, 0 to ``metainfo['num_ids']`` - 1 in the order of the data set's own numbers
+    (``metainfo['identities']``), in testing that number. The test split is the queries, then the gallery.
+
+    Files of other kinds, such as ``Thumbs.db``, are not read, and one warning of each split counts them.
 
     An image that lacks the file of a stream or its mask is left out of training; in testing it has no face. One warning
     counts them.
@@ -97,12 +100,15 @@ class ClothesChangingDataset(BaseDataset):
         folders = {stream: root / STREAMS[stream] / split_folder for stream in ("body", *self.streams)}
         if self.load_masks:
             folders[MASKS] = root / MASKS / split_folder
-        names = {
-            key: {path.name for path in check_file(folder, "a folder of images").iterdir() if path.is_file()}
+        files = {
+            key: [path for path in sorted(check_file(folder, "a folder of images").iterdir()) if path.is_file()]
             for key, folder in folders.items()
         }
+        names = {key: {path.name for path in paths if _is_image(path)} for key, paths in files.items()}
         if not names["body"]:
             raise InputError(f"{folders['body']} has no images")
+        if others := [path for paths in files.values() for path in paths if not _is_image(path)]:
+            self._warn(f"{len(others)} files of {split_folder} are no jpg or png and are not read", others[0])
         entries = []
         for name in sorted(names["body"]):
             paths = {key: str(folder / name) for key, folder in folders.items() if name in names[key]}
@@ -124,6 +130,7 @@ class ClothesChangingDataset(BaseDataset):
         faces = [stream for stream in self.streams if stream != "body"]
         return dict(
             img_path=paths["body"],
+            other_paths=[path for key, path in paths.items() if key != "body"],
             streams=self.streams,
             stream_paths={stream: paths[stream] for stream in self.streams if stream in paths},
             mask_path=paths.get(MASKS),
@@ -150,3 +157,7 @@ class ClothesChangingDataset(BaseDataset):
 
     def _warn(self, what: str, first: str) -> None:
         warnings.warn(f"ClothesChangingDataset {self.data_root}: {what}; the first is {first}", stacklevel=2)
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in _SUFFIXES and not path.name.startswith(".")

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,8 @@ def make_faces(args: argparse.Namespace, images: list[Path], detect: Callable, r
     Raises:
         InputError: An image cannot be decoded, or a function returns something else than expected.
     """
+    for folder, split in product(FOLDERS, args.splits):  # also where nobody shows a face
+        (args.root / folder / split).mkdir(parents=True, exist_ok=True)
     found = 0
     for path in tqdm(images, unit="image"):
         image = np.asarray(open_scene(path))

@@ -1,3 +1,4 @@
+import itertools
 from collections import Counter
 
 import numpy as np
@@ -82,6 +83,18 @@ def test_order_depends_on_seed_and_epoch_only():
     assert list(first) != epoch0 and len(list(first)) == len(epoch0)
     first.set_epoch(0)
     assert list(first) == epoch0
+
+
+def test_an_infinite_sampler_gives_epoch_after_epoch():
+    labels = uneven_labels(0)
+    one, endless = (PKSampler(Labels(labels), 4, 4, seed=3, infinite=infinite) for infinite in (False, True))
+    epochs = []
+    for epoch in (2, 3, 4):
+        one.set_epoch(epoch)
+        epochs += list(one)
+    endless.set_epoch(2)
+    assert len(endless) == len(one)
+    assert list(itertools.islice(endless, len(epochs))) == epochs
 
 
 def test_every_identity_comes_over_epochs():

@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 import torch
-import torch.distributed as dist
-import torch.multiprocessing as mp
+from distributed import run_in_two_processes
 from mmengine.dataset import DefaultSampler
 from mmengine.evaluator import Evaluator
 from mmengine.registry import DefaultScope
@@ -101,20 +100,17 @@ def test_logs_a_table(monkeypatch):
     assert "rcp = RankingWithContextPersons(threshold=0.3, weight=0.2)" in table
 
 
-def run_rank(rank, world_size, store, out_file, num_images):
-    dist.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=world_size)
-    torch.set_num_threads(1)
+def run_rank(rank, out_file, num_images):
     case = draw_case(6, num_images=num_images)
     order = list(DefaultSampler(range(num_images), shuffle=False))
     metrics = evaluate(PersonSearchMetric(rankings=[None, RCP]), case, order)
     # Every process gets the same figures, for hooks that save the best checkpoint.
     torch.save(metrics, f"{out_file}{rank}")
-    dist.destroy_process_group()
 
 
 def test_two_processes_equal_one(tmp_path):
     # 13 images: the sampler pads the second process's share with an image that the first has.
-    mp.spawn(run_rank, args=(2, tmp_path / "store", tmp_path / "metrics", 13), nprocs=2)
+    run_in_two_processes(run_rank, tmp_path / "metrics", 13)
     expected = evaluate(PersonSearchMetric(rankings=[None, RCP]), draw_case(6, num_images=13))
     for rank in range(2):
         assert torch.load(f"{tmp_path}/metrics{rank}") == expected

@@ -1,12 +1,14 @@
 """The data of DeSKPro: names, splits and missing files, and streams that stay aligned under every augmentation."""
 
 import itertools
+import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from mmpersonsearch.datasets.checks import read_splits
+from mmpersonsearch.datasets.checks import check_images, read_images, read_splits
 from mmpersonsearch.registry import DATA_SAMPLERS, DATASETS, TRANSFORMS
 from mmpersonsearch.utils.faults import ERROR, WARNING, Faults
 from projects.deskpro.deskpro import ClothesChangingDataset
@@ -196,6 +198,44 @@ def test_is_a_data_set_for_the_sampler(train_set):
     dataset = build(train_set)
     assert isinstance(dataset, ClothesChangingDataset)
     assert len(list(DATA_SAMPLERS.build(dict(sampler, dataset=dataset)))) == 12
+
+
+def test_files_of_other_kinds_are_counted_once(train_set, recwarn):
+    for path in ("imgs/bounding_box_train/Thumbs.db", "mask/bounding_box_train/.DS_Store"):
+        (train_set / path).write_bytes(b"")
+    assert len(build(train_set)) == 4
+    (warning,) = [str(one.message) for one in recwarn if "ClothesChanging" in str(one.message)]
+    assert "2 files of bounding_box_train are no jpg or png and are not read; the first is" in warning
+    assert "Thumbs.db" in warning
+
+
+def test_check_decodes_masks_and_faces_too(train_set):
+    config = dict(type="ClothesChangingDataset", data_root=str(train_set), streams=("body", "face"), load_masks=True)
+    faults, broken = (
+        Faults(),
+        [str(train_set / folder / "bounding_box_train/001_c1_1.png") for folder in ("lr_face", "mask")],
+    )
+    for path in broken:
+        Path(path).write_bytes(Path(path).read_bytes()[:60])
+    with warnings.catch_warnings():
+        splits = read_splits(config, "train", True, faults)
+    paths = [path for split in splits for path in (*split.paths, *split.other_paths)]
+    assert len(paths) == 12 and set(broken) < set(paths)
+    check_images(splits, read_images(paths, workers=0), faults)
+    (line,) = faults.lines(ERROR)
+    assert line.startswith("train: masks or further pictures that cannot be decoded (2): ")
+    assert all(path in line for path in broken)
+
+
+def test_what_the_check_told_is_not_told_again(tmp_path):
+    write(tmp_path, "bounding_box_train", ["1_1_0.png", "1_1_1.png"], [("mask", "1_1_0.png")])
+    config = dict(type="ClothesChangingDataset", data_root=str(tmp_path), streams=("body",), load_masks=True)
+    faults = Faults()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        read_splits(config, "train", True, faults)
+        DATASETS.build(dict(config, pipeline=[]))
+    assert len(faults.lines(WARNING)) == 1 and caught == []
 
 
 def test_check_reads_the_set_before_training(tmp_path):

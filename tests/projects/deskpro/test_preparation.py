@@ -1,6 +1,7 @@
 """Tools that make clothes masks and faces of a data set."""
 
 import importlib.util
+import re
 import sys
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from projects.deskpro.deskpro.label_sets import LABELS, WORN, cloth_mask
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "projects/deskpro/tools"))
 
+import arrange_prcc
 import make_faces
 import make_masks
 
@@ -150,6 +152,13 @@ def test_faces_are_plain_without_a_restorer_and_images_without_one_have_no_file(
     assert "A face in 0 of 0 images, 1 had one before" in capsys.readouterr().out
 
 
+def test_a_split_in_which_nobody_shows_a_face_has_its_folders(root):
+    for path in (root / "imgs/query").iterdir():
+        Image.new("RGB", (10, 24), (200, 90, 30)).save(path)
+    make_faces.main([str(root), "--detector", "user_code:detect", "--splits", "query"])
+    assert all(list((root / folder / "query").iterdir()) == [] for folder in ("lr_face", "hr_face"))
+
+
 def test_a_restorer_makes_the_teachers_faces(root, capsys):
     arguments = [str(root), "--detector", "user_code:detect", "--splits", "query", "--restorer"]
     with pytest.raises(SystemExit, match=r"2_c1_0.png: --restorer gave uint8 \(6, 6\), expected uint8 \(h, w, 3\)"):
@@ -175,3 +184,49 @@ def test_mtcnn_finds_a_real_face():
 def test_without_a_detector_the_tool_says_what_to_install(root):
     with pytest.raises(SystemExit, match="pip install --no-deps facenet-pytorch, or name a --detector"):
         make_faces.main([str(root), "--splits", "query"])
+
+
+def write_prcc(rgb):
+    names = ("train/001/A_cropped_rgb001.jpg", "train/001/C_cropped_rgb002.jpg", "val/001/B_cropped_rgb003.jpg")
+    for i, name in enumerate((*names, *(f"test/{camera}/002/cropped_rgb004.jpg" for camera in "ABC"))):
+        (rgb / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (10, 24), (30 * i, 0, 0)).save(rgb / name)
+    return rgb
+
+
+def test_prcc_is_arranged(tmp_path, monkeypatch, capsys):
+    rgb, root = write_prcc(tmp_path / "rgb"), tmp_path / "prcc"
+    arrange_prcc.main([str(rgb), str(root)])
+    assert sorted(str(path.relative_to(root / "imgs")) for path in root.rglob("*.jpg")) == [
+        "bounding_box_test/002_cA_cropped_rgb004.jpg", "bounding_box_train/001_cA_cropped_rgb001.jpg",
+        "bounding_box_train/001_cC_cropped_rgb002.jpg", "query/002_cB_cropped_rgb004.jpg",
+        "query/002_cC_cropped_rgb004.jpg",
+    ]  # fmt: skip
+    linked = root / "imgs/query/002_cB_cropped_rgb004.jpg"
+    assert linked.samefile(rgb / "test/B/002/cropped_rgb004.jpg")
+    test = ClothesChangingDataset(str(root), split="test", same_clothes_cameras=((1, 2),))
+    assert [(one["person_id"], one["camera_id"], one["is_query"]) for one in map(test.get_data_info, range(3))] == [
+        (2, 2, True), (2, 3, True), (2, 1, False)
+    ]  # fmt: skip
+    linked.unlink()
+    monkeypatch.setattr("os.link", lambda *paths: (_ for _ in ()).throw(OSError("another file system")))
+    capsys.readouterr()
+    arrange_prcc.main([str(rgb), str(root)])
+    assert "4 there already" in (text := capsys.readouterr().out) and "1 copied" in text
+    assert linked.read_bytes() == (rgb / "test/B/002/cropped_rgb004.jpg").read_bytes()
+
+
+def test_prcc_in_another_form_is_named(tmp_path, capsys):
+    rgb, root = write_prcc(tmp_path / "rgb"), tmp_path / "prcc"
+    other = root / "imgs/query/002_cB_cropped_rgb004.jpg"
+    other.parent.mkdir(parents=True)
+    other.write_bytes(b"mine")
+    for make, words in (
+        (lambda: None, f"{other} is there already, and is not {rgb}/test/B/002/cropped_rgb004.jpg"),
+        (lambda: (rgb / "test/A/002/cropped_rgb004.jpg").rename(rgb / "test/A/x.jpg"), "expected .*<camera>/<person>/"),
+    ):
+        make()
+        with pytest.raises(SystemExit) as ended:
+            arrange_prcc.main([str(rgb), str(root)])
+        assert ended.value.code == 2 and re.search(words, capsys.readouterr().err)
+    assert other.read_bytes() == b"mine"

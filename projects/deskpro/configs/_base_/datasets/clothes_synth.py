@@ -11,11 +11,12 @@ train_pipeline = [
 ]
 test_pipeline = [dict(type="LoadStreams", body_size=(128, 64), face_size=(32, 32)), dict(type="PackStreams")]
 train_dataloader = dict(
-    num_workers=1,
+    num_workers=0,
+    sampler=dict(infinite=True),
     dataset=dict(data_root=data_root, same_clothes_cameras=(), pipeline=train_pipeline),
 )
 val_dataloader = dict(
-    num_workers=1,
+    num_workers=0,
     dataset=dict(data_root=data_root, same_clothes_cameras=(), pipeline=test_pipeline),
 )
 test_dataloader = val_dataloader
