@@ -97,8 +97,10 @@ class _Page:
         self.stage.act(self.on_stage, inputs, outputs, **options)
         self.results.act(self.on_results, inputs, outputs, **options)
         rcp, topk, cameras, after, before, least = self.filters
-        events = [rcp.change, topk.release, cameras.change, least.release, after.submit, after.blur]
-        gr.on([*events, before.submit, before.blur], self.on_filter, inputs, [self.visit, self.results], **options)
+        events = [part.change for part in (rcp, topk, cameras, least)]
+        events += [event for text in (after, before) for event in (text.submit, text.blur)]
+        found = [self.visit, self.results]
+        gr.on(events, self.on_filter, inputs, found, trigger_mode="always_last", **options)
         events = [blocks.load, self.text.submit, self.text.blur, self.camera.change]
         listed = [self.visit, self.listing]
         gr.on(events, self.on_list, [self.visit, self.text, self.camera], listed, **options)

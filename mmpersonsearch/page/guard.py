@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 # All that the page needs of Gradio's routes. Those for files, uploads, proxies and the interface for programs are not.
 _ROUTES = re.compile(
-    r"/|/(config|theme\.css|favicon\.ico|manifest\.json|login|logout)/?|/(static|assets|svelte)/[\w./-]+"
+    r"/|/(config|theme\.css|favicon\.ico|manifest\.json|login|logout)/?|/(static|assets|svelte)(/[\w-][\w.-]*)+"
     r"|/gradio_api/(queue/(join|data)|heartbeat/\w+|startup-events|cancel|reset|login_check|user|app_id)/?"
 )
 _POLICY = (
@@ -64,7 +64,7 @@ class Guard:
             return 403, f"host {host}: expected {' or '.join(self.hosts)}"
         if "origin" in headers and urlsplit(headers["origin"]).netloc != host:
             return 403, "a page of another host cannot ask this one"
-        if not _ROUTES.fullmatch(path) or ".." in path:
+        if not _ROUTES.fullmatch(path):
             return 404, "there is nothing here"
         length = headers.get("content-length", "0")
         if "transfer-encoding" in headers or not length.isdigit():

@@ -32,6 +32,7 @@ function setCorner(stage, event) {
 
 // What appears out of sight is scrolled to.
 watch("value", () => {
+  corner = null;
   const place = element.getBoundingClientRect();
   if (element.querySelector(".stage, .query") && (place.bottom < 0 || place.top > window.innerHeight - 80))
     element.scrollIntoView({ behavior: "smooth", block: "start" });
@@ -61,6 +62,4 @@ for (const kind of ["dragover", "dragleave", "drop"]) {
     if (kind === "drop") upload(event.dataTransfer.files[0]);
   });
 }
-if (element.querySelector(".drop")) {
-  document.addEventListener("paste", (event) => upload(event.clipboardData && event.clipboardData.files[0]));
-}
+document.addEventListener("paste", (event) => upload(event.clipboardData && event.clipboardData.files[0]));

@@ -91,7 +91,6 @@ def serving(
             footer_links=[],
             run_history=False,
             show_error=False,
-            max_file_size=1,
             ssr_mode=False,
             enable_monitoring=False,
             pwa=False,
@@ -99,7 +98,6 @@ def serving(
             theme=gr.themes.Default(**fonts),
             css=CSS,
         )
-        host = address.getsockname()[0]
-        hosts = (*_LOCAL, host) if is_loopback(host) else None
+        hosts = (*_LOCAL, address.getsockname()[0]) if auth is None else None  # a proxy may have other names
         guarded = Guard(app, hosts, int(most_megabytes * 2**20 * 4 / 3) + 100_000)  # base64
         yield uvicorn.Server(uvicorn.Config(guarded, log_level="warning", ws="none", timeout_graceful_shutdown=1))

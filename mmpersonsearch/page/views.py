@@ -84,8 +84,9 @@ def stage(visit: Visit, error: str = "") -> str:
     if visit.picture is None:
         return message or note("The picture that you choose appears here with its persons.")
     number, (width, height) = len(visit.found.scores), visit.size
-    hint = "Click the person whom you look for." if number else "Nobody was detected in this picture."
-    hint += " For somebody without a box, set one: press the button, then click two opposite corners."
+    hint = "Nobody was detected in this picture. Set a box yourself: click two opposite corners of the person."
+    if number:
+        hint = "Click the person whom you look for, or press the button and set a box by two opposite corners."
     image = open_picture(visit.picture)
     image.thumbnail(_LARGEST)
     boxes = [(n, box) for n, box in enumerate(visit.found.bboxes.tolist(), start=1)]

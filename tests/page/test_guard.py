@@ -29,7 +29,7 @@ def test_what_the_page_needs_is_answered(path):
     "path",
     ["/gradio_api/file=/etc/passwd", "/gradio_api/file/etc/passwd", "/file=/etc/passwd", "/gradio_api/upload",
      "/gradio_api/proxy=http://other/", "/gradio_api/component_server", "/gradio_api/info", "/gradio_api/call/act",
-     "/gradio_api/stream/x", "/assets/../../../etc/passwd", "/static//../x", "/monitoring",
+     "/gradio_api/stream/x", "/assets/../../../etc/passwd", "/static//etc/passwd", "/static/.x", "/monitoring",
      "/gradio_api/vibe-code", "/x"],
 )  # fmt: skip
 def test_nothing_else_is(path):
