@@ -92,8 +92,9 @@ class _Page:
         """Connect the parts' events with the desk."""
         options = dict(show_progress="minimal", api_visibility="private")
         inputs, outputs = [self.visit, *self.filters], [self.visit, self.stage, self.results]
-        self.drop.act(self.on_drop, inputs, outputs, **options)
-        self.listing.act(self.on_listing, inputs, [*outputs, self.listing], **options)
+        opened = [self.visit, self.stage]
+        self.drop.act(self.on_drop, [self.visit], opened, **options)
+        self.listing.act(self.on_listing, [self.visit], [*opened, self.listing], **options)
         self.stage.act(self.on_stage, inputs, outputs, **options)
         self.results.act(self.on_results, inputs, outputs, **options)
         rcp, topk, cameras, after, before, least = self.filters
@@ -105,16 +106,16 @@ class _Page:
         listed = [self.visit, self.listing]
         gr.on(events, self.on_list, [self.visit, self.text, self.camera], listed, **options)
 
-    def on_drop(self, event: gr.EventData, visit: Visit, *filters: Any) -> tuple:
+    def on_drop(self, event: gr.EventData, visit: Visit) -> tuple:
         """Open a picture that was dropped."""
         return self._open(visit, lambda: self.desk.open_upload(visit, _content(event), str(event.name)[:200]))
 
-    def on_listing(self, event: gr.EventData, visit: Visit, *filters: Any) -> tuple:
+    def on_listing(self, event: gr.EventData, visit: Visit) -> tuple:
         """Open a picture of the list, or turn its page."""
         number = int(event.number)
         if event.act == "page":
             with self.desk.lock:
-                return visit, gr.skip(), gr.skip(), views.archive_page(visit, self.desk.archive, number)
+                return visit, gr.skip(), views.archive_page(visit, self.desk.archive, number)
         return *self._open(visit, lambda: self.desk.open_archived(visit, _of(visit.listed, number)["image"])), gr.skip()
 
     def on_stage(self, event: gr.EventData, visit: Visit, *filters: Any) -> tuple:
@@ -135,7 +136,8 @@ class _Page:
         """Mark a hit, search again, or open the scene of a hit."""
         if event.act == "scene":
             rank = int(event.number)
-            return self._open(visit, lambda: self.desk.open_archived(visit, self.desk.hit(visit, rank).image))
+            opened = self._open(visit, lambda: self.desk.open_archived(visit, self.desk.hit(visit, rank).image))
+            return *opened, gr.skip()
 
         def act() -> None:
             if event.act == "again":
@@ -157,7 +159,7 @@ class _Page:
 
     def _open(self, visit: Visit, open_picture: Callable[[], None]) -> tuple:
         with self.desk.lock:
-            return visit, views.stage(visit, _error_of(open_picture)), gr.skip()
+            return visit, views.stage(visit, _error_of(open_picture))
 
     def _results(self, visit: Visit, act: Callable[[], None]) -> str:
         with self.desk.lock:
@@ -193,4 +195,4 @@ def _of(listed: list[dict[str, Any]], number: int) -> dict[str, Any]:
 def _filters(values: tuple) -> Filters:
     rcp, topk, cameras, after, before, least = values
     ranking = "rcp" if rcp else "similarity"
-    return Filters(ranking, int(topk), cameras or (), after or "", before or "", float(least))
+    return Filters(ranking, int(topk or 20), cameras or (), after or "", before or "", float(least or 0))

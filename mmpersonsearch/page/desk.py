@@ -105,11 +105,14 @@ class Desk:
         """Open a picture of the archive with the persons that the gallery has of it.
 
         Raises:
-            FileNotFoundError: It is gone.
-            InputError: It cannot be read, or is outside of the archive.
+            InputError: It is gone, cannot be read, or is outside of the archive.
         """
         path = self.archive.path(image)
-        self._open(visit, path, image, open_picture(path).size, self.gallery.persons_of(image))
+        try:
+            size = open_picture(path).size
+        except (InputError, OSError) as error:
+            raise InputError(f"{image} is gone from the archive, or cannot be read") from error
+        self._open(visit, path, image, size, self.gallery.persons_of(image))
 
     def _open(self, visit: Visit, picture: Item, name: str, size: tuple[int, int], found: InstanceData) -> None:
         visit.picture, visit.name, visit.size, visit.found = picture, name, size, found

@@ -124,7 +124,7 @@ def test_files_outside_of_the_archive_are_refused(desk, archive_root):
         with pytest.raises(InputError, match="is outside of the archive"):
             desk.open_archived(Visit(), name)
     (archive_root / "link.png").unlink()
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(InputError, match=r"gone\.png is gone from the archive"):
         desk.open_archived(Visit(), "gone.png")
 
 
