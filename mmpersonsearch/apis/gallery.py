@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
-import logging
-import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +17,17 @@ from mmpersonsearch.evaluation.rankings import BaseRanking
 from mmpersonsearch.utils.errors import InputError
 from mmpersonsearch.utils.holder import hold
 
-from .gallery_rows import FIELDS, Scene, create_tables, detections_of, image_id, image_row, person_rows
+from .gallery_index import measure_recall, replace_index, search_params
+from .gallery_rows import FIELDS, Scene, create_tables, detections_of, image_id, image_row, person_ids, person_rows
+from .milvus import LIMIT, Milvus, disk_is_full
 from .query import Query
 from .search import NO_TIME, Hits, filter_of, find_ranking, rank_persons
 
 _FACTS = "mmpersonsearch"
-_PAGE = 5000  # rows
+_PAGE = 10_000  # rows
 MOST_HITS = 16_000  # Milvus's limit is 16,384
 _AHEAD = 50  # further pictures that are compared, so that rounding in Milvus loses none of the best
+_GRACE = 300_000_000_000  # nanoseconds after which a batch on a server is one of a process that was killed
 
 
 class Gallery:
@@ -61,7 +64,7 @@ class Gallery:
         if not remote and facts is None and not Path(self.place, "milvus.db").is_dir():
             raise FileNotFoundError(f"gallery {self.place} does not exist")
         if not remote:
-            self._holder = hold(Path(self.place))
+            self._holder = _hold(Path(self.place))
         self.client = None
         try:
             self._open(facts, collection, token, db_name)
@@ -70,8 +73,7 @@ class Gallery:
             raise
 
     def _open(self, facts: dict[str, Any] | None, collection: str, token: str, db_name: str) -> None:
-        remote = "://" in self.place
-        self.client = _connect(self.place if remote else str(Path(self.place, "milvus.db")), token, db_name)
+        self.client = Milvus(self.place, token, db_name)
         self.persons, self.images = f"{collection}_persons", f"{collection}_images"
         if not self.client.has_collection(self.images):
             if facts is None:
@@ -81,9 +83,11 @@ class Gallery:
         self.client.load_collection(self.persons)
         self.client.load_collection(self.images)
         self.facts = json.loads(self.client.describe_collection(self.images)["properties"][_FACTS])
+        self.index = self.client.describe_index(self.persons, "vector")
         if facts is not None:
             self.check_model(facts["fingerprint"], facts["model"])
-        self._recover()
+        if facts is not None or not self.client.remote:
+            self._recover()
 
     def check_model(self, fingerprint: str, name: str) -> None:
         """Raise InputError that names both models if the gallery's embeddings are of another one."""
@@ -97,13 +101,18 @@ class Gallery:
         """Add pictures; one that is there already is replaced.
 
         A row of the images' collection marks the batch until it is whole; see :meth:`_recover`.
+
+        Raises:
+            InputError: Milvus cannot write, for want of space or because the server is gone. What was added before is
+                there, the pictures of this call are there as a whole or not at all after the next opening.
         """
         if not scenes:
             return
         batch = time.time_ns()
-        mark = dict(image_row(Scene("", 0, 0, *np.empty((3, 0))), batch), id=-batch, persons=-1)
+        mark = dict(image_row(Scene("", len(scenes), 0, *np.empty((3, 0))), batch), id=-batch, persons=-1)
         self.client.insert(self.images, [mark])
-        self._delete([image_id(scene.image) for scene in scenes])
+        # On a server a batch that was killed may have left persons without their picture.
+        self._delete({scene.image: len(scene.scores) if self.client.remote else 0 for scene in scenes})
         persons = [row for scene in scenes for row in person_rows(scene, batch)]
         for start in range(0, len(persons), 1000):
             self.client.insert(self.persons, persons[start : start + 1000])
@@ -111,61 +120,123 @@ class Gallery:
         self.client.delete(self.images, ids=[-batch])
 
     def _recover(self) -> None:
-        """Remove what a process left that was killed in :meth:`add`."""
-        self.flush()  # Milvus Lite reads rows that are not flushed a hundred times more slowly
-        for mark in self.client.query(self.images, filter="persons < 0", output_fields=["batch"]):
-            for name in (self.persons, self.images):
-                self.client.delete(name, filter=f"batch == {mark['batch']}")
+        """Remove what a process left that was killed in :meth:`add`.
+
+        On a server, another process may be in it: a batch is left alone until it is old.
+        """
+        if not self.client.remote:
+            self.flush()  # Milvus Lite reads rows that are not flushed a hundred times more slowly
+        for mark in self.client.query(self.images, filter="persons < 0", output_fields=["batch", "size"]):
+            if self.client.remote and time.time_ns() - mark["batch"] < _GRACE:
+                continue
+            condition = f"batch == {mark['batch']}"
+            written = self.client.query(self.images, filter=f"{condition} and persons >= 0", output_fields=["id"])
+            for name in (self.persons, self.images) if len(written) < mark["size"] else ():
+                self.client.delete(name, filter=condition)
+            self.client.delete(self.images, ids=[-mark["batch"]])
 
     def flush(self) -> None:
-        """Have Milvus write what was added."""
+        """Have Milvus write what was added to its files."""
         for name in (self.persons, self.images):
             self.client.flush(name)
 
-    def _delete(self, image_ids: Sequence[int]) -> None:
-        known = {row["id"] for row in self._rows(self.images, ["id"], ids=image_ids)}
+    def _delete(self, images: dict[str, int]) -> int:
+        """Delete pictures by name, with at least so many persons each; return how many were there."""
+        known = {row["image"]: row for row in self._get(self.images, map(image_id, images), ["image", "persons"])}
+        counts = {name: max(n, known[name]["persons"] if name in known else 0) for name, n in images.items()}
+        persons = [one for name, number in counts.items() for one in person_ids(name, number)]
+        for start in range(0, len(persons), LIMIT):
+            self.client.delete(self.persons, ids=persons[start : start + LIMIT])
         if known:
-            self.client.delete(self.persons, filter=f"image_id in {sorted(known)}")
-            self.client.delete(self.images, ids=sorted(known))
+            self.client.delete(self.images, ids=[row["id"] for row in known.values()])
+        return len(known)
 
     def remove(self, images: Iterable[str] = (), before: float | None = None) -> int:
         """Remove pictures with their persons, by name, or all of an earlier time; return their number."""
-        found = {image_id(image) for image in images}
-        ids = {row["id"] for row in self._rows(self.images, ["id"], ids=sorted(found))} if found else set()
+        names = dict.fromkeys(images, 0)
         if before is not None:
-            ids |= {row["id"] for row in self.rows(["id"], f"time < {before} and time > {NO_TIME}")}
-        for start in range(0, len(ids), 1000):
-            self._delete(sorted(ids)[start : start + 1000])
+            rows = self.rows(["image"], f"time < {before} and time > {NO_TIME}")
+            names |= {row["image"]: 0 for row in rows}
+        number = 0
+        for start in range(0, len(names), 1000):
+            number += self._delete(dict.fromkeys(list(names)[start : start + 1000], 0))
         self.flush()
-        return len(ids)
+        return number
 
     def rows(self, fields: Sequence[str], condition: str = "") -> Iterator[dict[str, Any]]:
         """Iterate over the pictures' rows, in no order.
 
         Ids are evenly spread over their range, parts of which are read one by one: a server limits an answer's size.
         """
-        condition = f" and ({condition})" if condition else ""
-        number = self.count()[0] // _PAGE + 1
+        condition = f"persons >= 0 and ({condition})" if condition else "persons >= 0"
+        return self._parts(self.images, self.count()[0], fields, condition)
+
+    def vectors(self) -> Iterator[np.ndarray]:
+        """Iterate over the embeddings of all persons, (n, D) at a time, in no order."""
+        rows = self._parts(self.persons, self.count()[1], ["vector"])
+        while part := list(islice(rows, _PAGE)):
+            yield np.array([row["vector"] for row in part], dtype=np.float32)
+
+    def _parts(self, name: str, number: int, fields: Sequence[str], condition: str = "") -> Iterator[dict[str, Any]]:
+        number = number // _PAGE + 1
         starts = [i * (2**63 // number) for i in range(number)]
         for start, end in zip(starts, [*starts[1:], 2**63 - 1]):
-            part = f"id >= {start} and id <= {end - (end < 2**63 - 1)} and persons >= 0{condition}"
-            yield from self.client.query(self.images, filter=part, output_fields=list(fields))
+            part = f"id >= {start} and id <= {end - (end < 2**63 - 1)}"
+            part = f"{part} and {condition}" if condition else part
+            yield from self.client.query(name, filter=part, output_fields=list(fields))
 
-    def _rows(self, name: str, fields: Sequence[str], ids: Sequence[int]) -> list[dict[str, Any]]:
-        return self.client.query(name, filter=f"id in {list(ids)}", output_fields=list(fields)) if len(ids) else []
+    def _get(self, name: str, ids: Iterable[int], fields: Sequence[str]) -> list[dict[str, Any]]:
+        ids = list(ids)
+        parts = [ids[start : start + _PAGE] for start in range(0, len(ids), _PAGE)]
+        return [one for part in parts for one in self.client.query(name, ids=part, output_fields=list(fields))]
 
     def persons_of(self, image: str) -> InstanceData:
         """Return a picture's persons from left to right: ``bboxes`` (n, 4), ``scores`` (n,), ``reid_feats`` (n, D)."""
-        condition = f"image_id == {image_id(image)}"
-        return detections_of(self.client.query(self.persons, filter=condition, output_fields=[*FIELDS, "vector"]))
+        return detections_of(self._persons_of([image_id(image)]))
+
+    def _persons_of(self, image_ids: Iterable[int]) -> list[dict[str, Any]]:
+        images = self._get(self.images, image_ids, ["image", "persons"])
+        ids = [one for row in images for one in person_ids(row["image"], row["persons"])]
+        return self._get(self.persons, ids, [*FIELDS, "vector"])
 
     def count(self) -> tuple[int, int]:
         """Return the numbers of pictures and of persons."""
         counts = []
-        for name, condition in ((self.images, "persons >= 0"), (self.persons, "")):
-            (row,) = self.client.query(name, filter=condition, output_fields=["count(*)"])
+        for name in (self.images, self.persons):
+            (row,) = self.client.query(name, output_fields=["count(*)"])
             counts.append(int(row["count(*)"]))
-        return counts[0], counts[1]
+        marks = self.client.query(self.images, filter="persons < 0", output_fields=["id"])
+        return counts[0] - len(marks), counts[1]
+
+    def set_index(self, kind: str) -> None:
+        """Replace the index of the embeddings.
+
+        Args:
+            kind: ``'FLAT'``, exact; ``'HNSW'``; ``'IVF_FLAT'``. An approximate one is built of what :meth:`flush` has
+                written; the rest is compared one by one until Milvus adds it.
+
+        Raises:
+            InputError: Milvus has no such index; the former one stays.
+        """
+        if kind != self.index["index_type"]:
+            self.flush()
+            replace_index(self.client, self.persons, kind, self.count()[1])
+            self.index = self.client.describe_index(self.persons, "vector")
+
+    def check_recall(self, number: int = 100, topk: int = 20, effort: int | None = None) -> float:
+        """Measure and print the part of the ``topk`` most similar persons that the index finds.
+
+        Args:
+            number: Persons of the gallery that are the queries.
+            topk: Persons of each.
+            effort: See :meth:`search`.
+        """
+        recall = measure_recall(self, number, topk, effort)
+        params = search_params(self.index, topk, effort)
+        print(
+            f"{self.place}: recall@{topk} {recall:.4f} by {self.index['index_type']} {params or ''}, {number} queries"
+        )
+        return recall
 
     def search(
         self,
@@ -177,8 +248,11 @@ class Gallery:
         before: float | str | None = None,
         num_scenes: int = 200,
         min_similarity: float | None = None,
+        effort: int | None = None,
     ) -> Hits:
-        """Search a person, exactly; the order is that of :func:`mmpersonsearch.evaluation.evaluate_search`.
+        """Search a person; the order is that of :func:`mmpersonsearch.evaluation.evaluate_search`.
+
+        All are compared, but those that an approximate index of :meth:`set_index` misses.
 
         Args:
             query: See :meth:`PersonSearchInferencer.embed`.
@@ -189,6 +263,7 @@ class Gallery:
             before: Only earlier pictures.
             num_scenes: Number of the most similar pictures that a ranking other than similarity orders anew.
             min_similarity: Least similarity of hits.
+            effort: Of an approximate index: HNSW's ``ef``, IVF's ``nprobe``; more finds more, in more time.
 
         Raises:
             InputError: The query is of another model; an argument is out of range.
@@ -198,20 +273,38 @@ class Gallery:
         if topk < 1 or num_scenes < 1:
             raise InputError(f"search: topk {topk} and num_scenes {num_scenes}, expected 1 or more")
         ranking = find_ranking(ranking)
-        (found,) = self.client.search(
-            self.persons,
-            data=[query.feats.numpy()],
-            limit=topk + _AHEAD if ranking is None else num_scenes,
-            filter=filter_of(cameras, after, before),
-            group_by_field="image_id",
-            output_fields=[*FIELDS, "vector"],
-            search_params=dict(metric_type="IP"),
-        )
-        persons = [dict(one["entity"]) for one in found]
-        if ranking is not None and persons:
-            condition = f"image_id in {[one['image_id'] for one in persons]}"
-            persons = self.client.query(self.persons, filter=condition, output_fields=[*FIELDS, "vector"])
-        return Hits(rank_persons(persons, query, ranking, min_similarity)[:topk], query, self.facts.get("root", ""))
+        condition = filter_of(cameras, after, before)
+        if ranking is None:
+            persons = self._nearest(query, topk + _AHEAD, condition, [*FIELDS, "vector"], effort)
+        else:
+            nearest = self._nearest(query, num_scenes, condition, ["image_id"], effort)
+            scenes = list(dict.fromkeys(one["image_id"] for one in nearest))[:num_scenes]
+            persons = self._persons_of(scenes)
+        return Hits(rank_persons(persons, query, ranking, min_similarity, topk), query, self.facts.get("root", ""))
+
+    def _nearest(
+        self, query: Query, number: int, condition: str, fields: Sequence[str], effort: int | None
+    ) -> list[dict[str, Any]]:
+        """Find the most similar persons, descending, until they are of a number of pictures.
+
+        Milvus's own grouping by a field, of versions 2.3 and Lite, groups a number of persons and leaves out pictures.
+        """
+        persons, images, last = [], {}, False
+        while len(images) < number and not last:
+            limit = min(LIMIT, 2 * (number - len(images)))
+            others = f"image_id not in {list(images)}" if images else ""
+            (found,) = self.client.search(
+                self.persons,
+                data=[query.feats.numpy()],
+                limit=limit,
+                filter=" and ".join(filter(None, (condition, others))),
+                output_fields=list(fields),
+                search_params=dict(metric_type="IP", params=search_params(self.index, limit, effort)),
+            )
+            persons += [dict(one["entity"]) for one in found]
+            images |= dict.fromkeys(one["image_id"] for one in persons)
+            last = len(found) < limit
+        return persons
 
     def close(self) -> None:
         """Close the database, so that another process may open it."""
@@ -228,15 +321,10 @@ class Gallery:
         self.close()
 
 
-def _connect(uri: str, token: str, db_name: str) -> Any:
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its notes of keep-alive pings
+def _hold(folder: Path) -> Any:
     try:
-        from pymilvus import MilvusClient
-        from pymilvus.exceptions import MilvusException
-    except ImportError:
-        raise InputError("galleries need pymilvus and milvus-lite: pip install 'mmpersonsearch[gallery]'") from None
-    logging.getLogger("pymilvus").setLevel(logging.ERROR)  # of what Milvus Lite lacks
-    try:
-        return MilvusClient(uri=uri, token=token, db_name=db_name)
-    except MilvusException as error:
-        raise InputError(f"{uri} cannot be opened by Milvus: {error.message}") from error
+        return hold(folder)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise InputError(disk_is_full(str(folder))) from error

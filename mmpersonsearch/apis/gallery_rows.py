@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from mmengine.structures import InstanceData
 
+from .gallery_index import EXACT, index_of
 from .search import NO_TIME
 
 FIELDS = ("id", "image_id", "image", "x1", "y1", "x2", "y2", "score", "camera", "time")  # of a person, but the vector
@@ -51,6 +52,8 @@ def create_tables(client: Any, persons: str, images: str, width: int, properties
     # Milvus asks for a vector in each collection.
     tables = {persons: (width, {**numbers, **corners}), images: (2, {**files, "time": DataType.DOUBLE})}
     for name, (dim, fields) in tables.items():
+        if client.has_collection(name):  # the pictures' is made last: what another one holds is of no gallery
+            client.drop_collection(name)
         schema = MilvusClient.create_schema(auto_id=False, enable_dynamic_field=False)
         schema.add_field("id", DataType.INT64, is_primary=True)
         schema.add_field("vector", DataType.FLOAT_VECTOR, dim=dim)
@@ -58,15 +61,18 @@ def create_tables(client: Any, persons: str, images: str, width: int, properties
         schema.add_field("camera", DataType.VARCHAR, max_length=256)
         for field, kind in fields.items():
             schema.add_field(field, kind)
-        index = client.prepare_index_params()
-        index.add_index("vector", index_type="FLAT", metric_type="IP")
         options = dict(properties=properties, consistency_level="Strong")
-        client.create_collection(name, schema=schema, index_params=index, **options)
+        client.create_collection(name, schema=schema, index_params=index_of(EXACT), **options)
 
 
 def image_id(image: str) -> int:
     """Return the 63-bit number of a picture's name."""
     return int.from_bytes(hashlib.blake2b(image.encode(), digest_size=8).digest(), "big") >> 1
+
+
+def person_ids(image: str, number: int) -> list[int]:
+    """Return the numbers of a picture's persons."""
+    return [image_id(f"{image}\0{i}") for i in range(number)]
 
 
 def image_row(scene: Scene, batch: int) -> dict[str, Any]:
@@ -81,9 +87,9 @@ def person_rows(scene: Scene, batch: int) -> Iterator[dict[str, Any]]:
     """Make the rows of a picture's persons."""
     own = image_row(scene, batch)
     shared = {key: own[key] for key in ("image", "camera", "time", "batch")}
-    for i, (bbox, score, feat) in enumerate(zip(scene.bboxes.tolist(), scene.scores.tolist(), scene.feats)):
+    numbers = person_ids(scene.image, len(scene.scores))
+    for number, bbox, score, feat in zip(numbers, scene.bboxes.tolist(), scene.scores.tolist(), scene.feats):
         corners = dict(zip(("x1", "y1", "x2", "y2"), bbox))
-        number = image_id(f"{scene.image}\0{i}")
         yield dict(shared, **corners, id=number, image_id=own["id"], score=score, vector=feat.astype(np.float32))
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mmdet.structures import DetDataSample
-from mmengine.dist import all_gather_object, get_rank, get_world_size
+from mmengine.dist import get_rank, get_world_size
 from PIL import Image
 from rich.progress import track
 
@@ -22,9 +22,11 @@ from mmpersonsearch.utils.media import list_items, split_frame
 
 from .gallery import Gallery
 from .gallery_rows import Scene
+from .ranks import in_all_ranks, in_rank_0
 
 Predict = Callable[[Iterable[str], int], Iterator["DetDataSample | Exception"]]
 _FLUSH = 10_000  # persons
+_STATE = ("image", "size", "mtime")  # by which a picture is known
 _EXIF_TIMES = ((0x8769, 0x9003), (None, 0x0132))  # DateTimeOriginal of the Exif block, DateTime
 
 
@@ -111,28 +113,43 @@ def index_archive(
     meta: CameraAndTime,
     batch_size: int,
     score_thr: float | None,
+    index_type: str | None,
     server: dict[str, str],
 ) -> Gallery | None:
     """Do what :meth:`PersonSearchInferencer.index` of ``searcher`` says; see there for the arguments."""
-    items = list_items(inputs, searcher.fps)
-    if not items or not all(isinstance(item, str) for item in items):
-        raise InputError(f"{inputs}: expected pictures or videos in files, found none")
-    paths = [os.path.abspath(item) for item in items]
+    paths = in_rank_0(lambda: _list_files(inputs, searcher.fps))
     folder = os.path.abspath(inputs) if isinstance(inputs, str | Path) and os.path.isdir(inputs) else None
     root = folder or os.path.commonpath([os.path.dirname(path) for path in paths])
-    gallery, facts = None, None
-    if get_rank() == 0:
-        facts = dict(model=searcher.name, fingerprint=searcher.fingerprint, width=searcher.width, root=root)
-        facts |= dict(searcher=searcher.arguments, version=describe_versions()["mmpersonsearch"])
-        facts["score_thr"] = searcher.score_thr if score_thr is None else score_thr
-        gallery = Gallery(out, facts, **server)
-        facts = gallery.facts  # of its first indexing
-    facts = all_gather_object(facts)[0]
-    steps = (facts["root"], gallery, facts["score_thr"], meta, batch_size, searcher.show_progress)
-    report = index_pictures(searcher.predict, paths, *steps)
+    facts = dict(model=searcher.name, fingerprint=searcher.fingerprint, width=searcher.width, root=root)
+    facts |= dict(searcher=searcher.arguments, version=describe_versions()["mmpersonsearch"])
+    facts["score_thr"] = searcher.score_thr if score_thr is None else score_thr
+    opened: list[Gallery] = []  # in rank 0
+
+    def open_gallery() -> dict[str, Any]:
+        opened.append(Gallery(out, facts, **server))
+        if index_type is not None:
+            opened[0].set_index(index_type)
+        return opened[0].facts  # of its first indexing
+
+    try:
+        facts = in_rank_0(open_gallery)
+        gallery = opened[0] if opened else None
+        steps = (facts["root"], gallery, facts["score_thr"], meta, batch_size, searcher.show_progress)
+        report = index_pictures(searcher.predict, paths, *steps)
+    except BaseException:
+        for gallery in opened:
+            gallery.close()
+        raise
     if gallery is not None:
         gallery.report = report
     return gallery
+
+
+def _list_files(inputs: str | Path | Sequence[str | Path], fps: float) -> list[str]:
+    items = list_items(inputs, fps)
+    if not items or not all(isinstance(item, str) for item in items):
+        raise InputError(f"{inputs}: expected pictures or videos in files, found none")
+    return [os.path.abspath(item) for item in items]
 
 
 def index_pictures(
@@ -147,7 +164,8 @@ def index_pictures(
 ) -> IndexReport:
     """Detect, embed and add pictures that the gallery does not know by path, size and time of change.
 
-    Each rank of a distributed run takes every n-th picture; rank 0 alone has the gallery and adds all.
+    Each rank of a distributed run takes every n-th picture; rank 0 alone has the gallery and adds all. An error of one
+    rank is raised in all, see :func:`in_all_ranks`.
 
     Args:
         predict: Gives for paths and a batch size the data sample of each, or the error for which it cannot be read.
@@ -163,32 +181,27 @@ def index_pictures(
     own = todo[get_rank() :: get_world_size()]
     number = math.ceil(math.ceil(len(todo) / get_world_size()) / batch_size)  # of steps, the same in all ranks
     steps = range(number)
-    unflushed = 0
+    flushed = 0
     for step in track(steps, description="index") if show_progress and get_rank() == 0 else steps:
-        part = own[step * batch_size : (step + 1) * batch_size]
-        done = [_make_scene(p, root, one, score_thr, meta) for p, one in zip(part, predict(part, batch_size))]
-        for of_rank in all_gather_object(list(zip(part, done))):
+        part, added = own[step * batch_size : (step + 1) * batch_size], []
+        for of_rank in in_all_ranks(lambda part=part: _make_scenes(predict, part, root, score_thr, meta, batch_size)):
             scenes = [one for _, one in of_rank if isinstance(one, Scene)]
             for path, one in of_rank:
                 if isinstance(one, str):
                     report.skipped.setdefault(split_frame(path)[0], one)
             report.indexed += len(scenes)
             report.persons += sum(len(scene.scores) for scene in scenes)
-            if gallery is not None:
-                gallery.add(scenes)
-        if gallery is not None and report.persons - unflushed > _FLUSH:
-            gallery.flush()
-            unflushed = report.persons
-    if gallery is not None:
-        gallery.flush()
+            added += scenes
+        in_rank_0(lambda: gallery.add(added))
+        if report.persons - flushed > _FLUSH:
+            in_rank_0(lambda: None if gallery.client.remote else gallery.flush())  # a server does so by itself
+            flushed = report.persons
+    in_rank_0(lambda: gallery.flush())
     return report
 
 
 def _new_paths(paths: Sequence[str], root: str, gallery: Gallery | None) -> tuple[list[str], IndexReport]:
-    known = {}
-    if gallery is not None:
-        known = {row["image"]: (row["size"], row["mtime"]) for row in gallery.rows(["image", "size", "mtime"])}
-    known = all_gather_object(known)[0]
+    known = in_rank_0(lambda: {row["image"]: (row["size"], row["mtime"]) for row in gallery.rows(_STATE)})
     todo = [path for path in dict.fromkeys(paths) if known.get(_name(path, root)) != _state(path)]
     return todo, IndexReport(known=len(dict.fromkeys(paths)) - len(todo))
 
@@ -203,6 +216,13 @@ def _state(path: str) -> tuple[int, int] | None:
     except OSError:
         return None
     return status.st_size, status.st_mtime_ns
+
+
+def _make_scenes(
+    predict: Predict, paths: Sequence[str], root: str, score_thr: float, meta: CameraAndTime, batch_size: int
+) -> list[tuple[str, Scene | str]]:
+    samples = predict(paths, batch_size)
+    return [(path, _make_scene(path, root, one, score_thr, meta)) for path, one in zip(paths, samples)]
 
 
 def _make_scene(

@@ -212,6 +212,7 @@ class PersonSearchInferencer(DetInferencer):
         time_format: str | None = None,
         batch_size: int = 1,
         score_thr: float | None = None,
+        index_type: str | None = None,
         **server: str,
     ) -> Gallery | None:
         """Add the persons of an archive to a gallery; what it has already is not embedded again.
@@ -225,6 +226,7 @@ class PersonSearchInferencer(DetInferencer):
             time_format: See :class:`CameraAndTime`.
             batch_size: Pictures that the model sees at a time.
             score_thr: Least score of persons, by default the config's ``det_thr``; a gallery keeps that of its first.
+            index_type: See :meth:`Gallery.set_index`; None keeps what the gallery has, exact in a new one.
             server: ``collection``, ``token`` and ``db_name`` of :class:`Gallery`.
 
         Returns:
@@ -232,10 +234,11 @@ class PersonSearchInferencer(DetInferencer):
 
         Raises:
             FileNotFoundError: A file is missing.
-            InputError: There is no picture; the gallery is another model's, or held by another process.
+            InputError: There is no picture; the gallery is another model's, or held by another process; its disk is
+                full, its server gone: what was added before is kept, and the same call resumes.
         """
         meta = CameraAndTime(camera, time_format)
-        return index_archive(self, inputs, out, meta, batch_size, score_thr, server)
+        return index_archive(self, inputs, out, meta, batch_size, score_thr, index_type, server)
 
     @property
     def width(self) -> int:

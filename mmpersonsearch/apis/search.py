@@ -117,7 +117,11 @@ class Hits(list):
 
 
 def rank_persons(
-    persons: list[dict[str, Any]], query: Query, ranking: BaseRanking | None, min_similarity: float | None
+    persons: list[dict[str, Any]],
+    query: Query,
+    ranking: BaseRanking | None,
+    min_similarity: float | None = None,
+    topk: int | None = None,
 ) -> list[Hit]:
     """Rank persons of a gallery's rows, the best of each picture, in the order of :func:`evaluate_search`.
 
@@ -130,17 +134,18 @@ def rank_persons(
     vectors = torch.tensor(np.array([one["vector"] for one in persons], dtype=np.float32))
     similarities = vectors @ query.feats
     ranked = similarities if ranking is None else _rank(ranking, query, persons, vectors)
-    hits, seen = [], set()
-    for i in ranked.sort(stable=True)[1].flip(0).tolist():
-        one = persons[i]
-        if one["image_id"] in seen or (min_similarity is not None and similarities[i] < min_similarity):
-            continue
-        seen.add(one["image_id"])
-        moment = None if one["time"] <= NO_TIME else one["time"]
-        bbox = tuple(round(one[key], 2) for key in ("x1", "y1", "x2", "y2"))
-        numbers = dict(similarity=float(similarities[i]), ranked=float(ranked[i]), score=one["score"])
-        hits.append(Hit(one["image"], bbox, **numbers, camera=one["camera"], time=moment))
-    return hits
+    order = ranked.sort(stable=True)[1].flip(0)
+    if min_similarity is not None:
+        order = order[similarities[order] >= min_similarity]
+    images = np.array([one["image_id"] for one in persons])[order.numpy()]
+    first = np.sort(np.unique(images, return_index=True)[1])[:topk]
+    return [_hit(persons[i], float(similarities[i]), float(ranked[i])) for i in order[first].tolist()]
+
+
+def _hit(person: dict[str, Any], similarity: float, ranked: float) -> Hit:
+    moment = None if person["time"] <= NO_TIME else person["time"]
+    bbox = tuple(round(person[key], 2) for key in ("x1", "y1", "x2", "y2"))
+    return Hit(person["image"], bbox, similarity, ranked, person["score"], person["camera"], moment)
 
 
 def find_ranking(ranking: str | BaseRanking) -> BaseRanking | None:

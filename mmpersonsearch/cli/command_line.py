@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from mmpersonsearch.utils.errors import InputError
+from mmpersonsearch.utils.errors import InputError, SharedError
 from mmpersonsearch.utils.files import check_out, write_whole
 
 _VARIABLES: dict[str, str] = {}  # those of the configs that were read, with their defaults
@@ -48,7 +48,8 @@ def exit_on_bad_input(command: str) -> Iterator[None]:
     except (InputError, FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError) as error:
         text = _original_message(str(error))
         message = f"{command}: {text}{name_variables(text)}"
-        print(message, file=sys.stderr)
+        if not isinstance(error, SharedError):
+            print(message, file=sys.stderr)
         raise CommandError(message) from error
     except KeyboardInterrupt as error:
         message = f"{command}: interrupted"

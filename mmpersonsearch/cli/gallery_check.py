@@ -1,6 +1,6 @@
 """Check a gallery: whether its pictures are still there and unchanged, and its rows complete.
 
-Exit status 1 if something is wrong.
+Exit status 1 if something is wrong. With --recall also how many of the most similar persons an approximate index finds.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from mmpersonsearch.apis import Gallery
 from mmpersonsearch.utils.faults import WARNING, Faults
 from mmpersonsearch.utils.media import split_frame
 
-from .command_line import exit_on_bad_input, make_parser
-from .searchers import add_gallery, open_gallery
+from .command_line import exit_on_bad_input, make_parser, positive
+from .searchers import add_effort, add_gallery, open_gallery
 
 
 def find_faults(gallery: Gallery) -> list[str]:
@@ -36,8 +36,13 @@ def find_faults(gallery: Gallery) -> list[str]:
 def main(argv: list[str] | None = None) -> None:
     parser = make_parser("gallery check", __doc__)
     add_gallery(parser)
+    help_text = "measure the recall of the index with so many queries (100)"
+    parser.add_argument("--recall", type=positive, nargs="?", const=100, metavar="QUERIES", help=help_text)
+    add_effort(parser)
     args = parser.parse_args(argv)
     with exit_on_bad_input("mmpersonsearch gallery check"), open_gallery(args) as gallery:
         faults = find_faults(gallery)
+        if args.recall:
+            gallery.check_recall(args.recall, effort=args.effort)
     print("\n".join(faults) or "no faults")
     sys.exit(1 if faults else 0)

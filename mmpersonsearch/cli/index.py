@@ -11,8 +11,12 @@ from __future__ import annotations
 
 import sys
 
-from mmengine.dist import init_dist
+from mmengine.config import Config
+from mmengine.dist import init_dist, is_distributed
 
+from mmpersonsearch.apis.gallery_index import INDEXES
+from mmpersonsearch.apis.ranks import in_all_ranks
+from mmpersonsearch.engine.launch import join_processes
 from mmpersonsearch.utils.errors import InputError
 
 from .command_line import exit_on_bad_input, fraction, make_parser, positive, print_table, read_number
@@ -33,17 +37,22 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--fps", type=frames, default=1.0, help="frames a second that are taken from videos (1)")
     parser.add_argument("--batch-size", type=positive, default=1, help="pictures at a time (1)")
     parser.add_argument("--score-thr", type=fraction, help="least score of persons; default: the config's det_thr")
+    parser.add_argument("--index-type", choices=INDEXES, help="FLAT (exact; of a new gallery) or an approximate one")
     parser.add_argument("--launcher", choices=["none", "pytorch", "slurm", "mpi"], default="none")
     add_model(parser)
     add_server(parser)
     args = parser.parse_args(argv)
     with exit_on_bad_input("mmpersonsearch index"):
         if args.launcher != "none":
-            init_dist(args.launcher, backend="nccl" if args.device.startswith("cuda") else "gloo")
-        searcher = build_searcher(args, args.fps)
+            join_processes(Config(dict(launcher=args.launcher)))
+            if not is_distributed():
+                init_dist(args.launcher)  # with GPUs
+        built = []
+        in_all_ranks(lambda: built.append(build_searcher(args, args.fps)))
         inputs = args.inputs[0] if len(args.inputs) == 1 else args.inputs
         options = dict(camera=args.camera, time_format=args.time_format, batch_size=args.batch_size)
-        gallery = searcher.index(inputs, args.out, score_thr=args.score_thr, **options, **server_of(args))
+        options |= dict(score_thr=args.score_thr, index_type=args.index_type)
+        gallery = built[0].index(inputs, args.out, **options, **server_of(args))
         if gallery is None:
             return
         with gallery:

@@ -23,7 +23,7 @@ from mmpersonsearch.utils.files import check_out
 from mmpersonsearch.utils.times import time_text
 
 from .command_line import exit_on_bad_input, make_parser, positive, print_table, read_number
-from .searchers import add_gallery, add_model, open_gallery, searcher_of
+from .searchers import add_effort, add_gallery, add_model, open_gallery, searcher_of
 
 
 def seconds(text: str) -> float:
@@ -46,6 +46,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--after", metavar="TIME", help="only of this time or later: a date or seconds")
     parser.add_argument("--before", metavar="TIME", help="only earlier than this time")
     parser.add_argument("--min-similarity", type=float, help="least similarity of hits; default: that of calibrate")
+    add_effort(parser)
     parser.add_argument("--out", metavar="HITS.json|.html|.png", help="write the hits to this file")
     parser.add_argument("--timeline", metavar="SEEN.png|.svg|.json", help="write when and where the person was seen")
     gap = dict(type=seconds, default=10.0, metavar="SECONDS")
@@ -66,7 +67,7 @@ def main(argv: list[str] | None = None) -> None:
             query = searcher_of(args, gallery).embed(args.query, args.box, args.pick)
             topk = args.topk or (None if args.timeline else 20)
             options = dict(cameras=args.cameras, after=args.after, before=args.before, num_scenes=args.num_scenes)
-            hits = gallery.search(query, topk, args.ranking, min_similarity=least, **options)
+            hits = gallery.search(query, topk, args.ranking, min_similarity=least, effort=args.effort, **options)
         if args.out:
             kind = args.out.lower().rpartition(".")[2]
             {"json": hits.to_json, "html": hits.to_html}.get(kind, hits.draw)(args.out)

@@ -8,7 +8,7 @@ from urllib.parse import urlparse
 from mmpersonsearch.apis import Gallery, PersonSearchInferencer
 from mmpersonsearch.utils.errors import InputError
 
-from .command_line import add_config_options, add_device
+from .command_line import add_config_options, add_device, positive
 
 DEFAULT_MODEL = "two-step_coco_msmt17"
 
@@ -35,6 +35,12 @@ def add_server(parser: ArgumentParser) -> None:
     parser.add_argument("--collection", default="gallery", help="name of the gallery on a server (gallery)")
     parser.add_argument("--token", default="", help="of the server, such as root:Milvus")
     parser.add_argument("--db-name", default="", help="database on the server")
+
+
+def add_effort(parser: ArgumentParser) -> None:
+    """Add the effort of an approximate index."""
+    help_text = "of an approximate index: ef of HNSW, nprobe of IVF; more finds more, in more time"
+    parser.add_argument("--effort", type=positive, metavar="N", help=help_text)
 
 
 def server_of(args: Namespace) -> dict[str, str]:

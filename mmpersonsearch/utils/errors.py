@@ -1,4 +1,4 @@
-"""The error of wrong input."""
+"""The errors of wrong input."""
 
 
 class InputError(ValueError):
@@ -6,3 +6,7 @@ class InputError(ValueError):
 
     Commands print the message and exit with status 2, as for a ``FileNotFoundError``; other errors keep a traceback.
     """
+
+
+class SharedError(InputError):
+    """What ends a process because another one found wrong input, which prints the message."""

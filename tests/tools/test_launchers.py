@@ -16,6 +16,12 @@ PASSED_ON = [  # script, arguments, what follows the launcher's own
         "--nproc_per_node=2 TOOLS/test.py c.py a.pth --launcher pytorch --out p.pkl",
     ),
     (
+        "dist_index.sh",
+        "2 a --out a.gallery",
+        "--nproc_per_node=2 TOOLS/index_pictures.py a --out a.gallery --launcher pytorch",
+    ),
+    ("slurm_index.sh", "part job a --out g", "PYTHON -u TOOLS/index_pictures.py a --out g --launcher slurm"),
+    (
         "slurm_train.sh",
         "part job c.py dir --resume",
         "PYTHON -u TOOLS/train.py c.py --work-dir=dir --launcher slurm --resume",

@@ -1,0 +1,86 @@
+"""Connection to Milvus, in this process or on a server, whose errors are those of wrong input."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from mmpersonsearch.utils.errors import InputError
+
+LIMIT = 16_000  # rows of an answer; a server gives 16384
+_RETRIES = 6  # of a call, within 4 seconds: a server that is gone is no reason to wait
+_FLUSH_RETRIES = 30  # within 90 seconds: servers allow a flush every 10 seconds
+
+
+class Milvus:
+    """A ``MilvusClient`` for a folder (Milvus Lite) or a server's address; it has the client's methods.
+
+    Args:
+        place: Folder, or address.
+        token: Of a server.
+        db_name: Of a server.
+
+    Raises:
+        InputError: ``pymilvus`` is missing; here and in each method, what Milvus refuses or cannot do: the message
+            names the place.
+    """
+
+    def __init__(self, place: str, token: str = "", db_name: str = "") -> None:
+        os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its notes of keep-alive pings
+        try:
+            from grpc import RpcError
+            from pymilvus import MilvusClient
+            from pymilvus.exceptions import MilvusException
+        except ImportError:
+            raise InputError("galleries need pymilvus and milvus-lite: pip install 'mmpersonsearch[gallery]'") from None
+        logging.getLogger("pymilvus").setLevel(logging.CRITICAL)  # errors are raised, and become one line
+        self.place, self.remote = place, "://" in place
+        self._errors = (MilvusException, RpcError)
+        uri = place if self.remote else str(Path(place, "milvus.db"))
+        # Dedicated: a connection that is shared outlives the server.
+        try:
+            self._client = self._call(MilvusClient, uri=uri, token=token, db_name=db_name, dedicated=True)
+        except ValueError as error:  # of the address, which is read as an URL; InputError is one, too
+            raise error if isinstance(error, InputError) else InputError(f"{place}: {error}") from error
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        method, number = getattr(self._client, name), _FLUSH_RETRIES if name == "flush" else _RETRIES
+        return partial(self._call, method, **(dict(retry_times=number) if self.remote else {}))
+
+    def close(self) -> None:
+        """Close the connection, or the database."""
+        self._client.close()
+
+    def _call(self, method: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        try:
+            return method(*args, **kwargs)
+        except self._errors as error:
+            raise InputError(self._explain(error)) from error
+
+    def _explain(self, error: Exception) -> str:
+        text = f"{getattr(error, 'message', '')} {_rpc_details(error)}".strip() or str(error)
+        if "No space left" in text:
+            return disk_is_full(self.place)
+        if "auth" in text.lower():
+            return f"{self.place}: the Milvus server refuses the token: {text}"
+        if self.remote and any(word in text for word in ("UNAVAILABLE", "Fail connecting", "UNIMPLEMENTED")):
+            return f"{self.place}: no Milvus server answers there, or it is gone"
+        return f"{self.place}: Milvus: {text}"
+
+
+def disk_is_full(place: str) -> str:
+    """Return the message of a full disk under a folder."""
+    free = shutil.disk_usage(place).free / 2**20
+    return f"{place}: the disk is full, {free:.1f} MiB are free; what was added before is kept"
+
+
+def _rpc_details(error: BaseException | None) -> str:
+    """Find what gRPC says of an error; pymilvus raises it anew as one of its own."""
+    while error is not None and not hasattr(error, "details"):
+        error = error.__context__
+    return "" if error is None else str(error.details())
