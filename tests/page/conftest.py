@@ -25,6 +25,6 @@ def desk(tmp_path_factory, archive_root):
     folder = tmp_path_factory.mktemp("gallery")
     with pytest.MonkeyPatch.context() as patch:
         searcher = make_searcher(patch, folder / "weights")
-        options = dict(camera="folder", time_format="%Y%m%d_%H%M%S")
-        with searcher.index(archive_root, folder / "painted.gallery", **options) as gallery:
-            yield Desk(gallery, searcher)
+    options = dict(camera="folder", time_format="%Y%m%d_%H%M%S")
+    with searcher.index(archive_root, folder / "painted.gallery", **options) as gallery:
+        yield Desk(gallery, searcher)

@@ -34,7 +34,7 @@ def start(desk):
         server = making.__enter__()
         thread = threading.Thread(target=server.run, kwargs=dict(sockets=[address]), daemon=True)
         thread.start()
-        while not server.started:
+        while not server.started and thread.is_alive():
             time.sleep(0.01)
         ends.append((server, thread, making))
         return f"127.0.0.1:{address.getsockname()[1]}"
@@ -90,7 +90,7 @@ def test_a_search_from_the_upload_to_the_marks(host, browser, tmp_path):
     page.get_by_text("3 hits").wait_for()
     cards = page.locator("figure")
     assert EVIL in cards.nth(0).inner_text() and "0900" in cards.nth(0).inner_text()
-    assert "1.000" in cards.nth(1).inner_text() and "camera c1" in cards.nth(1).inner_text()
+    assert "camera c1" in cards.nth(1).inner_text()
     shown = page.locator("figure .scene > img").first.evaluate("image => [image.naturalWidth, image.naturalHeight]")
     assert shown == [320, 213]
     assert page.locator(".track button").count() == 3
@@ -98,6 +98,7 @@ def test_a_search_from_the_upload_to_the_marks(host, browser, tmp_path):
         page.get_by_text("Download as JSON").click()
     written = json.loads(download.value.path().read_text())
     assert download.value.suggested_filename == "hits.json" and len(written["hits"]) == 3
+    assert written["hits"][1]["similarity"] > 0.99 > 0.5 > written["hits"][2]["similarity"]
 
     page.get_by_label("hit 1 is right").click()
     page.get_by_label("hit 3 is wrong").click()
@@ -116,7 +117,7 @@ def test_a_search_from_the_upload_to_the_marks(host, browser, tmp_path):
     page.get_by_label("From").press("Enter")
     page.get_by_text("No hit: no picture passes the filters").wait_for()
 
-    page.get_by_text("Of the archive").click()
+    page.get_by_role("tab", name="Of the archive").click()
     page.get_by_label("Part of the name").fill("_0800")
     page.get_by_label("Part of the name").press("Enter")
     page.get_by_text("1 to 1 of 1").wait_for()
@@ -126,7 +127,7 @@ def test_a_search_from_the_upload_to_the_marks(host, browser, tmp_path):
     page.get_by_text("Set a box by two clicks").click()
     place = page.locator(".stage").bounding_box()
     for x, y in ((52, 35), (40, 5)):
-        page.mouse.click(place["x"] + x / 96 * place["width"], place["y"] + y / 64 * place["height"])
+        page.locator(".stage").click(position=dict(x=x / 96 * place["width"], y=y / 64 * place["height"]))
     page.locator(".box.chosen[tabindex='-1']").wait_for()
     page.get_by_text("3 hits").wait_for()
     assert page.locator(".query img").count() == 1
@@ -157,7 +158,7 @@ def test_no_file_is_served(host, archive_root):
         assert ask(host, path)[0] == 404, path
     assert ask(host, "/gradio_api/upload", "POST", b"x")[0] == 404
     assert ask(host, "/", Host="evil.example")[0] == 403
-    assert ask(host, "/gradio_api/queue/join", "POST", bytes(2**21))[0] == 413
+    assert ask(host, "/gradio_api/queue/join", "POST", b"x", **{"Content-Length": str(2**21)})[0] == 413
     status, page = ask(host, "/")
     assert status == 200 and b"googleapis" not in page and b"cdnjs" not in page
 
