@@ -24,6 +24,7 @@ FLOORS = [
     {"testing", "datasets", "models"},
     {"engine"},
     {"apis"},
+    {"page"},
     {"cli"},
 ]
 MODULES = {
@@ -102,8 +103,8 @@ def test_files_of_tests_have_names_of_their_own():
 
 def test_the_package_is_small():
     lengths = {name: len(path.read_text().splitlines()) for name, path in MODULES.items()}
-    assert sum(lengths.values()) < 21_000
-    assert sum(n for name, n in lengths.items() if name.split(".")[1:2] not in (["cli"], ["ops"])) < 16_300
+    assert sum(lengths.values()) < 21_650
+    assert sum(n for name, n in lengths.items() if name.split(".")[1:2] not in (["cli"], ["ops"])) < 17_150
 
 
 def test_no_script_imports_another():

@@ -10,13 +10,25 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from mmengine.structures import InstanceData
 
 from mmpersonsearch.evaluation.rankings import BaseRanking
 from mmpersonsearch.utils.errors import InputError
 from mmpersonsearch.utils.holder import hold
 
-from .gallery_index import measure_recall, replace_index, search_params
-from .gallery_rows import FIELDS, Scene, create_tables, image_id, image_row, person_ids, person_rows, read_all, read_ids
+from .gallery_index import find_nearest, measure_recall, replace_index, search_params
+from .gallery_rows import (
+    FIELDS,
+    Scene,
+    create_tables,
+    detections_of,
+    image_id,
+    image_row,
+    person_ids,
+    person_rows,
+    read_all,
+    read_ids,
+)
 from .milvus import LIMIT, Milvus
 from .query import Query
 from .search import NO_TIME, Hits, filter_of, find_ranking, rank_persons
@@ -176,6 +188,15 @@ class Gallery:
         while part := list(islice(rows, LIMIT)):
             yield np.array([row["vector"] for row in part], dtype=np.float32)
 
+    def persons_of(self, image: str) -> InstanceData:
+        """Return a picture's persons from left to right: ``bboxes`` (n, 4), ``scores`` (n,), ``reid_feats`` (n, D)."""
+        return detections_of(self._persons_of([image_id(image)]))
+
+    def _persons_of(self, image_ids: Iterable[int]) -> list[dict[str, Any]]:
+        images = read_ids(self.client, self.images, image_ids, ["image", "persons"])
+        ids = [one for row in images for one in person_ids(row["image"], row["persons"])]
+        return read_ids(self.client, self.persons, ids, [*FIELDS, "vector"])
+
     def count(self) -> tuple[int, int]:
         """Return the numbers of pictures and of persons."""
         counts = []
@@ -252,38 +273,12 @@ class Gallery:
         ranking = find_ranking(ranking)
         condition = filter_of(cameras, after, before)
         if ranking is None:
-            persons = self._nearest(query, topk + _AHEAD, condition, [*FIELDS, "vector"], effort)
+            persons = find_nearest(self, query, topk + _AHEAD, condition, [*FIELDS, "vector"], effort)
         else:
-            nearest = self._nearest(query, num_scenes, condition, ["image_id"], effort)
+            nearest = find_nearest(self, query, num_scenes, condition, ["image_id"], effort)
             scenes = list(dict.fromkeys(one["image_id"] for one in nearest))[:num_scenes]
-            images = read_ids(self.client, self.images, scenes, ["image", "persons"])
-            ids = [one for row in images for one in person_ids(row["image"], row["persons"])]
-            persons = read_ids(self.client, self.persons, ids, [*FIELDS, "vector"])
+            persons = self._persons_of(scenes)
         return Hits(rank_persons(persons, query, ranking, min_similarity, topk), query, self.facts.get("root", ""))
-
-    def _nearest(
-        self, query: Query, number: int, condition: str, fields: Sequence[str], effort: int | None
-    ) -> list[dict[str, Any]]:
-        """Find the most similar persons, descending, until they are of a number of pictures.
-
-        Milvus's own grouping by a field, of versions 2.3 and Lite, groups a number of persons and leaves out pictures.
-        """
-        persons, images, last = [], {}, False
-        while len(images) < number and not last:
-            limit = min(LIMIT, 2 * (number - len(images)))
-            others = f"image_id not in {list(images)}" if images else ""
-            (found,) = self.client.search(
-                self.persons,
-                data=[query.feats.numpy()],
-                limit=limit,
-                filter=" and ".join(filter(None, (condition, others))),
-                output_fields=list(fields),
-                search_params=dict(metric_type="IP", params=search_params(self.index, limit, effort)),
-            )
-            persons += [dict(one["entity"]) for one in found]
-            images |= dict.fromkeys(one["image_id"] for one in persons)
-            last = len(found) < limit
-        return persons
 
     def close(self) -> None:
         """Close the database, so that another process may open it."""

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
+from mmengine.structures import InstanceData
 
 from .gallery_index import EXACT, index_of
 from .search import NO_TIME
@@ -112,3 +114,15 @@ def read_all(
         part = f"id >= {start} and id <= {end - (end < 2**63 - 1)}"
         part = f"{part} and {condition}" if condition else part
         yield from client.query(name, filter=part, output_fields=list(fields))
+
+
+def detections_of(rows: Sequence[dict[str, Any]]) -> InstanceData:
+    """Make detections of a picture's rows of persons with ``vector``, from left to right, as a model gives them."""
+    rows = sorted(rows, key=lambda row: (row["x1"], row["id"]))
+    bboxes = [[row[key] for key in ("x1", "y1", "x2", "y2")] for row in rows]
+    feats = np.array([row["vector"] for row in rows], dtype=np.float32)
+    return InstanceData(
+        bboxes=torch.tensor(bboxes).reshape(-1, 4),
+        scores=torch.tensor([row["score"] for row in rows]),
+        reid_feats=torch.from_numpy(feats.reshape(len(rows), -1)) if rows else torch.zeros(0, 0),
+    )

@@ -39,17 +39,19 @@ def embed_query(
     searcher: Any,
     pictures: Item | Sequence[Item],
     bbox: Sequence[float] | Sequence[Sequence[float]] | None,
-    pick: int | None,
+    pick: int | Sequence[int] | None,
     score_thr: float,
 ) -> Query:
     """Do what :meth:`PersonSearchInferencer.embed` of ``searcher`` says; see there for the arguments."""
     several = isinstance(pictures, list | tuple)
     pictures = [str(one) if isinstance(one, Path) else one for one in (pictures if several else [pictures])]
     boxes = [None] * len(pictures) if bbox is None else list(bbox) if several else [bbox]
-    if not pictures or len(boxes) != len(pictures):
-        raise InputError(f"embed: {len(pictures)} pictures and {len(boxes)} boxes, expected one each")
-    feats, scenes, own = [], [], []
-    for picture, box in zip(pictures, boxes):
+    picks = list(pick) if isinstance(pick, list | tuple) else [pick] * len(pictures)
+    for name, given in (("boxes", boxes), ("numbers to pick", picks)):
+        if not pictures or len(given) != len(pictures):
+            raise InputError(f"embed: {len(pictures)} pictures and {len(given)} {name}, expected one each")
+    queries = []
+    for picture, box, number in zip(pictures, boxes, picks):
         name = picture if isinstance(picture, str) else "the picture"
         item = dict(img=picture)
         if box is not None:
@@ -60,18 +62,28 @@ def embed_query(
             raise sample
         found = sample.pred_instances[sample.pred_instances.scores >= score_thr]
         if box is None:
-            chosen = pick_person(found, pick, name)
-            feats.append(found.reid_feats[chosen])
-            own.append(found.bboxes[chosen].numpy())
-        else:
-            height, width = sample.ori_shape
-            if array[0, 0] >= width or array[0, 1] >= height or min(array[0, 2:]) <= 0:
-                raise InputError(f"box {array[0].tolist()} is outside {name}, which is {width} x {height}")
-            feats.append(sample.query_instances.reid_feats[0])
-            own.append(array[0])
-        scenes.append(found)
-    mean = torch.nn.functional.normalize(torch.stack(feats).float().mean(0), dim=0)
-    return Query(mean, scenes, np.stack(own), pictures, searcher.fingerprint)
+            queries.append(query_of(found, pick_person(found, number, name), picture, searcher.fingerprint))
+            continue
+        height, width = sample.ori_shape
+        if array[0, 0] >= width or array[0, 1] >= height or min(array[0, 2:]) <= 0:
+            raise InputError(f"box {array[0].tolist()} is outside {name}, which is {width} x {height}")
+        feats = torch.nn.functional.normalize(sample.query_instances.reid_feats[0].float(), dim=0)
+        queries.append(Query(feats, [found], array, [picture], searcher.fingerprint))
+    return join_queries(queries)
+
+
+def query_of(found: InstanceData, number: int, picture: Item, fingerprint: str) -> Query:
+    """Make a query of one of a picture's detections, by its place among them from 0 on."""
+    feats = torch.nn.functional.normalize(found.reid_feats[number].float(), dim=0)
+    return Query(feats, [found], found.bboxes[number : number + 1].float().numpy(), [picture], fingerprint)
+
+
+def join_queries(queries: Sequence[Query]) -> Query:
+    """Join queries of one person and one model: the mean of their embeddings, all of their pictures."""
+    mean = torch.nn.functional.normalize(torch.stack([query.feats for query in queries]).mean(0), dim=0)
+    scenes = [scene for query in queries for scene in query.scenes]
+    pictures = [picture for query in queries for picture in query.pictures]
+    return Query(mean, scenes, np.concatenate([query.bboxes for query in queries]), pictures, queries[0].fingerprint)
 
 
 def check_box(box: Sequence[float], name: str) -> np.ndarray:

@@ -69,13 +69,16 @@ class Hits(list):
 
         return pandas.DataFrame([asdict(hit) for hit in self], columns=list(Hit.__dataclass_fields__))
 
-    def to_json(self, path: str | Path) -> None:
-        """Write the hits to a file: ``{"query": [...], "root": ..., "hits": [...]}``."""
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data: ``{"query": [...], "root": ..., "hits": [...]}``."""
         pictures = [one if isinstance(one, str) else "array" for one in self.query.pictures]
         boxes = self.query.bboxes.tolist()
         query = [dict(image=picture, bbox=box) for picture, box in zip(pictures, boxes)]
-        content = dict(query=query, root=self.root, hits=[asdict(hit) for hit in self])
-        write_whole(path, (json.dumps(content, indent=1) + "\n").encode())
+        return dict(query=query, root=self.root, hits=[asdict(hit) for hit in self])
+
+    def to_json(self, path: str | Path) -> None:
+        """Write what :meth:`to_dict` returns to a file."""
+        write_whole(path, (json.dumps(self.to_dict(), indent=1) + "\n").encode())
 
     def draw(self, path: str | Path) -> None:
         """Write the query and the pictures of the hits, each with its box, to a PNG or JPEG file."""

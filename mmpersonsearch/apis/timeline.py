@@ -64,22 +64,22 @@ def make_timeline(hits: Sequence[Any], gap: float) -> Timeline:
     """Do what :meth:`Hits.timeline` says; see there."""
     if not gap > 0:
         raise InputError(f"timeline: gap {gap}, expected seconds above 0")
-    dated = sorted((hit for hit in hits if hit.time is not None), key=lambda hit: (_place(hit), hit.time))
+    dated = sorted((hit for hit in hits if hit.time is not None), key=lambda hit: (place_of(hit), hit.time))
     groups: list[list[Any]] = []
     for hit in dated:
-        if not groups or _place(groups[-1][-1]) != _place(hit) or hit.time - groups[-1][-1].time > gap:
+        if not groups or place_of(groups[-1][-1]) != place_of(hit) or hit.time - groups[-1][-1].time > gap:
             groups.append([])
         groups[-1].append(hit)
     appearances = []
     for group in groups:
         similarities = [hit.similarity for hit in group]
         best = group[int(np.argmax(similarities))].image
-        appearances.append(Appearance(_place(group[0])[1], [hit.time for hit in group], similarities, best))
+        appearances.append(Appearance(place_of(group[0])[1], [hit.time for hit in group], similarities, best))
     return Timeline(appearances, undated=len(hits) - len(dated))
 
 
-def _place(hit: Any) -> tuple[bool, str]:
-    """Tell where a hit is: at a camera, or in a video whose seconds are not those of another video."""
+def place_of(hit: Any) -> tuple[bool, str]:
+    """Tell where a hit of known time is: whether its time is a video's second, and the camera or that video."""
     video = is_second_of_video(hit.time)
     parts = [hit.camera, split_frame(hit.image)[0] if video else ""]
     return video, ", ".join(filter(None, parts)) or "all pictures"

@@ -28,6 +28,7 @@ VERBS = {
     "on-boxes": "evaluate Re-ID without detection, on given boxes",
     "index": "find the persons of your own pictures and videos, for search",
     "search": "search a person in an index of your own pictures",
+    "serve": "search such an index in the browser",
     "calibrate": "choose the least similarity of hits on labelled pictures, for search",
     "gallery info": "tell what an index has",
     "gallery remove": "remove pictures from an index",

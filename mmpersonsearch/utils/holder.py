@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import socket
 import sys
 from pathlib import Path
@@ -31,7 +32,9 @@ def hold(folder: Path) -> BaseFileLock:
             f"gallery {folder} is held by process {holder['pid']} on {holder['host']}: {holder['command']}; one "
             "process at a time can open a folder, several can use a server"
         ) from None
-    holder = dict(pid=os.getpid(), host=socket.gethostname(), command=" ".join(sys.argv)[:200])
+    words = ["***" if before in ("--auth", "--token") else word for before, word in zip(["", *sys.argv], sys.argv)]
+    words = [re.sub("^(--auth|--token)=.*", r"\1=***", word, flags=re.DOTALL) for word in words]
+    holder = dict(pid=os.getpid(), host=socket.gethostname(), command=" ".join(words)[:200])
     try:
         write_whole(note, json.dumps(holder).encode())
     except OSError as error:

@@ -26,10 +26,10 @@ _STYLE = (
 
 
 class HitPicture(NamedTuple):
-    """A picture with a person: file, frame or array; box xyxy in pixels; the picture's name; a text."""
+    """A picture with a person: file, frame or array; box xyxy in pixels, or None; the picture's name; a text."""
 
     picture: Item
-    bbox: Sequence[float]
+    bbox: Sequence[float] | None
     name: str
     text: str
 
@@ -43,7 +43,7 @@ def draw_hits(queries: Sequence[HitPicture], hits: Sequence[HitPicture], path: s
     for r, row in enumerate(rows):
         for c, one in enumerate(row):
             left, top = 10 + c * width, 10 + r * height
-            thumb = _thumbnail(one, _HIT if r else _QUERY)
+            thumb = thumbnail(one, _HIT if r else _QUERY)
             page.paste(thumb, (left + (_CELL[0] - thumb.width) // 2, top + (_CELL[1] - thumb.height) // 2))
             for line, text in enumerate((one.text, one.name[-48:])):
                 draw.text((left, top + _CELL[1] + 3 + 15 * line), _printable(text), fill="black", font=font)
@@ -62,16 +62,21 @@ def write_hits_page(queries: Sequence[HitPicture], hits: Sequence[HitPicture], p
     write_whole(path, "\n".join(parts).encode())
 
 
-def _figure(one: HitPicture, color: tuple[int, int, int]) -> str:
+def data_url(image: Image.Image) -> str:
+    """Return an RGB image as a ``data:`` URL of a JPEG file."""
     content = io.BytesIO()
-    _thumbnail(one, color).save(content, "JPEG", quality=85)
-    source = base64.b64encode(content.getvalue()).decode()
+    image.save(content, "JPEG", quality=85)
+    return f"data:image/jpeg;base64,{base64.b64encode(content.getvalue()).decode()}"
+
+
+def _figure(one: HitPicture, color: tuple[int, int, int]) -> str:
     caption = f"{html.escape(one.text)}<br>{html.escape(one.name)}"
     alt = html.escape(one.name, quote=True)
-    return f"<figure><img src='data:image/jpeg;base64,{source}' alt='{alt}'><figcaption>{caption}</figcaption></figure>"
+    source = data_url(thumbnail(one, color))
+    return f"<figure><img src='{source}' alt='{alt}'><figcaption>{caption}</figcaption></figure>"
 
 
-def _thumbnail(one: HitPicture, color: tuple[int, int, int]) -> Image.Image:
+def thumbnail(one: HitPicture, color: tuple[int, int, int]) -> Image.Image:
     """Return a picture, at most of a cell's size, with its box; a gray one that says so where it is gone."""
     try:
         image = open_picture(one.picture)
@@ -81,7 +86,8 @@ def _thumbnail(one: HitPicture, color: tuple[int, int, int]) -> Image.Image:
         return image
     scale = min(_CELL[0] / image.width, _CELL[1] / image.height)
     image = image.resize([max(1, round(side * scale)) for side in image.size])
-    ImageDraw.Draw(image).rectangle([x * scale for x in one.bbox], outline=color, width=3)
+    if one.bbox is not None:
+        ImageDraw.Draw(image).rectangle([x * scale for x in one.bbox], outline=color, width=3)
     return image
 
 

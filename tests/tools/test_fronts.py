@@ -31,6 +31,7 @@ FRONTS = {
     "on-boxes": "analysis_tools/test_on_boxes.py",
     "index": "index_pictures.py",
     "search": "search_pictures.py",
+    "serve": "serve_page.py",
     "calibrate": "calibrate_search.py",
     "gallery info": "gallery/info.py",
     "gallery remove": "gallery/remove.py",
