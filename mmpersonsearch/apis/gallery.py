@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,14 +16,24 @@ from mmpersonsearch.evaluation.rankings import BaseRanking
 from mmpersonsearch.utils.errors import InputError
 from mmpersonsearch.utils.holder import hold
 
-from .gallery_index import measure_recall, replace_index, search_params
-from .gallery_rows import FIELDS, Scene, create_tables, detections_of, image_id, image_row, person_ids, person_rows
-from .milvus import LIMIT, Milvus, disk_is_full
+from .gallery_index import find_nearest, measure_recall, replace_index, search_params
+from .gallery_rows import (
+    FIELDS,
+    Scene,
+    create_tables,
+    detections_of,
+    image_id,
+    image_row,
+    person_ids,
+    person_rows,
+    read_all,
+    read_ids,
+)
+from .milvus import LIMIT, Milvus
 from .query import Query
 from .search import NO_TIME, Hits, filter_of, find_ranking, rank_persons
 
 _FACTS = "mmpersonsearch"
-_PAGE = 10_000  # rows
 MOST_HITS = 16_000  # Milvus's limit is 16,384
 _AHEAD = 50  # further pictures that are compared, so that rounding in Milvus loses none of the best
 _GRACE = 300_000_000_000  # nanoseconds after which a batch on a server is one of a process that was killed
@@ -64,7 +73,7 @@ class Gallery:
         if not remote and facts is None and not Path(self.place, "milvus.db").is_dir():
             raise FileNotFoundError(f"gallery {self.place} does not exist")
         if not remote:
-            self._holder = _hold(Path(self.place))
+            self._holder = hold(Path(self.place))
         self.client = None
         try:
             self._open(facts, collection, token, db_name)
@@ -109,7 +118,7 @@ class Gallery:
         if not scenes:
             return
         batch = time.time_ns()
-        mark = dict(image_row(Scene("", len(scenes), 0, *np.empty((3, 0))), batch), id=-batch, persons=-1)
+        mark = dict(image_row(Scene("", 0, 0, *np.empty((3, 0))), batch), id=-batch, persons=-1)
         self.client.insert(self.images, [mark])
         # On a server a batch that was killed may have left persons without their picture.
         self._delete({scene.image: len(scene.scores) if self.client.remote else 0 for scene in scenes})
@@ -120,19 +129,18 @@ class Gallery:
         self.client.delete(self.images, ids=[-batch])
 
     def _recover(self) -> None:
-        """Remove what a process left that was killed in :meth:`add`.
+        """Remove what a process left that was killed in :meth:`add`: persons of a batch that lacks its pictures.
 
         On a server, another process may be in it: a batch is left alone until it is old.
         """
         if not self.client.remote:
             self.flush()  # Milvus Lite reads rows that are not flushed a hundred times more slowly
-        for mark in self.client.query(self.images, filter="persons < 0", output_fields=["batch", "size"]):
+        for mark in self.client.query(self.images, filter="persons < 0", output_fields=["batch"]):
             if self.client.remote and time.time_ns() - mark["batch"] < _GRACE:
                 continue
             condition = f"batch == {mark['batch']}"
-            written = self.client.query(self.images, filter=f"{condition} and persons >= 0", output_fields=["id"])
-            for name in (self.persons, self.images) if len(written) < mark["size"] else ():
-                self.client.delete(name, filter=condition)
+            if not self.client.query(self.images, filter=f"{condition} and persons >= 0", output_fields=["id"]):
+                self.client.delete(self.persons, filter=condition)
             self.client.delete(self.images, ids=[-mark["batch"]])
 
     def flush(self) -> None:
@@ -142,7 +150,9 @@ class Gallery:
 
     def _delete(self, images: dict[str, int]) -> int:
         """Delete pictures by name, with at least so many persons each; return how many were there."""
-        known = {row["image"]: row for row in self._get(self.images, map(image_id, images), ["image", "persons"])}
+        known = {
+            row["image"]: row for row in read_ids(self.client, self.images, map(image_id, images), ["image", "persons"])
+        }
         counts = {name: max(n, known[name]["persons"] if name in known else 0) for name, n in images.items()}
         persons = [one for name, number in counts.items() for one in person_ids(name, number)]
         for start in range(0, len(persons), LIMIT):
@@ -164,40 +174,29 @@ class Gallery:
         return number
 
     def rows(self, fields: Sequence[str], condition: str = "") -> Iterator[dict[str, Any]]:
-        """Iterate over the pictures' rows, in no order.
-
-        Ids are evenly spread over their range, parts of which are read one by one: a server limits an answer's size.
-        """
+        """Iterate over the pictures' rows, in no order."""
         condition = f"persons >= 0 and ({condition})" if condition else "persons >= 0"
-        return self._parts(self.images, self.count()[0], fields, condition)
+        return read_all(self.client, self.images, self.count()[0], fields, condition)
+
+    def states(self, images: Iterable[str]) -> dict[str, tuple[int, int]]:
+        """Return size and time of change of those of the pictures that the gallery has, by name."""
+        rows = read_ids(self.client, self.images, map(image_id, images), ["image", "size", "mtime"])
+        return {row["image"]: (row["size"], row["mtime"]) for row in rows}
 
     def vectors(self) -> Iterator[np.ndarray]:
         """Iterate over the embeddings of all persons, (n, D) at a time, in no order."""
-        rows = self._parts(self.persons, self.count()[1], ["vector"])
-        while part := list(islice(rows, _PAGE)):
+        rows = read_all(self.client, self.persons, self.count()[1], ["vector"])
+        while part := list(islice(rows, LIMIT)):
             yield np.array([row["vector"] for row in part], dtype=np.float32)
-
-    def _parts(self, name: str, number: int, fields: Sequence[str], condition: str = "") -> Iterator[dict[str, Any]]:
-        number = number // _PAGE + 1
-        starts = [i * (2**63 // number) for i in range(number)]
-        for start, end in zip(starts, [*starts[1:], 2**63 - 1]):
-            part = f"id >= {start} and id <= {end - (end < 2**63 - 1)}"
-            part = f"{part} and {condition}" if condition else part
-            yield from self.client.query(name, filter=part, output_fields=list(fields))
-
-    def _get(self, name: str, ids: Iterable[int], fields: Sequence[str]) -> list[dict[str, Any]]:
-        ids = list(ids)
-        parts = [ids[start : start + _PAGE] for start in range(0, len(ids), _PAGE)]
-        return [one for part in parts for one in self.client.query(name, ids=part, output_fields=list(fields))]
 
     def persons_of(self, image: str) -> InstanceData:
         """Return a picture's persons from left to right: ``bboxes`` (n, 4), ``scores`` (n,), ``reid_feats`` (n, D)."""
         return detections_of(self._persons_of([image_id(image)]))
 
     def _persons_of(self, image_ids: Iterable[int]) -> list[dict[str, Any]]:
-        images = self._get(self.images, image_ids, ["image", "persons"])
+        images = read_ids(self.client, self.images, image_ids, ["image", "persons"])
         ids = [one for row in images for one in person_ids(row["image"], row["persons"])]
-        return self._get(self.persons, ids, [*FIELDS, "vector"])
+        return read_ids(self.client, self.persons, ids, [*FIELDS, "vector"])
 
     def count(self) -> tuple[int, int]:
         """Return the numbers of pictures and of persons."""
@@ -232,10 +231,8 @@ class Gallery:
             effort: See :meth:`search`.
         """
         recall = measure_recall(self, number, topk, effort)
-        params = search_params(self.index, topk, effort)
-        print(
-            f"{self.place}: recall@{topk} {recall:.4f} by {self.index['index_type']} {params or ''}, {number} queries"
-        )
+        index = f"{self.index['index_type']} {search_params(self.index, topk, effort) or ''}".strip()
+        print(f"{self.place}: recall@{topk} {recall:.4f} by {index}, {number} queries")
         return recall
 
     def search(
@@ -275,36 +272,12 @@ class Gallery:
         ranking = find_ranking(ranking)
         condition = filter_of(cameras, after, before)
         if ranking is None:
-            persons = self._nearest(query, topk + _AHEAD, condition, [*FIELDS, "vector"], effort)
+            persons = find_nearest(self, query, topk + _AHEAD, condition, [*FIELDS, "vector"], effort)
         else:
-            nearest = self._nearest(query, num_scenes, condition, ["image_id"], effort)
+            nearest = find_nearest(self, query, num_scenes, condition, ["image_id"], effort)
             scenes = list(dict.fromkeys(one["image_id"] for one in nearest))[:num_scenes]
             persons = self._persons_of(scenes)
         return Hits(rank_persons(persons, query, ranking, min_similarity, topk), query, self.facts.get("root", ""))
-
-    def _nearest(
-        self, query: Query, number: int, condition: str, fields: Sequence[str], effort: int | None
-    ) -> list[dict[str, Any]]:
-        """Find the most similar persons, descending, until they are of a number of pictures.
-
-        Milvus's own grouping by a field, of versions 2.3 and Lite, groups a number of persons and leaves out pictures.
-        """
-        persons, images, last = [], {}, False
-        while len(images) < number and not last:
-            limit = min(LIMIT, 2 * (number - len(images)))
-            others = f"image_id not in {list(images)}" if images else ""
-            (found,) = self.client.search(
-                self.persons,
-                data=[query.feats.numpy()],
-                limit=limit,
-                filter=" and ".join(filter(None, (condition, others))),
-                output_fields=list(fields),
-                search_params=dict(metric_type="IP", params=search_params(self.index, limit, effort)),
-            )
-            persons += [dict(one["entity"]) for one in found]
-            images |= dict.fromkeys(one["image_id"] for one in persons)
-            last = len(found) < limit
-        return persons
 
     def close(self) -> None:
         """Close the database, so that another process may open it."""
@@ -319,12 +292,3 @@ class Gallery:
 
     def __exit__(self, *error: object) -> None:
         self.close()
-
-
-def _hold(folder: Path) -> Any:
-    try:
-        return hold(folder)
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        raise InputError(disk_is_full(str(folder))) from error

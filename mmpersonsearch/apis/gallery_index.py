@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from mmpersonsearch.utils.errors import InputError
+
+from .milvus import LIMIT
+from .query import Query
 
 EXACT = "FLAT"
 INDEXES = (EXACT, "HNSW", "IVF_FLAT")
@@ -36,7 +40,7 @@ def search_params(index: dict[str, Any], limit: int, effort: int | None) -> dict
     if index["index_type"] == "HNSW":
         return dict(ef=max(limit, effort or _EF))
     if index["index_type"] == "IVF_FLAT":
-        lists = int(index["nlist"])
+        lists = int((index.get("params") or index)["nlist"])  # by a server, by Lite
         return dict(nprobe=min(lists, effort or max(8, lists // 16)))
     return {}
 
@@ -61,6 +65,31 @@ def replace_index(client: Any, name: str, kind: str, number: int) -> None:
         client.load_collection(name)
         version = client.get_server_version()
         raise InputError(f"index {kind} is not to be had in Milvus {version}, {EXACT} is used: {error}") from error
+
+
+def find_nearest(
+    gallery: Any, query: Query, number: int, condition: str, fields: Sequence[str], effort: int | None
+) -> list[dict[str, Any]]:
+    """Find the persons most similar to a query, descending, until they are of a number of pictures.
+
+    Milvus's own grouping by a field, of versions 2.3 and Lite, groups a number of persons and leaves out pictures.
+    """
+    persons, images, last = [], {}, False
+    while len(images) < number and not last:
+        limit = min(LIMIT, 2 * (number - len(images)))
+        others = f"image_id not in {list(images)}" if images else ""
+        (found,) = gallery.client.search(
+            gallery.persons,
+            data=[query.feats.numpy()],
+            limit=limit,
+            filter=" and ".join(filter(None, (condition, others))),
+            output_fields=list(fields),
+            search_params=dict(metric_type="IP", params=search_params(gallery.index, limit, effort)),
+        )
+        persons += [dict(one["entity"]) for one in found]
+        images |= dict.fromkeys(one["image_id"] for one in persons)
+        last = len(found) < limit
+    return persons
 
 
 def measure_recall(gallery: Any, number: int, topk: int, effort: int | None) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from mmengine.structures import InstanceData
 from .gallery_index import EXACT, index_of
 from .search import NO_TIME
 
+_PAGE = 10_000  # rows
 FIELDS = ("id", "image_id", "image", "x1", "y1", "x2", "y2", "score", "camera", "time")  # of a person, but the vector
 
 
@@ -67,7 +68,7 @@ def create_tables(client: Any, persons: str, images: str, width: int, properties
 
 def image_id(image: str) -> int:
     """Return the 63-bit number of a picture's name."""
-    return int.from_bytes(hashlib.blake2b(image.encode(), digest_size=8).digest(), "big") >> 1
+    return int.from_bytes(hashlib.blake2b(image.encode("utf-8", "surrogateescape"), digest_size=8).digest(), "big") >> 1
 
 
 def person_ids(image: str, number: int) -> list[int]:
@@ -91,6 +92,28 @@ def person_rows(scene: Scene, batch: int) -> Iterator[dict[str, Any]]:
     for number, bbox, score, feat in zip(numbers, scene.bboxes.tolist(), scene.scores.tolist(), scene.feats):
         corners = dict(zip(("x1", "y1", "x2", "y2"), bbox))
         yield dict(shared, **corners, id=number, image_id=own["id"], score=score, vector=feat.astype(np.float32))
+
+
+def read_ids(client: Any, name: str, ids: Iterable[int], fields: Sequence[str]) -> list[dict[str, Any]]:
+    """Read the rows of ids that a collection has, in parts: a server limits an answer's size."""
+    ids = list(ids)
+    parts = [ids[start : start + _PAGE] for start in range(0, len(ids), _PAGE)]
+    return [one for part in parts for one in client.query(name, ids=part, output_fields=list(fields))]
+
+
+def read_all(
+    client: Any, name: str, number: int, fields: Sequence[str], condition: str = ""
+) -> Iterator[dict[str, Any]]:
+    """Iterate over the rows of a collection, which has about this number, in no order.
+
+    Ids are evenly spread over their range, parts of which are read one by one.
+    """
+    number = number // _PAGE + 1
+    starts = [i * (2**63 // number) for i in range(number)]
+    for start, end in zip(starts, [*starts[1:], 2**63 - 1]):
+        part = f"id >= {start} and id <= {end - (end < 2**63 - 1)}"
+        part = f"{part} and {condition}" if condition else part
+        yield from client.query(name, filter=part, output_fields=list(fields))
 
 
 def detections_of(rows: Sequence[dict[str, Any]]) -> InstanceData:

@@ -26,7 +26,6 @@ from .ranks import in_all_ranks, in_rank_0
 
 Predict = Callable[[Iterable[str], int], Iterator["DetDataSample | Exception"]]
 _FLUSH = 10_000  # persons
-_STATE = ("image", "size", "mtime")  # by which a picture is known
 _EXIF_TIMES = ((0x8769, 0x9003), (None, 0x0132))  # DateTimeOriginal of the Exif block, DateTime
 
 
@@ -192,7 +191,7 @@ def index_pictures(
             report.indexed += len(scenes)
             report.persons += sum(len(scene.scores) for scene in scenes)
             added += scenes
-        in_rank_0(lambda: gallery.add(added))
+        in_rank_0(lambda added=added: gallery.add(added))
         if report.persons - flushed > _FLUSH:
             in_rank_0(lambda: None if gallery.client.remote else gallery.flush())  # a server does so by itself
             flushed = report.persons
@@ -201,9 +200,10 @@ def index_pictures(
 
 
 def _new_paths(paths: Sequence[str], root: str, gallery: Gallery | None) -> tuple[list[str], IndexReport]:
-    known = in_rank_0(lambda: {row["image"]: (row["size"], row["mtime"]) for row in gallery.rows(_STATE)})
-    todo = [path for path in dict.fromkeys(paths) if known.get(_name(path, root)) != _state(path)]
-    return todo, IndexReport(known=len(dict.fromkeys(paths)) - len(todo))
+    paths = list(dict.fromkeys(paths))
+    known = in_rank_0(lambda: gallery.states(_name(path, root) for path in paths))
+    todo = [path for path in paths if known.get(_name(path, root)) != _state(path)]
+    return todo, IndexReport(known=len(paths) - len(todo))
 
 
 def _name(path: str, root: str) -> str:

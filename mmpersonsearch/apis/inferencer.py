@@ -180,7 +180,7 @@ class PersonSearchInferencer(DetInferencer):
         self,
         pictures: Item | Sequence[Item],
         bbox: Sequence[float] | Sequence[Sequence[float]] | None = None,
-        pick: int | None = None,
+        pick: int | Sequence[int] | None = None,
         score_thr: float | None = None,
     ) -> Query:
         """Embed a person for a search.
@@ -188,7 +188,7 @@ class PersonSearchInferencer(DetInferencer):
         Args:
             pictures: One or several of the same person.
             bbox: The person, xyxy in pixels; of several pictures, one box each.
-            pick: Number of the person among the detections, from 1, from left to right, where there is no box.
+            pick: Number of the person among the detections, from 1, from left to right, without a box; or one each.
             score_thr: Least score of detections, by default the config's ``det_thr``.
 
         Raises:

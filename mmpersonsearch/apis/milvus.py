@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from mmpersonsearch.utils.errors import InputError
+from mmpersonsearch.utils.files import disk_is_full
 
 LIMIT = 16_000  # rows of an answer; a server gives 16384
 _RETRIES = 6  # of a call, within 4 seconds: a server that is gone is no reason to wait
@@ -42,9 +42,8 @@ class Milvus:
         self.place, self.remote = place, "://" in place
         self._errors = (MilvusException, RpcError)
         uri = place if self.remote else str(Path(place, "milvus.db"))
-        # Dedicated: a connection that is shared outlives the server.
         try:
-            self._client = self._call(MilvusClient, uri=uri, token=token, db_name=db_name, dedicated=True)
+            self._client = self._call(MilvusClient, uri=uri, token=token, db_name=db_name)
         except ValueError as error:  # of the address, which is read as an URL; InputError is one, too
             raise error if isinstance(error, InputError) else InputError(f"{place}: {error}") from error
 
@@ -65,18 +64,12 @@ class Milvus:
     def _explain(self, error: Exception) -> str:
         text = f"{getattr(error, 'message', '')} {_rpc_details(error)}".strip() or str(error)
         if "No space left" in text:
-            return disk_is_full(self.place)
-        if "auth" in text.lower():
+            return f"{disk_is_full(self.place)}; what was added before is kept"
+        if "auth check" in text:
             return f"{self.place}: the Milvus server refuses the token: {text}"
-        if self.remote and any(word in text for word in ("UNAVAILABLE", "Fail connecting", "UNIMPLEMENTED")):
+        if self.remote and any(word in text for word in ("UNAVAILABLE", "Fail connecting")):
             return f"{self.place}: no Milvus server answers there, or it is gone"
         return f"{self.place}: Milvus: {text}"
-
-
-def disk_is_full(place: str) -> str:
-    """Return the message of a full disk under a folder."""
-    free = shutil.disk_usage(place).free / 2**20
-    return f"{place}: the disk is full, {free:.1f} MiB are free; what was added before is kept"
 
 
 def _rpc_details(error: BaseException | None) -> str:

@@ -39,17 +39,19 @@ def embed_query(
     searcher: Any,
     pictures: Item | Sequence[Item],
     bbox: Sequence[float] | Sequence[Sequence[float]] | None,
-    pick: int | None,
+    pick: int | Sequence[int] | None,
     score_thr: float,
 ) -> Query:
     """Do what :meth:`PersonSearchInferencer.embed` of ``searcher`` says; see there for the arguments."""
     several = isinstance(pictures, list | tuple)
     pictures = [str(one) if isinstance(one, Path) else one for one in (pictures if several else [pictures])]
     boxes = [None] * len(pictures) if bbox is None else list(bbox) if several else [bbox]
-    if not pictures or len(boxes) != len(pictures):
-        raise InputError(f"embed: {len(pictures)} pictures and {len(boxes)} boxes, expected one each")
+    picks = list(pick) if isinstance(pick, list | tuple) else [pick] * len(pictures)
+    for name, given in (("boxes", boxes), ("numbers to pick", picks)):
+        if not pictures or len(given) != len(pictures):
+            raise InputError(f"embed: {len(pictures)} pictures and {len(given)} {name}, expected one each")
     queries = []
-    for picture, box in zip(pictures, boxes):
+    for picture, box, number in zip(pictures, boxes, picks):
         name = picture if isinstance(picture, str) else "the picture"
         item = dict(img=picture)
         if box is not None:
@@ -60,7 +62,7 @@ def embed_query(
             raise sample
         found = sample.pred_instances[sample.pred_instances.scores >= score_thr]
         if box is None:
-            queries.append(query_of(found, pick_person(found, pick, name), picture, searcher.fingerprint))
+            queries.append(query_of(found, pick_person(found, number, name), picture, searcher.fingerprint))
             continue
         height, width = sample.ori_shape
         if array[0, 0] >= width or array[0, 1] >= height or min(array[0, 2:]) <= 0:

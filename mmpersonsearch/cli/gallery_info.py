@@ -12,8 +12,6 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
     with exit_on_bad_input("mmpersonsearch gallery info"), open_gallery(args) as gallery:
         pictures, persons = gallery.count()
-        index = gallery.index["index_type"]
-        facts = {key: gallery.facts[key] for key in ("model", "fingerprint", "width", "score_thr", "root", "version")}
-    print_table(
-        args.gallery, ("", ""), [("pictures", pictures), ("persons", persons), ("index", index), *facts.items()]
-    )
+        facts = {"index": gallery.index["index_type"]}
+        facts |= {key: gallery.facts[key] for key in ("model", "fingerprint", "width", "score_thr", "root", "version")}
+    print_table(args.gallery, ("", ""), [("pictures", pictures), ("persons", persons), *facts.items()])

@@ -2,12 +2,11 @@
 
 mmpersonsearch search archive.gallery --query me.jpg --topk 20 --ranking rcp --out hits.html
 mmpersonsearch search archive.gallery --query a.jpg b.jpg --pick 2 1 --cameras north gate --after "2026-11-29 08:00"
-
 mmpersonsearch search archive.gallery --query me.jpg --min-similarity 0.7 --timeline seen.png --gap 30
 
 Without --box or --pick, the query has to be the only person in its picture; else its persons are listed by number.
+--timeline groups all hits of --min-similarity into appearances: at one camera, until --gap seconds are without a hit.
 Exit status 1 if there is no hit, 2 if the input is wrong.
---timeline groups all hits of --min-similarity into appearances: of each camera, until --gap seconds are without a hit.
 """
 
 from __future__ import annotations
@@ -38,8 +37,8 @@ def main(argv: list[str] | None = None) -> None:
     which = parser.add_mutually_exclusive_group()
     numbers = dict(type=float, nargs=4, action="append", metavar=("X1", "Y1", "X2", "Y2"))
     which.add_argument("--box", **numbers, help="the person, in pixels; once for each picture")
-    which.add_argument("--pick", type=positive, metavar="N", help="number of the person, from left to right")
-    parser.add_argument("--topk", type=positive, help="number of hits (20; with --timeline all)")
+    which.add_argument("--pick", type=positive, nargs="+", metavar="N", help="number of the person, from left to right")
+    parser.add_argument("--topk", type=positive, default=20, help="number of hits (20)")
     parser.add_argument("--ranking", choices=RANKINGS, default="similarity", help="similarity, or with context persons")
     parser.add_argument("--num-scenes", type=positive, default=200, help="pictures that rcp orders anew (200)")
     parser.add_argument("--cameras", nargs="+", help="only of these cameras")
@@ -65,24 +64,26 @@ def main(argv: list[str] | None = None) -> None:
             if args.timeline and least is None:
                 raise InputError("--timeline: expected --min-similarity, without which each picture has a hit")
             query = searcher_of(args, gallery).embed(args.query, args.box, args.pick)
-            topk = args.topk or (None if args.timeline else 20)
+            topk = None if args.timeline else args.topk
             options = dict(cameras=args.cameras, after=args.after, before=args.before, num_scenes=args.num_scenes)
-            hits = gallery.search(query, topk, args.ranking, min_similarity=least, effort=args.effort, **options)
+            options |= dict(min_similarity=least, effort=args.effort)
+            hits = gallery.search(query, topk, args.ranking, **options)
+        number, timeline = len(hits), hits.timeline(args.gap) if args.timeline else None
+        hits = Hits(hits[: args.topk], hits.query, hits.root)
         if args.out:
             kind = args.out.lower().rpartition(".")[2]
             {"json": hits.to_json, "html": hits.to_html}.get(kind, hits.draw)(args.out)
-        timeline = hits.timeline(args.gap) if args.timeline else None
         if timeline:
             (timeline.to_json if args.timeline.lower().endswith(".json") else timeline.draw)(args.timeline)
         elif hits and args.timeline:
-            raise InputError(f"--timeline: none of the {len(hits)} hits has a time, which index --time-format reads")
+            raise InputError(f"--timeline: none of the {number} hits has a time, which index --time-format reads")
     if not hits:
         print("mmpersonsearch search: no hit", file=sys.stderr)
         sys.exit(1)
     if timeline is None:
         print_hits(hits)
     else:
-        print_timeline(timeline, len(hits))
+        print_timeline(timeline, number)
     for what, path in (("Hits", args.out), ("Timeline", args.timeline)):
         if path:
             print(f"{what}: {path}")

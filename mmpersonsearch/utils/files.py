@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -15,6 +16,11 @@ def write_whole(path: str | Path, content: bytes) -> None:
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     unfinished.write_bytes(content)
     os.replace(unfinished, path)
+
+
+def disk_is_full(folder: str | Path) -> str:
+    """Return the message of a full disk, by a folder on it."""
+    return f"{folder}: the disk is full, {shutil.disk_usage(folder).free / 2**20:.1f} MiB are free"
 
 
 def describe_file(path: str | Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -12,14 +13,14 @@ from pathlib import Path
 from filelock import BaseFileLock, FileLock, Timeout
 
 from .errors import InputError
-from .files import write_whole
+from .files import disk_is_full, write_whole
 
 
 def hold(folder: Path) -> BaseFileLock:
     """Hold a folder until the returned lock is released, or the process ends.
 
     Raises:
-        InputError: Another process holds it; the message names it.
+        InputError: Another process holds it, which the message names; its disk is full.
     """
     folder.mkdir(parents=True, exist_ok=True)
     lock, note = FileLock(folder / "holder.lock", blocking=False), folder / "holder.json"
@@ -34,5 +35,11 @@ def hold(folder: Path) -> BaseFileLock:
     words = ["***" if before in ("--auth", "--token") else word for before, word in zip(["", *sys.argv], sys.argv)]
     words = [re.sub("^(--auth|--token)=.*", r"\1=***", word, flags=re.DOTALL) for word in words]
     holder = dict(pid=os.getpid(), host=socket.gethostname(), command=" ".join(words)[:200])
-    write_whole(note, json.dumps(holder).encode())
+    try:
+        write_whole(note, json.dumps(holder).encode())
+    except OSError as error:
+        lock.release()
+        if error.errno == errno.ENOSPC:
+            raise InputError(disk_is_full(folder)) from error
+        raise
     return lock

@@ -1,55 +1,23 @@
+import errno
 import json
 import os
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from mmengine.structures import InstanceData
+from gallery_cases import FACTS, draw_scenes, order_of_evaluation, query_of
+from launches import free_port
 from painted_persons import make_searcher, paint, write_video
 from PIL import Image, ImageDraw
 
-from mmpersonsearch.apis import Gallery, Query
-from mmpersonsearch.apis.gallery_rows import Scene
+from mmpersonsearch.apis import Gallery
 from mmpersonsearch.apis.indexing import CameraAndTime
 from mmpersonsearch.evaluation import RankingWithContextPersons
-from mmpersonsearch.evaluation.ranking_list import rank_gallery
-from mmpersonsearch.structures import Query as ProtocolQuery
-from mmpersonsearch.structures import SceneImage, SearchProtocol
 from mmpersonsearch.utils.errors import InputError
 
 pytest.importorskip("pymilvus", reason="galleries need pymilvus and milvus-lite (extra gallery)")
 pytest.importorskip("milvus_lite", reason="galleries need pymilvus and milvus-lite (extra gallery)")
-
-FACTS = dict(model="drawn", fingerprint="sha256:drawn", width=8, score_thr=0.5, root="/archive")
-
-
-def draw_scenes(number=30, seed=0):
-    """Scenes of 0 to 5 persons with random embeddings, many of them near each other, some of them equal."""
-    rng = np.random.default_rng(seed)
-    centers = rng.normal(size=(6, 8))
-    scenes = []
-    for i in range(number):
-        n = int(rng.integers(0, 6))
-        feats = centers[rng.integers(6, size=n)] + 0.3 * rng.normal(size=(n, 8))
-        feats /= np.linalg.norm(feats, axis=1, keepdims=True).clip(1e-9)
-        corners = rng.uniform(0, 50, (n, 2))
-        bboxes = np.hstack([corners, corners + rng.uniform(10, 40, (n, 2))])
-        where = dict(camera=f"c{i % 3}", time=None if i % 4 == 3 else 1000.0 + i)
-        persons = (bboxes, rng.uniform(0.5, 1, n), feats.astype(np.float32))
-        scenes.append(Scene(f"{i:03d}.jpg", 10 + i, 20 + i, *persons, **where))
-    equal = min(len(scene.feats) for scene in (scenes[8], scenes[9]))
-    scenes[9].feats[:equal] = scenes[8].feats[:equal]
-    return scenes
-
-
-def query_of(scenes, place=0, number=0):
-    """A person of a scene, which is also the query's own picture."""
-    scene = scenes[place]
-    bboxes, scores, feats = (torch.tensor(one).float() for one in (scene.bboxes, scene.scores, scene.feats))
-    found = InstanceData(bboxes=bboxes, scores=scores, reid_feats=feats)
-    own = scene.bboxes[number : number + 1]
-    return Query(feats[number], [found], own, [scene.image], FACTS["fingerprint"])
 
 
 @pytest.fixture(scope="module")
@@ -60,23 +28,6 @@ def drawn(tmp_path_factory):
         gallery.add(scenes[20:])
         gallery.flush()
         yield gallery, scenes
-
-
-def order_of_evaluation(scenes, query_scene, number, ranking):
-    """The pictures and similarities in the order of the evaluation, of all pictures but the query's."""
-    protocol = SearchProtocol(
-        [SceneImage(scene.image, scene.bboxes, np.zeros(len(scene.bboxes))) for scene in scenes],
-        [ProtocolQuery(scenes[query_scene].image, scenes[query_scene].bboxes[number], 0)],
-    )
-    detections = [
-        InstanceData(bboxes=torch.tensor(s.bboxes).float().reshape(-1, 4), scores=torch.tensor(s.scores).float(),
-                     reid_feats=torch.tensor(s.feats).reshape(-1, 8))
-        for s in scenes
-    ]  # fmt: skip
-    feats = torch.tensor(scenes[query_scene].feats[number])[None]
-    (ranked,) = rank_gallery(protocol, detections, feats, [0], k=len(scenes), det_thr=0.0, ranking=ranking)
-    names = [scenes[i].image for i in ranked.image_inds]
-    return names, ranked.similarities, ranked.bboxes
 
 
 @pytest.mark.parametrize("ranking", [None, RankingWithContextPersons(), RankingWithContextPersons(0.1, 0.7)])
@@ -100,6 +51,91 @@ def test_rows_are_read_in_parts(drawn, monkeypatch):
     assert sorted(row["image"] for row in gallery.rows(["image"])) == [scene.image for scene in scenes]
     timed = gallery.rows(["image"], "time >= 1010")
     assert sorted(row["image"] for row in timed) == [s.image for s in scenes if s.time is not None and s.time >= 1010]
+
+
+@pytest.mark.parametrize("ranking", ["similarity", "rcp"])
+def test_a_search_in_parts_is_the_same(drawn, monkeypatch, ranking):
+    """As many rows at a time as a server gives."""
+    gallery, scenes = drawn
+    query = query_of(scenes, next(i for i in range(30) if len(scenes[i].scores)))
+    whole = gallery.search(query, topk=30, ranking=ranking, cameras=["c0", "c1"])
+    monkeypatch.setattr("mmpersonsearch.apis.gallery.LIMIT", 3)
+    monkeypatch.setattr("mmpersonsearch.apis.gallery._PAGE", 4)
+    assert list(gallery.search(query, topk=30, ranking=ranking, cameras=["c0", "c1"])) == list(whole)
+    assert [hit.image for hit in whole[:5]] == [hit.image for hit in gallery.search(query, 5, ranking, ["c0", "c1"])]
+
+
+def test_approximate_indexes(tmp_path, capsys, monkeypatch):
+    scenes = draw_scenes()
+    with Gallery(tmp_path / "g", FACTS) as gallery:
+        gallery.add(scenes)
+        query = query_of(scenes, next(i for i in range(30) if len(scenes[i].scores)))
+        exact = [hit.image for hit in gallery.search(query)]
+        for kind, effort in (("HNSW", "{'ef': 200}"), ("IVF_FLAT", "{'nprobe': 8}")):
+            gallery.set_index(kind)
+            recall = gallery.check_recall(number=10, topk=5)
+            assert f"recall@5 {recall:.4f} by {kind} {effort}, 10 queries" in capsys.readouterr().out
+            assert (recall == 1 or kind == "IVF_FLAT") and gallery.check_recall(10, 5, effort=100) == 1
+            assert [hit.image for hit in gallery.search(query, effort=100)] == exact
+        search = gallery.client.search
+
+        def find_half(name, **options):
+            return [found[: len(found) // 2] for found in search(name, **options)]
+
+        gallery.client.search = find_half
+        assert gallery.check_recall(number=10, topk=4, effort=100) == 0.5
+        gallery.client.search = search
+        with pytest.raises(InputError, match="index 'DISKANN': expected one of FLAT, HNSW, IVF_FLAT"):
+            gallery.set_index("DISKANN")
+        create = gallery.client.create_index
+
+        def no_hnsw(name, index):
+            if "HNSW" in str(next(iter(index)).to_dict()):
+                raise InputError("there is no such index")
+            create(name, index)
+
+        gallery.client.create_index = no_hnsw
+        with pytest.raises(
+            InputError, match=r"index HNSW is not to be had in Milvus .*, FLAT is used: there is no such"
+        ):
+            gallery.set_index("HNSW")
+        assert [hit.image for hit in gallery.search(query)] == exact
+    with Gallery(tmp_path / "g") as gallery:
+        assert gallery.index["index_type"] == "FLAT"
+
+
+def test_a_server_that_is_not_there_is_named():
+    place = f"http://127.0.0.1:{free_port()}"
+    started = time.monotonic()
+    with pytest.raises(InputError, match=rf"^{place}: no Milvus server answers there, or it is gone$"):
+        Gallery(place, FACTS)
+    assert time.monotonic() - started < 20
+    with pytest.raises(InputError, match=r"^http://127\.0\.0\.1:port: "):
+        Gallery("http://127.0.0.1:port")
+
+
+def test_a_full_disk_is_told(tmp_path, monkeypatch):
+    from pymilvus.exceptions import MilvusException
+
+    def insert(name, rows):
+        raise MilvusException(1, "[Errno 28] Error writing bytes to file. Detail: No space left on device")
+
+    scenes = draw_scenes(4)
+    with Gallery(tmp_path / "g", FACTS) as gallery:
+        gallery.add(scenes[:2])
+        monkeypatch.setattr(gallery.client._client, "insert", insert)
+        with pytest.raises(
+            InputError, match=rf"{tmp_path / 'g'}: the disk is full, [\d.]+ MiB are free; what was added"
+        ):
+            gallery.add(scenes[2:])
+        monkeypatch.undo()
+
+    def full(path, content):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("mmpersonsearch.utils.holder.write_whole", full)
+    with pytest.raises(InputError, match=r"the disk is full"):
+        Gallery(tmp_path / "g")
 
 
 def test_filters(drawn):

@@ -116,6 +116,9 @@ def test_several_pictures_of_one_person_are_averaged(searcher, archive):
     assert query.bboxes.shape == (2, 4) and [len(scene.scores) for scene in query.scenes] == [2, 2]
     with pytest.raises(InputError, match="2 pictures and 1 boxes, expected one each"):
         searcher.embed([both, both], bbox=[(10, 10, 20, 40)])
+    np.testing.assert_allclose(searcher.embed([both, both], pick=[1, 2]).feats, query.feats, atol=1e-5)
+    with pytest.raises(InputError, match="2 pictures and 1 numbers to pick, expected one each"):
+        searcher.embed([both, both], pick=[1])
 
 
 @pytest.mark.parametrize(

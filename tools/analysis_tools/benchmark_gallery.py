@@ -1,11 +1,12 @@
 """Measure a gallery of drawn persons: insertion, search, search with context persons, recall, memory.
 
 Beside it stand the product of the query with the matrix of all embeddings, by NumPy, and FAISS where it is installed:
-what an exact search costs at least. A figure is the median of wall times; other work on the machine slows all of them,
-so compare those of one run. Memory is the peak of this process, of which a server takes no part.
+what an exact search costs at least. Figures are medians of wall times, and of this process's processor times (cpu),
+which other work on the machine changes less; a server takes no part in the latter, nor in the memory, which is the peak
+above that at the start and the drawn embeddings.
 
     python tools/analysis_tools/benchmark_gallery.py --persons 100000
-    python tools/analysis_tools/benchmark_gallery.py --persons 1000000 --gallery http://127.0.0.1:19530 --index-type HNSW
+    python tools/analysis_tools/benchmark_gallery.py --persons 1000000 --index-type HNSW --gallery http://localhost:19530
 """
 
 from __future__ import annotations
@@ -65,11 +66,12 @@ def insert(gallery: Gallery, args: argparse.Namespace) -> tuple[np.ndarray, list
         processor += time.process_time() - started[1]
         feats += [scene.feats for scene in scenes]
         queries.append(query_of(scenes[0]))
-    started = time.perf_counter()
+    started = time.perf_counter(), time.process_time()
     gallery.flush()
-    wall += time.perf_counter() - started
+    wall += time.perf_counter() - started[0]
+    processor += time.process_time() - started[1]
     feats = np.concatenate(feats)
-    speeds = dict(persons_a_second=len(feats) / wall, persons_a_processor_second=len(feats) / processor)
+    speeds = dict(persons_a_second=len(feats) / wall, persons_a_cpu_second=len(feats) / processor)
     return feats, queries[:: max(1, len(queries) // args.queries)][: args.queries], speeds
 
 
@@ -80,14 +82,15 @@ def query_of(scene: Scene) -> Query:
     return Query(feats[0], [found], scene.bboxes[:1], [scene.image], "drawn")
 
 
-def median(function: Callable[[Query], object], queries: list[Query]) -> float:
-    """Return the median seconds of a call, after one that is not counted."""
+def median(name: str, function: Callable[[Query], object], queries: list[Query]) -> dict[str, float]:
+    """Return the median seconds of a call, after one that is not counted, of wall and of processor time."""
     seconds = []
     for query in [queries[0], *queries]:
-        started = time.perf_counter()
+        started = time.perf_counter(), time.process_time()
         function(query)
-        seconds.append(time.perf_counter() - started)
-    return statistics.median(seconds[1:])
+        seconds.append((time.perf_counter() - started[0], time.process_time() - started[1]))
+    wall, processor = (statistics.median(one) for one in zip(*seconds[1:]))
+    return {f"{name}_s": wall, f"{name}_cpu_s": processor}
 
 
 def measure_bare(feats: np.ndarray, queries: list[Query]) -> dict[str, float]:
@@ -98,14 +101,14 @@ def measure_bare(feats: np.ndarray, queries: list[Query]) -> dict[str, float]:
         best = np.argpartition(similarities, -20)[-20:]
         return best[np.argsort(similarities[best])]
 
-    row = dict(product_s=median(product, queries))
+    row = median("product", product, queries)
     try:
         import faiss
     except ImportError:
         return row
     index = faiss.IndexFlatIP(feats.shape[1])
     index.add(feats)
-    return dict(row, faiss_s=median(lambda query: index.search(query.feats.numpy()[None], 20), queries))
+    return row | median("faiss", lambda query: index.search(query.feats.numpy()[None], 20), queries)
 
 
 def run(gallery: Gallery, args: argparse.Namespace) -> dict[str, float]:
@@ -115,12 +118,10 @@ def run(gallery: Gallery, args: argparse.Namespace) -> dict[str, float]:
     started = time.perf_counter()
     gallery.set_index(args.index_type)
     row["index_s"] = time.perf_counter() - started
-    row["search_s"] = median(lambda query: gallery.search(query, effort=args.effort), queries)
-    row["rcp_s"] = median(lambda query: gallery.search(query, ranking="rcp", effort=args.effort), queries)
+    row |= median("search", lambda query: gallery.search(query, effort=args.effort), queries)
+    row |= median("rcp", lambda query: gallery.search(query, ranking="rcp", effort=args.effort), queries)
     row["peak_gib"] = memory("VmHWM") - before - feats.nbytes / 2**30
     row |= measure_bare(feats, queries)
-    row["search_to_product"] = row["search_s"] / row["product_s"]
-    row["rcp_to_product"] = row["rcp_s"] / row["product_s"]
     row["recall"] = gallery.check_recall(effort=args.effort)
     return row
 

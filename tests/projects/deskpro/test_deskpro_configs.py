@@ -100,8 +100,9 @@ def test_the_other_parts_of_the_config_are_built(path):
         for transform in loader.dataset.pipeline:
             TRANSFORMS.build(transform)
     sampler = cfg.train_dataloader.sampler
-    assert cfg.train_dataloader.batch_size == sampler.num_ids * sampler.num_instances == 30
-    scaled = 3e-3 if "clothes-synth" in path.stem else 6e-4 * 1.5**0.5
+    size, scaled = (60, 3e-3) if "clothes-synth" in path.stem else (30, 6e-4 * 1.5**0.5)
+    assert cfg.train_dataloader.batch_size == sampler.num_ids * sampler.num_instances == size
+    assert cfg.auto_scale_lr.base_batch_size == size
     assert cfg.optim_wrapper.optimizer.lr == pytest.approx(scaled, rel=1e-3)
     assert cfg.param_scheduler[-1].end == (cfg.train_cfg.get("max_epochs") or cfg.train_cfg.max_iters)
 

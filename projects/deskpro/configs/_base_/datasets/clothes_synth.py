@@ -1,5 +1,5 @@
-# Drawn persons who wear other clothes in each camera: bodies of 128x64, faces of 32x32 pixels. Nothing is erased, since
-# training is short.
+# Drawn persons who wear other clothes in each camera: bodies of 128x64, faces of 32x32 pixels. Nothing is erased, and a
+# batch has twice the identities, since training is short.
 _base_ = "./celeb-reid.py"
 
 data_root = "{{$CLOTHES_SYNTH_ROOT:data/clothes_synth/}}"
@@ -11,8 +11,9 @@ train_pipeline = [
 ]
 test_pipeline = [dict(type="LoadStreams", body_size=(128, 64), face_size=(32, 32)), dict(type="PackStreams")]
 train_dataloader = dict(
+    batch_size=60,
     num_workers=0,
-    sampler=dict(infinite=True),
+    sampler=dict(num_ids=10, infinite=True),
     dataset=dict(data_root=data_root, same_clothes_cameras=(), pipeline=train_pipeline),
 )
 val_dataloader = dict(

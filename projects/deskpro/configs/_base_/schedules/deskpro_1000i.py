@@ -11,6 +11,6 @@ param_scheduler = [
     dict(type="LinearLR", start_factor=0.1, by_epoch=False, begin=0, end=40),
     dict(type="CosineAnnealingLR", by_epoch=False, begin=40, end=max_iters, eta_min=3.5e-7),
 ]
-auto_scale_lr = dict(enable=False, base_batch_size=30)
+auto_scale_lr = dict(enable=False, base_batch_size=60)
 default_hooks = dict(logger=dict(interval=20), checkpoint=dict(interval=100, max_keep_ckpts=1))
 log_processor = dict(window_size=20)
