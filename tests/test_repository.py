@@ -70,7 +70,7 @@ def imported_packages():
 def test_dependencies_are_what_is_imported():
     tomllib = pytest.importorskip("tomllib", reason="Python 3.10 reads no toml")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    extras = [line for name in ("onnx", "gallery") for line in project["optional-dependencies"][name]]
+    extras = [line for name in ("onnx", "gallery", "serve") for line in project["optional-dependencies"][name]]
     declared = {re.split(r"[<>= ;]", line)[0] for line in (*project["dependencies"], *extras)}
     named_otherwise = {"cv2": "opencv-python", "PIL": "pillow", "sklearn": "scikit-learn"}
     imported = {named_otherwise.get(name, name) for name in imported_packages()}
@@ -92,7 +92,9 @@ def test_every_requirement_is_pinned():
     project = pytest.importorskip("tomllib").loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
     required = [
-        line for name in ("onedl", "dev", "onnx", "gallery") for line in (*project["dependencies"], *extras[name])
+        line
+        for name in ("onedl", "dev", "onnx", "gallery", "serve")
+        for line in (*project["dependencies"], *extras[name])
     ]
     required += (ROOT / "requirements/compile.txt").read_text().splitlines()
     names = [re.match(r"[\w.-]+", line)[0].lower() for line in required if not line.startswith("#")]
