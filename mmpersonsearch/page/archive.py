@@ -15,7 +15,7 @@ from mmpersonsearch.apis import Gallery
 from mmpersonsearch.apis.search import NO_TIME
 from mmpersonsearch.utils.errors import InputError
 from mmpersonsearch.utils.media import split_frame
-from mmpersonsearch.utils.scene_files import open_scene, size_of
+from mmpersonsearch.utils.scene_files import open_scene
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
 MOST_PIXELS, LEAST_SIDE = 50_000_000, 16
@@ -69,7 +69,7 @@ def read_upload(content: bytes, name: str) -> np.ndarray:
     """
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as file:
-            width, height = size_of(file)
+            width, height = file.size
     except Exception as error:  # Pillow's decoders raise all kinds at files that are made to break them
         raise InputError(f"{name} is no picture that can be read: expected {', '.join(FORMATS)}") from error
     if min(width, height) < LEAST_SIDE or width * height > MOST_PIXELS:

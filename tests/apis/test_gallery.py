@@ -48,7 +48,7 @@ def test_search_has_the_order_of_the_evaluation(drawn, ranking, place):
 
 def test_rows_are_read_in_parts(drawn, monkeypatch):
     gallery, scenes = drawn
-    monkeypatch.setattr("mmpersonsearch.apis.gallery._PAGE", 4)
+    monkeypatch.setattr("mmpersonsearch.apis.gallery_rows._PAGE", 4)
     assert sorted(row["image"] for row in gallery.rows(["image"])) == [scene.image for scene in scenes]
     timed = gallery.rows(["image"], "time >= 1010")
     assert sorted(row["image"] for row in timed) == [s.image for s in scenes if s.time is not None and s.time >= 1010]
@@ -60,8 +60,8 @@ def test_a_search_in_parts_is_the_same(drawn, monkeypatch, ranking):
     gallery, scenes = drawn
     query = query_of(scenes, next(i for i in range(30) if len(scenes[i].scores)))
     whole = gallery.search(query, topk=30, ranking=ranking, cameras=["c0", "c1"])
-    monkeypatch.setattr("mmpersonsearch.apis.gallery.LIMIT", 3)
-    monkeypatch.setattr("mmpersonsearch.apis.gallery._PAGE", 4)
+    monkeypatch.setattr("mmpersonsearch.apis.gallery_index.LIMIT", 3)
+    monkeypatch.setattr("mmpersonsearch.apis.gallery_rows._PAGE", 4)
     assert list(gallery.search(query, topk=30, ranking=ranking, cameras=["c0", "c1"])) == list(whole)
     assert [hit.image for hit in whole[:5]] == [hit.image for hit in gallery.search(query, 5, ranking, ["c0", "c1"])]
 
@@ -121,7 +121,7 @@ def test_a_full_disk_is_told(tmp_path, monkeypatch):
     def insert(name, rows):
         raise MilvusException(1, "[Errno 28] Error writing bytes to file. Detail: No space left on device")
 
-    scenes = draw_scenes(4)
+    scenes = draw_scenes(10)
     with Gallery(tmp_path / "g", FACTS) as gallery:
         gallery.add(scenes[:2])
         monkeypatch.setattr(gallery.client._client, "insert", insert)

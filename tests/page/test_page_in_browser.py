@@ -186,6 +186,7 @@ def test_a_password_is_asked_for(start, browser):
     page.get_by_label("password").fill("wrong")
     page.get_by_role("button", name="Login").click()
     page.get_by_text("Incorrect Credentials").wait_for()
+    page.get_by_label("username").fill("me")  # Gradio has emptied both
     page.get_by_label("password").fill("secret")
     page.get_by_role("button", name="Login").click()
     page.locator(".drop").wait_for()
