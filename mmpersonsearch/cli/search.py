@@ -119,7 +119,9 @@ def print_timeline(timeline: Timeline, number: int) -> None:
         )
         for one in timeline.rows()
     ]
-    print_table(f"{len(timeline)} appearances", ("place", "from", "to", "pictures", "similarity", "best picture"), rows)
+    print_table(
+        f"appearances: {len(timeline)}", ("place", "from", "to", "pictures", "similarity", "best picture"), rows
+    )
     if timeline.undated:
         print(f"{timeline.undated} of {number} hits have no time and are not shown", file=sys.stderr)
     if number == MOST_HITS:

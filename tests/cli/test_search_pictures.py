@@ -75,7 +75,7 @@ def test_a_timeline_of_all_hits_above_a_similarity(place, capsys):
     assert [(one["place"], one["start"], one["pictures"]) for one in shown] == [
         ("c1", 1767254400.0, 1), ("c2", 1767258000.0, 1)
     ]  # fmt: skip
-    assert "2 appearances" in capsys.readouterr().out
+    assert "appearances: 2" in capsys.readouterr().out
     wrong = {"": "expected --min-similarity", "--gap 0": "seconds above 0", "--ranking rcp": "in the order of time"}
     for arguments, message in wrong.items():
         with pytest.raises(SystemExit) as ended:
