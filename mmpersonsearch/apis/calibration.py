@@ -15,7 +15,7 @@ from mmpersonsearch.datasets import PersonSearchDataset
 from mmpersonsearch.evaluation.hit_curve import HitCurve, measure_hits
 from mmpersonsearch.structures import Query, SceneImage, SearchProtocol
 from mmpersonsearch.utils.errors import InputError
-from mmpersonsearch.utils.files import write_whole
+from mmpersonsearch.utils.files import write_json_file
 
 
 @dataclass
@@ -37,7 +37,7 @@ class Calibration:
     def store(self) -> Path:
         """Write it to the folder of ``torch.hub``, where published weights are, too, and return the file."""
         path = _file_of(self.fingerprint)
-        write_whole(path, (json.dumps(asdict(self), indent=1) + "\n").encode())
+        write_json_file(path, asdict(self))
         return path
 
 

@@ -34,7 +34,6 @@ from .query import Query
 from .search import NO_TIME, Hits, filter_of, find_ranking, rank_persons
 
 _FACTS = "mmpersonsearch"
-MOST_HITS = 16_000  # Milvus's limit is 16,384
 _AHEAD = 50  # further pictures that are compared, so that rounding in Milvus loses none of the best
 _GRACE = 300_000_000_000  # nanoseconds after which a batch on a server is one of a process that was killed
 
@@ -267,7 +266,7 @@ class Gallery:
             InputError: The query is of another model; an argument is out of range.
         """
         self.check_model(query.fingerprint, "the query")
-        topk = min(max(1, self.count()[0]), MOST_HITS) if topk is None else topk
+        topk = min(max(1, self.count()[0]), LIMIT) if topk is None else topk
         if topk < 1 or num_scenes < 1:
             raise InputError(f"search: topk {topk} and num_scenes {num_scenes}, expected 1 or more")
         ranking = find_ranking(ranking)

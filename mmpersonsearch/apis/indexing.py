@@ -25,7 +25,7 @@ from .gallery_rows import Scene
 from .ranks import in_all_ranks, in_rank_0
 
 Predict = Callable[[Iterable[str], int], Iterator["DetDataSample | Exception"]]
-_FLUSH = 10_000  # persons
+FLUSH = 10_000  # persons, after which Milvus Lite writes its files
 _EXIF_TIMES = ((0x8769, 0x9003), (None, 0x0132))  # DateTimeOriginal of the Exif block, DateTime
 
 
@@ -192,7 +192,7 @@ def index_pictures(
             report.persons += sum(len(scene.scores) for scene in scenes)
             added += scenes
         in_rank_0(lambda added=added: gallery.add(added))
-        if report.persons - flushed > _FLUSH:
+        if report.persons - flushed > FLUSH:
             in_rank_0(lambda: None if gallery.client.remote else gallery.flush())  # a server does so by itself
             flushed = report.persons
     in_rank_0(lambda: gallery.flush())
@@ -233,7 +233,7 @@ def _make_scene(
         if isinstance(sample, Exception):
             raise sample
         name = _name(path, root)
-        if not name.encode("utf-8", "replace").decode() == name:
+        if name.encode("utf-8", "replace").decode() != name:
             raise InputError(f"{path}: the name is not UTF-8")
         status = os.stat(split_frame(path)[0])
         found = sample.pred_instances[sample.pred_instances.scores >= score_thr]

@@ -17,7 +17,7 @@ from mmpersonsearch.evaluation.index.ragged import offsets_of
 from mmpersonsearch.evaluation.index.search_index import SearchIndex
 from mmpersonsearch.evaluation.rankings import BaseRanking, QueryChunk, RankingWithContextPersons
 from mmpersonsearch.utils.errors import InputError
-from mmpersonsearch.utils.files import write_whole
+from mmpersonsearch.utils.files import write_json_file
 from mmpersonsearch.utils.times import time_text
 from mmpersonsearch.visualization.hit_pictures import HitPicture, draw_hits, write_hits_page
 
@@ -78,7 +78,7 @@ class Hits(list):
 
     def to_json(self, path: str | Path) -> None:
         """Write what :meth:`to_dict` returns to a file."""
-        write_whole(path, (json.dumps(self.to_dict(), indent=1) + "\n").encode())
+        write_json_file(path, self.to_dict())
 
     def draw(self, path: str | Path) -> None:
         """Write the query and the pictures of the hits, each with its box, to a PNG or JPEG file."""

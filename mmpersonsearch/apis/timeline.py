@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from mmpersonsearch.utils.errors import InputError
-from mmpersonsearch.utils.files import write_whole
+from mmpersonsearch.utils.files import write_json_file, write_whole
 from mmpersonsearch.utils.media import split_frame
 from mmpersonsearch.utils.times import is_second_of_video
 from mmpersonsearch.visualization.timeline_plot import Appearance, plot_timeline
@@ -46,8 +45,7 @@ class Timeline(list):
 
     def to_json(self, path: str | Path) -> None:
         """Write the table to a file: ``{"undated": ..., "appearances": [...]}``."""
-        content = dict(undated=self.undated, appearances=self.rows())
-        write_whole(path, (json.dumps(content, indent=1) + "\n").encode())
+        write_json_file(path, dict(undated=self.undated, appearances=self.rows()))
 
     def figure(self) -> Figure:
         """Return the figure; see :func:`plot_timeline`."""

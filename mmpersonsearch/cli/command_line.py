@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from mmpersonsearch.utils.errors import InputError, SharedError
-from mmpersonsearch.utils.files import check_out, write_whole
+from mmpersonsearch.utils.files import check_out, write_json_file, write_whole
 
 _VARIABLES: dict[str, str] = {}  # those of the configs that were read, with their defaults
 CONFIG_HELP = "config file, or the name of one, such as tdn_r50ibn_prw"
@@ -258,7 +258,7 @@ def save_figure(figure: Any, numbers: dict[str, Any], stem: str) -> None:
         with rc_context({"svg.hashsalt": "mmpersonsearch"}):
             figure.savefig(content, format=suffix, dpi=300, metadata=metadata)
         write_whole(f"{stem}.{suffix}", content.getvalue())
-    write_whole(f"{stem}.json", (json.dumps(numbers, indent=1) + "\n").encode())
+    write_json_file(f"{stem}.json", numbers)
     print(f"Figure: {stem}.png, {stem}.svg; numbers: {stem}.json")
 
 

@@ -14,7 +14,8 @@ from __future__ import annotations
 import sys
 
 from mmpersonsearch.apis.calibration import find_calibration
-from mmpersonsearch.apis.gallery import MOST_HITS, Gallery
+from mmpersonsearch.apis.gallery import Gallery
+from mmpersonsearch.apis.milvus import LIMIT
 from mmpersonsearch.apis.search import RANKINGS, Hits
 from mmpersonsearch.apis.timeline import Timeline
 from mmpersonsearch.utils.errors import InputError
@@ -109,20 +110,13 @@ def print_hits(hits: Hits) -> None:
 
 def print_timeline(timeline: Timeline, number: int) -> None:
     """Print the appearances of a number of hits, and what is not among them."""
-    rows = [
-        (
-            one["place"],
-            *map(time_text, (one["start"], one["end"])),
-            one["pictures"],
-            f"{one['similarity']:.3f}",
-            one["image"],
-        )
-        for one in timeline.rows()
-    ]
-    print_table(
-        f"appearances: {len(timeline)}", ("place", "from", "to", "pictures", "similarity", "best picture"), rows
-    )
+    rows = []
+    for one in timeline.rows():
+        times = time_text(one["start"]), time_text(one["end"])
+        rows.append((one["place"], *times, one["pictures"], f"{one['similarity']:.3f}", one["image"]))
+    columns = ("place", "from", "to", "pictures", "similarity", "best picture")
+    print_table(f"appearances: {len(timeline)}", columns, rows)
     if timeline.undated:
         print(f"{timeline.undated} of {number} hits have no time and are not shown", file=sys.stderr)
-    if number == MOST_HITS:
+    if number == LIMIT:
         print(f"only the {number} most similar hits are shown: search a part by --after, --before", file=sys.stderr)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, overload
@@ -14,7 +13,7 @@ from mmengine.structures import InstanceData
 
 from mmpersonsearch.evaluation import QueryResults
 from mmpersonsearch.evaluation.index.ragged import ragged_ranges
-from mmpersonsearch.utils.files import write_whole
+from mmpersonsearch.utils.files import write_json_file, write_whole
 
 FIELDS = ("bboxes", "scores", "similarities")
 Pairs = Mapping[tuple[int, int], InstanceData]  # results by query and image
@@ -45,7 +44,7 @@ class PairResultFiles(Sequence[QueryResults]):
 
     def describe(self, facts: Mapping[str, Any]) -> None:
         """Write what the results depend on, for people to read."""
-        write_whole(self.folder / "facts.json", (json.dumps(facts, indent=1) + "\n").encode())
+        write_json_file(self.folder / "facts.json", dict(facts))
 
     def write(self, number: int, image_inds: Sequence[int], pairs: Pairs) -> None:
         """Write what one process found in a pass.

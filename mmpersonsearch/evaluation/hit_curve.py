@@ -13,7 +13,7 @@ from torch import Tensor
 from mmpersonsearch.structures import SearchProtocol
 from mmpersonsearch.utils.errors import InputError
 
-from .index.ragged import least_iou, paired_iou
+from .index.ragged import least_iou, paired_iou, ragged_ranges
 from .index.search_index import SearchIndex, build_search_index
 from .search import iterate_chunks
 
@@ -92,18 +92,21 @@ def measure_hits(
 
 def _find_persons(protocol: SearchProtocol, index: SearchIndex, persons: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Tell which detections are on each of P persons, (P, N), and which images show them, (P, S)."""
+    images = protocol.images
+    image_inds = np.repeat(np.arange(len(images)), [len(image.person_ids) for image in images])
+    person_ids = np.concatenate([image.person_ids for image in images])
+    bboxes = np.concatenate([image.bboxes for image in images])
+    wanted = np.isin(person_ids, persons)
+    places, image_inds = np.searchsorted(persons, person_ids[wanted]), image_inds[wanted]
+    shows = np.zeros((len(persons), len(images)), dtype=bool)
+    shows[places, image_inds] = True
+    # Each true box beside each detection of its image
+    own = torch.from_numpy(image_inds).to(index.offsets.device)
+    found, owners = ragged_ranges(index.offsets[own], index.counts[own])
+    truth = torch.from_numpy(bboxes[wanted]).to(index.bboxes)[owners]
+    right = (paired_iou(index.bboxes[found], truth) >= least_iou(truth)).cpu().numpy()
     is_right = np.zeros((len(persons), len(index.bboxes)), dtype=bool)
-    shows = np.zeros((len(persons), index.num_images), dtype=bool)
-    offsets = index.offsets.tolist()
-    for i, image in enumerate(protocol.images):
-        for bbox, person_id in zip(torch.from_numpy(image.bboxes), image.person_ids):
-            place = np.searchsorted(persons, person_id)
-            if place < len(persons) and persons[place] == person_id:
-                shows[place, i] = True
-                found = index.bboxes[offsets[i] : offsets[i + 1]].cpu()
-                truth = bbox.expand(len(found), 4)
-                right = paired_iou(found, truth) >= least_iou(truth)
-                is_right[place, offsets[i] : offsets[i + 1]] |= right.numpy()
+    is_right[places[owners.cpu().numpy()[right]], found.cpu().numpy()[right]] = True
     return is_right, shows
 
 

@@ -93,10 +93,12 @@ class _Page:
         options = dict(show_progress="minimal", api_visibility="private")
         inputs, outputs = [self.visit, *self.filters], [self.visit, self.stage, self.results]
         opened = [self.visit, self.stage]
-        self.drop.act(self.on_drop, [self.visit], opened, **options)
-        self.listing.act(self.on_listing, [self.visit], [*opened, self.listing], **options)
-        self.stage.act(self.on_stage, inputs, outputs, **options)
-        self.results.act(self.on_results, inputs, outputs, **options)
+        # In their order: Gradio's default drops a click that comes before the last one is answered.
+        acts = options | dict(trigger_mode="multiple", concurrency_limit=1)
+        self.drop.act(self.on_drop, [self.visit], opened, **acts)
+        self.listing.act(self.on_listing, [self.visit], [*opened, self.listing], **acts)
+        self.stage.act(self.on_stage, inputs, outputs, **acts)
+        self.results.act(self.on_results, inputs, outputs, **acts)
         rcp, topk, cameras, after, before, least = self.filters
         events = [part.change for part in (rcp, topk, cameras, least)]
         events += [event for text in (after, before) for event in (text.submit, text.blur)]

@@ -31,6 +31,7 @@ class Visit:
         size: Its width and height.
         found: Its persons, from left to right.
         query: The person that was chosen.
+        query_name: Name of the picture that shows the query.
         hits: Of the last search.
         right: Queries of hits that were marked as right.
         wrong: Hits that were marked as wrong.

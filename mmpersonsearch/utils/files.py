@@ -1,10 +1,12 @@
 """Atomic writing and fingerprints of files."""
 
 import hashlib
+import json
 import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from .errors import InputError
 
@@ -16,6 +18,11 @@ def write_whole(path: str | Path, content: bytes) -> None:
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     unfinished.write_bytes(content)
     os.replace(unfinished, path)
+
+
+def write_json_file(path: str | Path, content: Any) -> None:
+    """Write plain data as JSON, atomically; see :func:`write_whole`."""
+    write_whole(path, (json.dumps(content, indent=1) + "\n").encode())
 
 
 def disk_is_full(folder: str | Path) -> str:

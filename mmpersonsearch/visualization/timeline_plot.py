@@ -1,4 +1,4 @@
-"""Timeline of one person: when and where she was seen."""
+"""Timeline: when and where one person was seen."""
 
 from __future__ import annotations
 
@@ -41,14 +41,13 @@ class Appearance(NamedTuple):
     image: str
 
 
-def plot_timeline(appearances: Sequence[Appearance], title: str = "") -> Figure:
+def plot_timeline(appearances: Sequence[Appearance]) -> Figure:
     """Plot appearances: a lane a place, a bar an appearance, a dot a picture, darker the more similar.
 
     Places are in the order of their first appearance. Dates and seconds of videos have a panel each.
 
     Args:
         appearances: See :meth:`mmpersonsearch.apis.Hits.timeline`.
-        title: Title of the figure.
 
     Raises:
         InputError: There is no appearance, or there are more than 200 places.
@@ -62,7 +61,6 @@ def plot_timeline(appearances: Sequence[Appearance], title: str = "") -> Figure:
     shade = ScalarMappable(Normalize(*_range([s for one in ordered for s in one.similarities])), "viridis_r")
     with rc_context({**STYLE, "axes.grid.axis": "x"}):
         figure = Figure(figsize=(PAGE_WIDTH, max(1.4, sum(heights))), layout="constrained")
-        figure.suptitle(title, size=9, parse_math=False)
         rows = figure.subplots(len(panels), 1, squeeze=False, height_ratios=heights)[:, 0]
         for axes, panel, places in zip(rows, panels, lanes):
             _draw_lanes(axes, panel, places, shade)

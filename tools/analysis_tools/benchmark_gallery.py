@@ -12,7 +12,6 @@ above that at the start and the drawn embeddings.
 from __future__ import annotations
 
 import argparse
-import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -25,6 +24,7 @@ from mmengine.structures import InstanceData
 from mmpersonsearch.apis import Gallery, Query
 from mmpersonsearch.apis.gallery_index import INDEXES
 from mmpersonsearch.apis.gallery_rows import Scene
+from mmpersonsearch.apis.indexing import FLUSH
 from mmpersonsearch.cli.command_line import exit_on_bad_input, positive, print_table, write_json
 
 _RANK = 64  # dimensions that most of the variance of embeddings is in
@@ -53,25 +53,18 @@ def draw_scenes(rng: np.random.Generator, args: argparse.Namespace) -> Iterator[
 
 def insert(gallery: Gallery, args: argparse.Namespace) -> tuple[np.ndarray, list[Query], dict[str, float]]:
     """Add the scenes; return all embeddings, queries, and the persons a second of wall and of processor time."""
-    rng, feats, queries, wall, processor = np.random.default_rng(0), [], [], 0.0, 0.0
-    unflushed = 0
-    for scenes in draw_scenes(rng, args):
-        started = time.perf_counter(), time.process_time()
-        gallery.add(scenes)
+    feats, queries, spent, unflushed = [], [], np.zeros(2), 0
+    for scenes in draw_scenes(np.random.default_rng(0), args):
+        spent += seconds_of(lambda scenes=scenes: gallery.add(scenes))
         unflushed += sum(len(scene.scores) for scene in scenes)
-        if unflushed > 10_000 and not gallery.client.remote:
-            gallery.flush()
+        if unflushed > FLUSH and not gallery.client.remote:
+            spent += seconds_of(gallery.flush)
             unflushed = 0
-        wall += time.perf_counter() - started[0]
-        processor += time.process_time() - started[1]
         feats += [scene.feats for scene in scenes]
         queries.append(query_of(scenes[0]))
-    started = time.perf_counter(), time.process_time()
-    gallery.flush()
-    wall += time.perf_counter() - started[0]
-    processor += time.process_time() - started[1]
+    spent += seconds_of(gallery.flush)
     feats = np.concatenate(feats)
-    speeds = dict(persons_a_second=len(feats) / wall, persons_a_cpu_second=len(feats) / processor)
+    speeds = dict(zip(("persons_a_second", "persons_a_cpu_second"), (len(feats) / spent).tolist()))
     return feats, queries[:: max(1, len(queries) // args.queries)][: args.queries], speeds
 
 
@@ -82,14 +75,17 @@ def query_of(scene: Scene) -> Query:
     return Query(feats[0], [found], scene.bboxes[:1], [scene.image], "drawn")
 
 
+def seconds_of(function: Callable[[], object]) -> np.ndarray:
+    """Return the seconds of a call, of wall and of processor time."""
+    started = np.array([time.perf_counter(), time.process_time()])
+    function()
+    return np.array([time.perf_counter(), time.process_time()]) - started
+
+
 def median(name: str, function: Callable[[Query], object], queries: list[Query]) -> dict[str, float]:
     """Return the median seconds of a call, after one that is not counted, of wall and of processor time."""
-    seconds = []
-    for query in [queries[0], *queries]:
-        started = time.perf_counter(), time.process_time()
-        function(query)
-        seconds.append((time.perf_counter() - started[0], time.process_time() - started[1]))
-    wall, processor = (statistics.median(one) for one in zip(*seconds[1:]))
+    seconds = [seconds_of(lambda query=query: function(query)) for query in [queries[0], *queries]]
+    wall, processor = np.median(seconds[1:], axis=0).tolist()
     return {f"{name}_s": wall, f"{name}_cpu_s": processor}
 
 
