@@ -88,5 +88,9 @@ def test_every_config_is_in_a_metafile_with_code_that_exists():
 
 def test_the_table_of_environment_variables_is_complete():
     read = {name for path in ALL for name in re.findall(r"\{\{\s*\$(\w+)", path.read_text())}
+    scripts = [*ROOT.glob("tools/*.sh"), ROOT / ".ci/run"]
+    read |= {name for path in scripts for name in re.findall(r"\$\{([A-Z_]+):[-?+]", path.read_text())}
+    read -= {"VIRTUAL_ENV", "CONDA_PREFIX"}  # of active environments
+    read |= {"TORCH_HOME", "CUDA_VISIBLE_DEVICES", "MASTER_PORT", "MMPERSONSEARCH_SAMPLES"}  # which others read
     table = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs/guide/environment.md").read_text(), re.M)
     assert sorted(table) == sorted(read)

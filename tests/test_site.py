@@ -63,7 +63,6 @@ def test_pages_load_nothing_from_elsewhere_and_are_rendered():
 @pytest.fixture(scope="module")
 def host():
     handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(SITE))
-    handler.log_message = lambda *arguments: None
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"127.0.0.1:{server.server_port}"
@@ -77,6 +76,7 @@ def open_browser(**options):
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         page = browser.new_page(**options)
+        page.set_default_timeout(120_000)  # of a busy machine
         asked, complaints = [], []
         page.on("request", lambda request: asked.append(request.url))
         page.on("console", lambda line: complaints.append(line.text) if line.type == "error" else None)
@@ -89,7 +89,7 @@ def open_browser(**options):
 @pytest.mark.parametrize("width", [390, 1400])
 def test_a_reader_searches_a_name_and_changes_the_palette(host, width):
     with open_browser(viewport=dict(width=width, height=900)) as (page, asked, complaints):
-        page.goto(f"http://{host}/index.html")
+        page.goto(f"http://{host}/index.html", wait_until="networkidle")
         if width < 1000:
             page.click("label.md-header__button[for=__search]")
         page.fill("input.md-search__input", "evaluate_search")
@@ -108,7 +108,7 @@ def test_a_reader_searches_a_name_and_changes_the_palette(host, width):
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium on this machine")
 def test_the_search_works_from_disk():
     with open_browser() as (page, asked, complaints):
-        page.goto((SITE / "guide/train.html").as_uri())
+        page.goto((SITE / "guide/train.html").as_uri(), wait_until="networkidle")
         page.fill("input.md-search__input", "CircularQueue")
         page.locator("a.md-search-result__link[href*='CircularQueue']").first.wait_for()
     assert [url for url in asked if not url.startswith(("file:", "data:"))] == []

@@ -101,6 +101,7 @@ def stored_similarity(gallery: Gallery) -> float | None:
 
 
 def print_hits(hits: Hits) -> None:
+    """Print the hits as a table, the best first."""
     rows = [
         (n, hit.image, f"{hit.similarity:.3f}", hit.camera, "" if hit.time is None else time_text(hit.time))
         for n, hit in enumerate(hits, start=1)
