@@ -22,8 +22,13 @@ def draw_wardrobe(rng: np.random.Generator, numbers: range, num_cameras: int) ->
         numbers: Numbers of the identities.
         num_cameras: Cameras are 0 to ``num_cameras`` - 1.
     """
-    persons = [replace(draw_identity(rng, number), face=draw_face(rng)) for number in numbers]
+    persons = draw_persons(rng, numbers)
     return {camera: {who.number: change_clothes(rng, who) for who in persons} for camera in range(num_cameras)}
+
+
+def draw_persons(rng: np.random.Generator, numbers: range) -> list[Identity]:
+    """Draw identities with faces, see :func:`draw_wardrobe`."""
+    return [replace(draw_identity(rng, number), face=draw_face(rng)) for number in numbers]
 
 
 def change_clothes(rng: np.random.Generator, identity: Identity) -> Identity:
