@@ -1,4 +1,4 @@
-"""Draw a Re-ID set of persons who change clothes between cameras; the same arguments give the same files.
+"""Draw a Re-ID set of persons who wear other clothes in each image; the same arguments give the same files.
 
 Bodies, clothes masks, faces as the cameras see them and sharp ones, in the folders of projects/deskpro:
 
@@ -28,7 +28,7 @@ from .scenes import paste
 from .wardrobe import change_clothes, draw_persons
 
 PROG = "python -m projects.synthetic_benchmark.generator.clothes_changing"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 SPLITS = ("bounding_box_train", "query", "bounding_box_test")
 FACES_SEEN = 0.85  # probability of a person who faces the camera; of others no face is found
 _FRAME = (192, 256)  # width and height of what the cameras look at
@@ -45,7 +45,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="of everything that is drawn, >= 0")
     parser.add_argument("--train-ids", type=int, default=100, help="identities of the training split")
     parser.add_argument("--test-ids", type=int, default=50, help="other identities, of the test split")
-    parser.add_argument("--cameras", type=int, default=4, help="2 to 9; a person has other clothes in each")
+    parser.add_argument("--cameras", type=int, default=4, help="2 to 9")
     parser.add_argument("--images", type=int, default=3, help="of a person in a camera, in testing one of them a query")
     parser.add_argument("--size", type=int, nargs=2, default=(128, 64), metavar=("H", "W"), help="of a body, pixels")
     parser.add_argument("--face-size", type=int, default=32, help="height and width of a face, pixels")
@@ -147,8 +147,7 @@ def write_set(args: argparse.Namespace, root: Path) -> dict:
         persons = draw_persons(rng, numbers)
         seen = [(who, c, i) for who in persons for c in range(args.cameras) for i in range(args.images)]
         for who, camera, i in tqdm(seen, desc=name, unit="image"):
-            dressed = change_clothes(rng, who)
-            pictures = draw_sighting(dressed, cameras[camera], rng, args.size, args.face_size)
+            pictures = draw_sighting(change_clothes(rng, who), cameras[camera], rng, args.size, args.face_size)
             split = SPLITS[0] if name == "train" else SPLITS[1 if i == 0 else 2]
             for folder, picture in pictures.items():
                 file = root / folder / split / f"{who.number:04d}_c{camera + 1}_{i:03d}.png"

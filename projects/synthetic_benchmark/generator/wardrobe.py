@@ -1,4 +1,4 @@
-"""Persons who change clothes between cameras, and keep face, hair and build."""
+"""Persons who change clothes, and keep face, hair and build."""
 
 from __future__ import annotations
 
@@ -15,8 +15,6 @@ Wardrobe = dict[int, dict[int, Identity]]  # by camera, the identities by number
 def draw_wardrobe(rng: np.random.Generator, numbers: range, num_cameras: int) -> Wardrobe:
     """Draw identities and the clothes of each in each camera, every outfit on its own.
 
-    Unlike those of :func:`.identities.draw_identities`, no two are twins: these differ by their clothes alone.
-
     Args:
         rng: Source of all choices.
         numbers: Numbers of the identities.
@@ -27,7 +25,14 @@ def draw_wardrobe(rng: np.random.Generator, numbers: range, num_cameras: int) ->
 
 
 def draw_persons(rng: np.random.Generator, numbers: range) -> list[Identity]:
-    """Draw identities with faces, see :func:`draw_wardrobe`."""
+    """Draw identities with faces.
+
+    Unlike those of :func:`.identities.draw_identities`, no two are twins: these differ by their clothes alone.
+
+    Args:
+        rng: Source of all choices.
+        numbers: Numbers of the identities.
+    """
     return [replace(draw_identity(rng, number), face=draw_face(rng)) for number in numbers]
 
 
