@@ -1,4 +1,4 @@
-"""Persons who change clothes between cameras, and keep face, hair and build."""
+"""Persons who change clothes, and keep face, hair and build."""
 
 from __future__ import annotations
 
@@ -15,15 +15,25 @@ Wardrobe = dict[int, dict[int, Identity]]  # by camera, the identities by number
 def draw_wardrobe(rng: np.random.Generator, numbers: range, num_cameras: int) -> Wardrobe:
     """Draw identities and the clothes of each in each camera, every outfit on its own.
 
-    Unlike those of :func:`.identities.draw_identities`, no two are twins: these differ by their clothes alone.
-
     Args:
         rng: Source of all choices.
         numbers: Numbers of the identities.
         num_cameras: Cameras are 0 to ``num_cameras`` - 1.
     """
-    persons = [replace(draw_identity(rng, number), face=draw_face(rng)) for number in numbers]
+    persons = draw_persons(rng, numbers)
     return {camera: {who.number: change_clothes(rng, who) for who in persons} for camera in range(num_cameras)}
+
+
+def draw_persons(rng: np.random.Generator, numbers: range) -> list[Identity]:
+    """Draw identities with faces.
+
+    Unlike those of :func:`.identities.draw_identities`, no two are twins: these differ by their clothes alone.
+
+    Args:
+        rng: Source of all choices.
+        numbers: Numbers of the identities.
+    """
+    return [replace(draw_identity(rng, number), face=draw_face(rng)) for number in numbers]
 
 
 def change_clothes(rng: np.random.Generator, identity: Identity) -> Identity:

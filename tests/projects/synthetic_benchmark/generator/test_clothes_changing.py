@@ -76,6 +76,27 @@ def test_a_person_keeps_face_hair_and_build_and_changes_clothes():
     assert len(faces) == 20
 
 
+def test_each_image_shows_other_clothes(tmp_path, monkeypatch):
+    seen, draw_one = defaultdict(list), command.draw_sighting
+
+    def spy(who, *args):
+        seen[who.number].append(who)
+        return draw_one(who, *args)
+
+    monkeypatch.setattr(command, "draw_sighting", spy)
+    command.main(arguments(tmp_path / "set"))
+    assert len(seen) == 5
+    for pictures in seen.values():
+        assert len({tuple(getattr(who, name) for name in KEPT) for who in pictures}) == 1
+        assert len({(who.top, who.bottom, who.pattern, who.bottom_kind, who.bag) for who in pictures}) == 3 * 2
+
+
+def test_persons_fill_their_images(root):
+    for path in (root / "mask/bounding_box_train").iterdir():
+        rows = np.flatnonzero((np.asarray(Image.open(path)) == 0).any(1))  # shoulders to shoes
+        assert rows[0] < 0.25 * 128 and rows[-1] > 0.9 * 128
+
+
 def draw(who, camera, seed=0, size=(128, 64), face_size=32):
     return command.draw_sighting(who, camera, np.random.default_rng(seed), size, face_size)
 
