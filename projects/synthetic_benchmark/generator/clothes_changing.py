@@ -45,8 +45,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="of everything that is drawn, >= 0")
     parser.add_argument("--train-ids", type=int, default=100, help="identities of the training split")
     parser.add_argument("--test-ids", type=int, default=50, help="other identities, of the test split")
-    parser.add_argument("--cameras", type=int, default=4, help="2 to 9")
-    parser.add_argument("--images", type=int, default=3, help="of a person in a camera, in testing one of them a query")
+    parser.add_argument("--cameras", type=int, default=12, help="3 to 99, each with one image of each person")
     parser.add_argument("--size", type=int, nargs=2, default=(128, 64), metavar=("H", "W"), help="of a body, pixels")
     parser.add_argument("--face-size", type=int, default=32, help="height and width of a face, pixels")
     parser.add_argument("--force", action="store_true", help="replace the set that is in the folder")
@@ -55,11 +54,11 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def check_args(args: argparse.Namespace) -> None:
     """Raise ``InputError`` that names the argument that cannot be met, or a used folder."""
-    for name, low in dict(seed=0, train_ids=1, test_ids=1, images=2, face_size=8).items():
+    for name, low in dict(seed=0, train_ids=1, test_ids=1, face_size=8).items():
         if getattr(args, name) < low:
             raise InputError(f"--{name.replace('_', '-')} must be at least {low}, got {getattr(args, name)}")
-    if not 2 <= args.cameras <= 9:
-        raise InputError(f"--cameras must be 2 to 9, got {args.cameras}")
+    if not 3 <= args.cameras <= 99:
+        raise InputError(f"--cameras must be 3 to 99, got {args.cameras}")
     if args.size[1] < 16 or args.size[0] < 2 * args.size[1]:
         raise InputError(f"--size must be H >= 2 W and W >= 16 pixels, got {args.size[0]} {args.size[1]}")
     if args.out.exists() and not args.out.is_dir():
@@ -145,12 +144,12 @@ def write_set(args: argparse.Namespace, root: Path) -> dict:
     ):
         numbers = range(first, first + count)
         persons = draw_persons(rng, numbers)
-        seen = [(who, c, i) for who in persons for c in range(args.cameras) for i in range(args.images)]
-        for who, camera, i in tqdm(seen, desc=name, unit="image"):
+        seen = [(who, camera) for who in persons for camera in range(args.cameras)]
+        for who, camera in tqdm(seen, desc=name, unit="image"):
             pictures = draw_sighting(change_clothes(rng, who), cameras[camera], rng, args.size, args.face_size)
-            split = SPLITS[0] if name == "train" else SPLITS[1 if i == 0 else 2]
+            split = SPLITS[0] if name == "train" else SPLITS[1 if camera < args.cameras // 3 else 2]
             for folder, picture in pictures.items():
-                file = root / folder / split / f"{who.number:04d}_c{camera + 1}_{i:03d}.png"
+                file = root / folder / split / f"{who.number:04d}_c{camera + 1}_000.png"
                 Image.fromarray(picture).save(file, compress_level=1)
             counts[split]["images"] += 1
             counts[split]["faces"] += "lr_face" in pictures
