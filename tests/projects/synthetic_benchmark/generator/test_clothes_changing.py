@@ -15,7 +15,7 @@ from projects.synthetic_benchmark.generator.cameras import draw_cameras
 from projects.synthetic_benchmark.generator.wardrobe import change_clothes, draw_wardrobe
 
 SMALL = {"--train-ids": 3, "--test-ids": 2, "--cameras": 6, "--seed": 5}
-KEPT = ("width", "stature", "skin", "hair", "hair_style", "face")
+KEPT = ("width", "stature", "skin", "hair", "hair_style", "face", "build")
 
 
 def arguments(out, **changes):
