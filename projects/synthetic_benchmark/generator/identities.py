@@ -54,7 +54,7 @@ _MIN_PATTERN_CONTRAST = 0.45
 
 @dataclass(frozen=True)
 class Build:
-    """Proportions of a body: breadths of shoulders and hips, 1 is average, and the waist's height, 0.5 below the crown."""
+    """Proportions of a body: breadths of shoulders and hips (1 is average), and from the crown to the waist (0.5)."""
 
     shoulders: float = 1.0
     hips: float = 1.0
