@@ -21,7 +21,7 @@ test: setup ## run the tests, one process a core, at most four
 	@OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 docs: setup ## build the documentation into site/, strictly: links, anchors and names are checked
-	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --quiet
+	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build
 
 lint: setup ## check style
 	@$(PY) -m ruff check $(SOURCES)
