@@ -85,7 +85,8 @@ class Gallery:
         self.persons, self.images = f"{collection}_persons", f"{collection}_images"
         if not self.client.has_collection(self.images):
             if facts is None:
-                raise FileNotFoundError(f"{self.place} has no gallery {collection!r}")
+                where = f"{self.place}, database {db_name!r}," if db_name else self.place
+                raise FileNotFoundError(f"{where} has no gallery {collection!r}")
             properties = {_FACTS: json.dumps({**facts, "created": time.time()})}
             create_tables(self.client, self.persons, self.images, int(facts["width"]), properties)
         self.client.load_collection(self.persons)

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -175,28 +176,35 @@ def index_pictures(
         meta: Camera and time.
         batch_size: Pictures that the model sees at a time, and that are added at a time.
         show_progress: Whether to show a progress bar.
+
+    Returns:
+        What was done; of rank 0 alone.
     """
     todo, report = _new_paths(paths, root, gallery)
     own = todo[get_rank() :: get_world_size()]
     number = math.ceil(math.ceil(len(todo) / get_world_size()) / batch_size)  # of steps, the same in all ranks
     steps = range(number)
-    flushed = 0
     for step in track(steps, description="index") if show_progress and get_rank() == 0 else steps:
-        part, added = own[step * batch_size : (step + 1) * batch_size], []
-        for of_rank in in_all_ranks(lambda part=part: _make_scenes(predict, part, root, score_thr, meta, batch_size)):
-            scenes = [one for _, one in of_rank if isinstance(one, Scene)]
-            for path, one in of_rank:
-                if isinstance(one, str):
-                    report.skipped.setdefault(split_frame(path)[0], one)
-            report.indexed += len(scenes)
-            report.persons += sum(len(scene.scores) for scene in scenes)
-            added += scenes
-        in_rank_0(lambda added=added: gallery.add(added))
-        if report.persons - flushed > FLUSH:
-            in_rank_0(lambda: None if gallery.client.remote else gallery.flush())  # a server does so by itself
-            flushed = report.persons
+        part = own[step * batch_size : (step + 1) * batch_size]
+        made = in_all_ranks(lambda part=part: _make_scenes(predict, part, root, score_thr, meta, batch_size))
+        in_rank_0(lambda made=made: _add(gallery, chain.from_iterable(made), report))
     in_rank_0(lambda: gallery.flush())
     return report
+
+
+def _add(gallery: Gallery, made: Iterable[tuple[str, Scene | str]], report: IndexReport) -> None:
+    """Add the scenes of all ranks and report them, and files without a scene."""
+    scenes, before = [], report.persons
+    for path, one in made:
+        if isinstance(one, Scene):
+            scenes.append(one)
+        else:
+            report.skipped.setdefault(split_frame(path)[0], one)
+    gallery.add(scenes)
+    report.indexed += len(scenes)
+    report.persons += sum(len(scene.scores) for scene in scenes)
+    if report.persons // FLUSH > before // FLUSH and not gallery.client.remote:  # a server does so by itself
+        gallery.flush()
 
 
 def _new_paths(paths: Sequence[str], root: str, gallery: Gallery | None) -> tuple[list[str], IndexReport]:

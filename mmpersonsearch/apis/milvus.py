@@ -39,7 +39,8 @@ class Milvus:
             from pymilvus.exceptions import MilvusException
         except ImportError:
             raise InputError("galleries need pymilvus and milvus-lite: pip install 'mmpersonsearch[gallery]'") from None
-        logging.getLogger("pymilvus").setLevel(logging.CRITICAL)  # errors are raised, and become one line
+        for name in ("pymilvus", "milvus_lite"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)  # errors are raised, and become one line
         self.place, self.remote = place, "://" in place
         self._errors = (MilvusException, RpcError)
         uri = place if self.remote else str(Path(place, "milvus.db"))

@@ -24,7 +24,8 @@ _FONT = Path(get_data_path(), "fonts/ttf/DejaVuSans.ttf")  # Latin, Greek, Cyril
 _STYLE = (
     "body{font:14px sans-serif;margin:1em}figure{display:inline-block;margin:.4em;vertical-align:top;max-width:100%}"
     "div{position:relative}img{max-width:100%;display:block}img+img{position:absolute;right:4px;bottom:4px;"
-    "max-height:45%;max-width:30%;border:2px solid white}figcaption{padding:.2em 0;overflow-wrap:anywhere;width:320px;max-width:100%}"
+    "max-height:45%;max-width:30%;border:2px solid white}"
+    "figcaption{padding:.2em 0;overflow-wrap:anywhere;width:320px;max-width:100%}"
 )
 
 

@@ -29,6 +29,7 @@ sys.modules[apis.__name__] = apis
 
 from mmpersonsearch.apis.gallery import Gallery  # noqa: E402
 from mmpersonsearch.apis.indexing import CameraAndTime, index_archive  # noqa: E402
+from mmpersonsearch.apis.ranks import in_all_ranks, in_rank_0  # noqa: E402
 
 NUMBER = 60  # pictures
 
@@ -90,6 +91,8 @@ def index_in_rank(rank, folder):
     """Index; and again into a gallery that is refused, when rank 0 is to write, and with a disk that fills up."""
     gallery = index(folder, "two")
     assert (gallery is None) == (rank == 1)
+    assert in_rank_0(lambda: f"of {rank}") == "of 0"
+    assert in_all_ranks(lambda: rank) == (None if rank else [0, 1])  # what is gathered is for rank 0 alone
     if gallery is not None:
         assert (gallery.report.indexed, gallery.report.known) == (NUMBER, 0)
         gallery.close()
