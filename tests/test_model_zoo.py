@@ -64,7 +64,7 @@ def test_the_page_keeps_ours_and_theirs_apart(sources):
     assert len(re.findall(r"^\| `", parts["Our results"], re.M)) == len({one["method"] for one in sources.records})
     rows = sum(sum(table.values()) for table in ROWS.values())
     assert len(re.findall(r"^\| (?!---|method)", parts["The papers' tables"], re.M)) == rows
-    assert "research only" in next(line for line in parts["Weights"].splitlines() if "msmt" in line)
+    assert "research only" in next(line for line in parts["Weights"].splitlines() if "msmt_bot" in line)
     linked = re.findall(r"\]\(\.\./([\w./-]+)", page)
     assert linked and not [path for path in linked if not (ROOT / path).exists()]
     listed = re.findall(r"\(\.\./([^)]+\.py)\)", parts["Configs"])

@@ -18,9 +18,9 @@ configs of PRW and CUHK-SYSU on the full sets with this package yet.
 
 {weights}
 
-The other configs have no published weights. Who publishes some checks the terms of the data first: most sets of persons,
-such as PRW, CUHK-SYSU and MSMT17, are for research only. Backbones start from ImageNet's or IBN-Net's published
-weights, which are downloaded once.
+The other configs have no published weights. Who publishes some checks the terms of the data first: most sets of
+persons, such as PRW, CUHK-SYSU and MSMT17, are for research only. Backbones start from ImageNet's or IBN-Net's
+published weights, which are downloaded once.
 
 ## Our results
 
