@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Tries the package with other versions, in a new environment that is removed again: TORCH is a version of PyTorch (2.4) or
-# current; PACKAGES is onedl (the forks), openmmlab (the original packages) or none (without MMDetection and its kin, where
+# current, the one of requirements/constraints.txt; PACKAGES is onedl (the forks), openmmlab (the original packages) or none (without MMDetection and its kin, where
 # metrics, memories and losses serve). PYTHON makes the environment.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -8,10 +8,11 @@ torch=${TORCH:-current} packages=${PACKAGES:-onedl}
 
 env=$(mktemp -d)
 trap 'rm -rf "$env"' EXIT
+trap 'exit 1' TERM INT
 "${PYTHON:-python3}" -m venv "$env"
 py=$env/bin/python
 case $torch in
-  current) wanted=(torch torchvision) ;;
+  current) mapfile -t wanted < <(grep -E '^torch(vision)?==' requirements/constraints.txt) ;;
   2.4) wanted=("torch==2.4.*" "torchvision==0.19.*" "numpy<2.3" "scipy<1.18") ;;
   *) echo "TORCH=$torch is unknown: 2.4 or current" >&2; exit 1 ;;
 esac
