@@ -5,7 +5,7 @@ SOURCES := $(wildcard mmpersonsearch configs tools tests projects)
 export PYTHON OPS
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test slow coverage lint types format clean
+.PHONY: help setup demo test slow coverage docs lint types format clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ slow: setup ## run the slow tests: notebooks, other versions of packages (10 to 
 
 coverage: setup ## run the tests, print which lines of the package they leave out (goal: 95%)
 	@OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --maxprocesses 4 --dist worksteal --cov --cov-report=term-missing:skip-covered
+
+docs: setup ## build the documentation into site/, strictly: links, anchors and names are checked
+	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --quiet
 
 lint: setup ## check style, spelling, YAML and sizes of files
 	@$(PY) -m ruff check $(SOURCES)

@@ -23,7 +23,7 @@ def make_targets(text):
 
 def test_the_workflow_mirrors_ci():
     targets = make_targets((ROOT / ".ci/run").read_text())
-    assert {"lint", "types", "test", "slow"} <= targets
+    assert {"lint", "types", "docs", "slow", "test"} <= targets
     assert make_targets((ROOT / ".github/workflows/checks.yml").read_text()) == targets
     known = set(re.findall(r"^(\w+):.*## ", (ROOT / "Makefile").read_text(), re.M))
     assert targets <= known
