@@ -19,7 +19,7 @@ esac
 install() { "$py" -m pip install -q --disable-pip-version-check "$@"; }
 
 if [ "$packages" = none ]; then
-  install "${wanted[@]}" mmengine-lite scipy opencv-python-headless pycocotools "setuptools<81" scikit-learn
+  install "${wanted[@]}" mmengine-lite packaging scipy opencv-python-headless pycocotools "setuptools<81" scikit-learn
   "$py" - <<'END'
 import importlib.util
 
