@@ -65,7 +65,13 @@ def test_a_copy_under_another_name_trains_and_tests(checkout, monkeypatch, comma
         for split in ("train", "val")
         for key in ("num_workers=0", "persistent_workers=False")
     ]
-    train.main([str(config), "--work-dir", "run", "--cfg-options", *few, *here, "default_hooks.logger.interval=1"])
+    small = [
+        f"{where}.scale=(168,96)"
+        for where in ("train_dataloader.dataset.pipeline.2", "val_dataloader.dataset.pipeline.1")
+    ]
+    train.main(
+        [str(config), "--work-dir", "run", "--cfg-options", *few, *here, *small, "default_hooks.logger.interval=1"]
+    )
     (log,) = (checkout / "run").glob("*/vis_data/scalars.json")
     trained, tested = (json.loads(line) for line in log.read_text().splitlines())
     assert 0 < trained["loss_id"] < 2 * math.log(150) and sys.modules["my_idea"].MyIdeaLoss
