@@ -5,7 +5,7 @@ SOURCES := $(wildcard mmpersonsearch configs tools tests projects)
 export PYTHON OPS
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test docs lint format clean
+.PHONY: help setup demo test slow coverage docs lint types format clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,12 +20,23 @@ demo: setup ## train and test on the synthetic set, results in work_dirs/demo (i
 test: setup ## run the tests, one process a core, at most four
 	@OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --maxprocesses 4 --dist worksteal
 
+slow: setup ## run the slow tests: notebooks, other versions of packages (10 to 30 minutes)
+	@OMP_NUM_THREADS=1 $(PY) -m pytest -m slow --durations=0
+
+coverage: setup ## run the tests, print which lines of the package they leave out (goal: 95%)
+	@OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --maxprocesses 4 --dist worksteal --cov --cov-report=term-missing:skip-covered
+
 docs: setup ## build the documentation into site/, strictly: links, anchors and names are checked
 	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build
 
-lint: setup ## check style
+lint: setup ## check style, spelling, YAML and sizes of files
 	@$(PY) -m ruff check $(SOURCES)
 	@$(PY) -m ruff format --check $(SOURCES)
+	@$(PY) -m codespell_lib
+	@$(PY) tools/check_files.py
+
+types: setup ## check types (pyright, with the node of its wheel)
+	@$(PY) -m pyright --pythonpath $(PY)
 
 format: setup ## repair style
 	@$(PY) -m ruff check --fix $(SOURCES)

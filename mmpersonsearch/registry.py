@@ -38,7 +38,7 @@ class MMDetChildRegistry(Registry):
         )
 
     @property
-    def parent(self) -> Registry:
+    def parent(self) -> Registry:  # pyright: ignore[reportIncompatibleVariableOverride]
         """MMDetection's or MMEngine's registry."""
         return getattr(import_mmdet(), self._kind)
 

@@ -12,7 +12,9 @@ from tiny_models import ROOT
 from mmpersonsearch.utils.config_files import list_configs
 
 PROJECTS = [
-    path for name in ("tattoo_search", "pets09", "deskpro") for path in ROOT.glob(f"projects/{name}/configs/*.py")
+    path
+    for name in ("tattoo_search", "pets09", "deskpro", "template")
+    for path in ROOT.glob(f"projects/{name}/configs/*.py")
 ]
 LEAVES = [*list_configs(), *sorted(PROJECTS)]
 ALL = sorted([*ROOT.glob("configs/**/*.py"), *ROOT.glob("projects/*/configs/**/*.py")])

@@ -66,6 +66,7 @@ def _without_training(model: dict) -> dict:
     for part in (model, reid_head or {}):
         if part.get("teacher") is not None:
             part.update(teacher=None, loss_distill=None)
+            model.get("roi_head", {}).pop("distill_on", None)
     return model
 
 

@@ -54,14 +54,14 @@ def embed_query(
     for picture, box, number in zip(pictures, boxes, picks):
         name = picture if isinstance(picture, str) else "the picture"
         item = dict(img=picture)
-        if box is not None:
-            array = check_box(box, name)
+        array = None if box is None else check_box(box, name)
+        if array is not None:
             item["query_instances"] = dict(bboxes=array, query_ids=np.zeros(1, dtype=np.int64))
         (sample,) = searcher.predict([item])
         if isinstance(sample, Exception):
             raise sample
         found = sample.pred_instances[sample.pred_instances.scores >= score_thr]
-        if box is None:
+        if array is None:
             queries.append(query_of(found, pick_person(found, number, name), picture, searcher.fingerprint))
             continue
         height, width = sample.ori_shape

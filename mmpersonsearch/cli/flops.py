@@ -64,8 +64,9 @@ def count_parts(model: nn.Module, height: int, width: int, num_persons: int) -> 
         parts["shared_head"] = count_on_roi(roi_head.shared_head, roi_head.bbox_roi_extractor)
     else:
         parts["roi_head"] = count_on_roi(roi_head.bbox_head, roi_head.bbox_roi_extractor)
-        parts["part2"] = count_on_roi(roi_head.part2, roi_head.reid_roi_extractor)
-        if roi_head.bridge is not None:
+        if hasattr(roi_head, "part2"):  # a detector alone has none
+            parts["part2"] = count_on_roi(roi_head.part2, roi_head.reid_roi_extractor)
+        if getattr(roi_head, "bridge", None) is not None:
             parts["ktb"] = count_on_roi(roi_head.bridge, roi_head.crop_extractor)
     times = {"image": 1, "RoI": num_rois, "person": num_persons}
     total = sum(times[UNITS[name]] * gflops for name, gflops in parts.items() if name != "rpn")

@@ -136,7 +136,7 @@ def _parse_query(line: str, place: str, frames: set[str]) -> Query:
         person_id, *box, frame = line.split()
         person_id, box = int(person_id), np.array(box, dtype=np.float64)
     except ValueError:
-        person_id, box = -1, np.empty(0)
+        person_id, box, frame = -1, np.empty(0), ""
     if len(box) != 4 or person_id < 0 or not np.isfinite(box).all():
         raise InputError(f"{place}: {line!r}, expected 'id x y w h frame'")
     bbox = read_xywh(box)

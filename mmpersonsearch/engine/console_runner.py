@@ -58,7 +58,7 @@ def format_texts_once() -> None:
             texts[key] = format_code(text, **options)
         return texts[key]
 
-    format_once.original = format_code
+    format_once.original = format_code  # pyright: ignore[reportFunctionMemberAccess]
     yapf_api.FormatCode = format_once
 
 

@@ -68,7 +68,7 @@ def find_config(path_or_name: str) -> str:
     )
 
 
-def read_config_file(path: str) -> Config:  # noqa: F821
+def read_config_file(path: str) -> Config:  # noqa: F821  # pyright: ignore[reportUndefinedVariable]
     """Read a config file.
 
     Raises:
@@ -87,7 +87,7 @@ def read_config_file(path: str) -> Config:  # noqa: F821
         raise InputError(f"config {path}: {type(error).__name__}: {reason[-1] if reason else error}") from error
 
 
-def require_keys(config: Config, *keys: str) -> None:  # noqa: F821
+def require_keys(config: Config, *keys: str) -> None:  # noqa: F821  # pyright: ignore[reportUndefinedVariable]
     """Raise ``InputError`` that names the keys which a config lacks, such as one of ``_base_``."""
     if missing := [key for key in keys if not config.get(key)]:
         raise InputError(
