@@ -17,9 +17,9 @@ from mmpersonsearch.utils.errors import InputError
 
 @pytest.fixture(scope="module")
 def model():
-    return build_model(
-        "_oim-star", test_cfg=dict(score_thr=0.0, nms=dict(type="nms", iou_threshold=0.5), max_per_img=4)
-    )
+    model = build_model("_oim-star")
+    model.roi_head.test_cfg.update(score_thr=-1.0, max_per_img=4)
+    return model
 
 
 @pytest.fixture
