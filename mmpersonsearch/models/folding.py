@@ -143,6 +143,8 @@ def _copy_structure(module: nn.Module, copies: dict[int, nn.Module]) -> nn.Modul
     """Copy a module and its parts, but not their tensors; ``copies`` holds what was copied, by identity."""
     if id(module) not in copies:
         copies[id(module)] = own = copy.copy(module)
+        for name in ("_parameters", "_buffers", "_forward_hooks", "_forward_pre_hooks"):
+            setattr(own, name, copy.copy(getattr(module, name)))
         own._modules = {}
         for name, child in module._modules.items():
             own._modules[name] = None if child is None else _copy_structure(child, copies)
