@@ -9,14 +9,12 @@ from pathlib import Path
 from statistics import median
 
 import mmdet
-import numpy as np
 import torch
 from measure import memory
-from mmdet.structures import DetDataSample
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
-from mmengine.structures import InstanceData
+from random_training import draw_batch
 from torch import nn
 
 from mmpersonsearch.cli.command_line import print_table
@@ -84,23 +82,6 @@ class Trainee:
             torch.cuda.synchronize()
 
 
-def draw_batch(args: argparse.Namespace) -> dict:
-    """Images with ``--num-persons`` persons each, half of them labelled, two by two the same in neighboring images."""
-    rng = np.random.default_rng(0)
-    height, width = args.shape
-    samples = []
-    for _ in range(args.batch_size):
-        sizes = rng.uniform((0.03, 0.15), (0.1, 0.4), (args.num_persons, 2)) * (width, height)
-        corners = rng.uniform(0, 1, (args.num_persons, 2)) * ((width, height) - sizes)
-        boxes = torch.tensor(np.concatenate([corners, corners + sizes], 1), dtype=torch.float32)
-        person_ids = torch.arange(args.num_persons).where(torch.arange(args.num_persons) % 2 == 0, torch.tensor(-1))
-        truth = InstanceData(bboxes=boxes, labels=torch.zeros(len(boxes)).long(), person_ids=person_ids)
-        meta = dict(img_shape=(height, width), ori_shape=(height, width), scale_factor=(1.0, 1.0))
-        samples.append(DetDataSample(metainfo=meta, gt_instances=truth))
-    images = torch.randint(0, 256, (args.batch_size, 3, height, width), dtype=torch.uint8)
-    return dict(inputs=list(images), data_samples=samples)
-
-
 def train_alone(trainee: Trainee, batch: dict) -> float:
     """Warm up; return the GiB that the first steps needed at most, above those before."""
     if trainee.args.device.startswith("cuda"):
@@ -129,7 +110,7 @@ def compare_training(args: argparse.Namespace) -> None:
     ]
     num_rois = num_rois_of(trainees[0].model)
     trainees.append(Trainee(f"MMDetection's {REFERENCE}", read_reference(num_rois), args))
-    batch = draw_batch(args)
+    batch = draw_batch(args.shape, args.batch_size, args.num_persons)
     peaks = [train_alone(trainee, batch) for trainee in trainees]
     for _ in range(args.rounds):
         for trainee in trainees:
