@@ -152,9 +152,10 @@ class Contestant:
 
     def warm_up(self) -> None:
         """Run the first batches, which are not timed; of random images, count the floating-point operations."""
-        if self.images is None:
-            self.gflops = count_gflops(self.step) / self.args.batch_size
-        for number in range(self.args.warm_up - (self.images is None)):
+        if self.images is None:  # of the model as it was trained: PyTorch does not count its fused convolutions
+            fast, self.model = self.model, self.trained
+            self.gflops, self.model = count_gflops(self.step) / self.args.batch_size, fast
+        for number in range(self.args.warm_up):
             self.step(number)
         if self.args.layers:
             self.layers = BareLayers(self.model, self.step)
@@ -185,10 +186,8 @@ class Contestant:
         if self.bare:
             names = ("bare_layers", "bare_products", "bare_layers_of_backbone", "bare_products_of_backbone")
             found.update({f"{name}_ms": 1e3 * median(one) for name, one in zip(names, zip(*self.bare))})
-            of_backbone = found["bare_layers_of_backbone_ms"] / stages["backbone (Part-1)"]
-            found.update(
-                bare_share=found["bare_layers_ms"] / (1e3 * median(self.times)), bare_share_of_backbone=of_backbone
-            )
+            found["bare_share"] = found["bare_layers_ms"] / (1e3 * median(self.times))
+            found["bare_share_of_backbone"] = found["bare_layers_of_backbone_ms"] / stages["backbone (Part-1)"]
             found["kinds_ms"] = self.kinds
         if self.images is not None:
             spread = stdev if len(self.times) > 1 else lambda values: 0.0
