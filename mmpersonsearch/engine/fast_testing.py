@@ -8,6 +8,7 @@ import shutil
 from typing import Any
 
 import torch
+from mmengine.device import get_device
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner, autocast
@@ -71,8 +72,7 @@ class FastTestingHook(Hook):
     def before_test_epoch(self, runner: Runner) -> None:
         """Exchange the model."""
         self.model = _get_model(runner)
-        device = next(self.model.parameters()).device
-        _set_model(runner, make_fast(self.model, self.compile, device))
+        _set_model(runner, make_fast(self.model, self.compile, get_device()))
 
     def before_test_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None) -> None:
         """Log the difference, of the first batch."""
