@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import mmengine
 import numpy as np
 import torch
 from mmengine.config import Config, ConfigDict
@@ -16,9 +15,9 @@ from mmengine.dataset import Compose
 from mmengine.visualization import Visualizer
 from torch import nn
 
+from mmpersonsearch.engine.fast_testing import make_fast
 from mmpersonsearch.models.detectors import QEEPSDetector
 from mmpersonsearch.registry import TRANSFORMS, import_mmdet
-from mmpersonsearch.utils.checkpoint import load_checkpoint_file
 from mmpersonsearch.utils.config_files import find_config, read_config_file
 from mmpersonsearch.utils.errors import InputError
 from mmpersonsearch.utils.media import Item, list_items, read_frame, split_frame
@@ -26,7 +25,7 @@ from mmpersonsearch.utils.scene_files import names_below
 
 from .gallery import Gallery
 from .indexing import CameraAndTime, index_archive
-from .model import build_model, fingerprint, published_weights
+from .model import build_model, config_of_training, fingerprint, published_weights
 from .query import Query, embed_query
 
 import_mmdet()  # hides its notices
@@ -53,16 +52,17 @@ class PersonSearchInferencer(DetInferencer):
             one of this package's trainings.
         weights: File or URL; None takes the metafile's, where it has some.
         device: By default the accelerator, if there is one.
-        detector_weights: Of a two-step model in two files: the detector's, see ``TwoStepPersonSearch.load_parts``.
+        detector_weights: Of a two-step model in two files, see ``TwoStepPersonSearch.load_parts``.
         reid_weights: The Re-ID model's.
         amp: Whether to compute in mixed precision.
+        compile: Whether to compile the networks by ``torch.compile``; see :func:`make_fast`.
         fps: Frames a second that are taken from a video.
         cfg_options: Dotted keys of the config and their values.
         show_progress: Whether to show a progress bar.
 
     Raises:
         FileNotFoundError: There is no such config or file.
-        InputError: No weights; they do not fit the model; the model compares pairs of images (QEEPS).
+        InputError: No weights; they do not fit the model; the model compares pairs of images (QEEPS); no C++ compiler.
     """
 
     def __init__(
@@ -73,6 +73,7 @@ class PersonSearchInferencer(DetInferencer):
         detector_weights: str | None = None,
         reid_weights: str | None = None,
         amp: bool = False,
+        compile: bool = False,
         fps: float = 1.0,
         cfg_options: dict[str, Any] | None = None,
         show_progress: bool = True,
@@ -88,11 +89,12 @@ class PersonSearchInferencer(DetInferencer):
         self.name = "checkpoint" if model is None else Path(getattr(model, "filename", None) or str(model)).stem
         parts = None if reid_weights is None else [str(detector_weights), str(reid_weights)]
         config = read_config_file(find_config(str(model))) if isinstance(model, str | Path) else model
-        config = _config_of_training(weights) if config is None else config
+        config = config_of_training(weights) if config is None else config
         if weights is None and isinstance(model, str | Path):
             weights = parts or published_weights(str(config.filename))
         super().__init__(config, weights or parts, device, scope="mmpersonsearch", show_progress=show_progress)
         self.fingerprint = fingerprint(self.model, self.cfg)
+        self.model = make_fast(self.model, compile, self.device)
 
     def _init_model(self, cfg: Config, weights: str | list[str] | None, device: str) -> nn.Module:
         if weights is None:
@@ -201,7 +203,7 @@ class PersonSearchInferencer(DetInferencer):
     @property
     def score_thr(self) -> float:
         """Least score of detections that are indexed: the config's ``test_evaluator.det_thr``, else 0.5."""
-        evaluator = self.cfg.get("test_evaluator") or {}
+        evaluator = self.cfg.get("test_evaluator")
         return evaluator.get("det_thr", 0.5) if isinstance(evaluator, dict) else 0.5
 
     def index(
@@ -243,9 +245,8 @@ class PersonSearchInferencer(DetInferencer):
     @property
     def width(self) -> int:
         """Width of the embeddings."""
-        nobody = torch.zeros(0, 4, device=self.device)
-        with torch.no_grad():
-            return self.model.embed(torch.zeros(1, 3, 64, 64, device=self.device), [nobody])[0].shape[1]
+        with torch.no_grad(), torch.device(self.device):
+            return self.model.embed(torch.zeros(1, 3, 64, 64), [torch.zeros(0, 4)])[0].shape[1]
 
     def visualize(
         self,
@@ -264,8 +265,8 @@ class PersonSearchInferencer(DetInferencer):
         pictures = []
         for item, sample in zip(inputs, preds):
             name = self._out_name(item, self.num_visualized_imgs)
-            suffix = "" if name.lower().endswith((".jpg", ".jpeg", ".png")) else ".jpg"
-            out_file = os.path.join(img_out_dir, "vis", name + suffix) if img_out_dir else None
+            file = name if name.lower().endswith((".jpg", ".jpeg", ".png")) else f"{name}.jpg"
+            out_file = os.path.join(img_out_dir, "vis", file) if img_out_dir else None
             image = self.load(item)["img"][..., ::-1]
             options = {key: kwargs[key] for key in ("wait_time", "draw_pred", "pred_score_thr") if key in kwargs}
             self.visualizer.add_datasample(name, image, sample, draw_gt=False, show=show, out_file=out_file, **options)
@@ -279,9 +280,10 @@ class PersonSearchInferencer(DetInferencer):
         result = {key: found[key].tolist() for key in ("labels", "scores", "bboxes", "reid_feats")}
         if pred_out_dir:
             name = self._out_name(data_sample.img_path, self.num_predicted_imgs)
+            path = Path(pred_out_dir, "preds", f"{name}.json")
             self.num_predicted_imgs += 1
-            mmengine.mkdir_or_exist(os.path.dirname(os.path.join(pred_out_dir, "preds", name)))
-            Path(pred_out_dir, "preds", f"{name}.json").write_text(json.dumps(result))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(result))
         return result
 
     def _out_name(self, item: Item, number: int) -> str:
@@ -289,11 +291,3 @@ class PersonSearchInferencer(DetInferencer):
             return f"{number:08d}"
         path, second = split_frame(item)
         return self._names[path] + ("" if second is None else f"_{second:.3f}s")
-
-
-def _config_of_training(weights: str) -> Config:
-    """Return the config that a checkpoint was trained by."""
-    text = load_checkpoint_file(weights).get("meta", {}).get("cfg")
-    if not text:
-        raise InputError(f"{weights} has no config, expected model, a config or its name")
-    return Config.fromstring(text, ".py")

@@ -16,6 +16,7 @@ from mmpersonsearch.engine.num_ids import count_rows, set_num_ids
 from mmpersonsearch.registry import MODELS
 from mmpersonsearch.utils.checkpoint import load_checkpoint_file, load_strictly
 from mmpersonsearch.utils.config_files import find_config, require_keys
+from mmpersonsearch.utils.errors import InputError
 
 # Arguments of DistilledPersonSearchDetector that only training needs.
 DISTILLATION = ("teacher", "mu", "loss_hint", "loss_soft", "loss_bounded")
@@ -75,6 +76,14 @@ def published_weights(config: str) -> str | list[str] | None:
     metafile = Path(config).resolve().parent / "metafile.yml"
     models = mmengine.load(metafile)["Models"] if metafile.is_file() else []
     return next((model.get("Weights") for model in models if model["Name"] == Path(config).stem), None)
+
+
+def config_of_training(weights: str) -> Config:
+    """Return the config that a checkpoint was trained by."""
+    text = load_checkpoint_file(weights).get("meta", {}).get("cfg")
+    if not text:
+        raise InputError(f"{weights} has no config, expected model, a config or its name")
+    return Config.fromstring(text, ".py")
 
 
 def fingerprint(model: nn.Module, config: Config) -> str:

@@ -7,6 +7,7 @@ from urllib.parse import urlparse
 
 from mmpersonsearch.apis import Gallery, PersonSearchInferencer
 from mmpersonsearch.utils.errors import InputError
+from mmpersonsearch.utils.memory import keep_freed_memory
 
 from .command_line import add_config_options, add_device, positive
 
@@ -55,6 +56,7 @@ def open_gallery(args: Namespace) -> Gallery:
 
 def build_searcher(args: Namespace, fps: float = 1.0) -> PersonSearchInferencer:
     """Build the inferencer that the arguments name; for errors see there."""
+    keep_freed_memory()
     weights = dict(weights=args.weights, detector_weights=args.detector_weights, reid_weights=args.reid_weights)
     model = args.model or (None if args.weights else "two-step_exported" if _exported(args) else DEFAULT_MODEL)
     options = dict(device=args.device, amp=args.amp, fps=fps, cfg_options=args.cfg_options)
@@ -72,6 +74,7 @@ def searcher_of(args: Namespace, gallery: Gallery) -> PersonSearchInferencer:
     made_by = gallery.facts["searcher"]
     if made_by["model"].startswith("Config"):
         raise InputError(f"gallery {gallery.place} was made by a config in no file: expected --model and --weights")
+    keep_freed_memory()
     made_by = {**made_by, "model": None if made_by["model"] == "None" else made_by["model"]}
     return PersonSearchInferencer(**made_by, device=args.device, amp=args.amp, show_progress=False)
 

@@ -4,12 +4,14 @@ import os
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.device import get_device
 from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 
 import mmpersonsearch.registry  # noqa: F401
 from mmpersonsearch.datasets import JointPersonSearchDataset
 from mmpersonsearch.engine.console_runner import ConsoleRunner
+from mmpersonsearch.engine.fast_testing import FastTestingHook, check_compiler
 from mmpersonsearch.engine.launch import join_processes
 from mmpersonsearch.engine.num_ids import count_rows, set_num_ids
 from mmpersonsearch.evaluation.metrics.pair_search import DumpPairPredictions, PairSearchMetric
@@ -21,6 +23,7 @@ from mmpersonsearch.utils.checkpoint import load_checkpoint_file, load_strictly,
 from mmpersonsearch.utils.config_files import require_keys
 from mmpersonsearch.utils.errors import InputError
 from mmpersonsearch.utils.files import check_folder, check_out
+from mmpersonsearch.utils.memory import keep_freed_memory
 
 from .command_line import add_config, add_data_set, add_launcher, exit_on_bad_input, make_parser, write_json
 from .config_checks import check_before
@@ -87,14 +90,21 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--out", metavar="PREDICTIONS.pkl", help="write all detections and embeddings to this file")
     parser.add_argument("--show-dir", help="draw test images with detections, and the matches of the worst queries")
     add_data_set(parser)
+    parser.add_argument("--amp", action="store_true", help="mixed precision (float16 on a GPU, bfloat16 on a CPU)")
+    parser.add_argument("--compile", action="store_true", help="compile the networks by torch.compile")
     add_launcher(parser)
     args = parser.parse_args(argv)
     os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
     use_safe_checkpoint_loader()
+    keep_freed_memory()
     with exit_on_bad_input("mmpersonsearch test"):
+        if args.compile:
+            check_compiler(get_device())
         config = read_config_of(args)
         require_keys(config, "model", "test_dataloader", "test_evaluator")
         choose_data_set(config, args.data_set, needed=False)
+        if args.amp:
+            config.test_cfg.fp16 = True
         # Without the folder of the results, so that its digest does not depend on where the test runs.
         experiment = {key: value for key, value in config.to_dict().items() if key != "work_dir"}
         check_out(args.out, args.checkpoint, suffixes=(".pkl", ".pickle"))
@@ -108,6 +118,7 @@ def main(argv: list[str] | None = None) -> None:
         set_num_ids(config.model, count_rows(checkpoint) or 1)  # without such weights only training reads it
         runner = ConsoleRunner.from_cfg(config)
         check_before(runner, ("test",))
+        runner.register_hook(FastTestingHook(args.compile), FastTestingHook.priority)
         # MMEngine loads it again, but only logs mismatches.
         load_strictly(runner.model, checkpoint, args.checkpoint, allow_unexpected=True)
         model = describe_model(experiment, args.config, config.load_from, score_threshold(config))

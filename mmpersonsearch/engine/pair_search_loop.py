@@ -100,7 +100,7 @@ class PairSearchLoop(BaseLoop):
                     f"PairSearchLoop: test_evaluator has {type(metric).__name__}, which needs embeddings of all "
                     "detections; expected PairSearchMetric"
                 )
-        model = self.runner.model.module if is_model_wrapper(self.runner.model) else self.runner.model
+        model = self._model()
         if missing := [name for name in ("extract_shared", "detect_pairs") if not hasattr(model, name)]:
             raise InputError(f"PairSearchLoop: {type(model).__name__} does not search by pairs, it has no {missing[0]}")
         self.runner.call_hook("before_test")
@@ -109,12 +109,15 @@ class PairSearchLoop(BaseLoop):
         facts = describe_search(model, self.runner.cfg, self.protocol, self.max_queries, self.fp16)
         folder = Path(self.runner.work_dir) / "pair_search" / hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
         files = PairResultFiles(folder, len(self.protocol.queries), self.max_queries)
-        self._search(model, files, facts)
+        self._search(self._model().eval(), files, facts)  # which hooks may have exchanged
         self.evaluator.process(data_samples=[files])
         metrics = self.evaluator.evaluate(1)
         self.runner.call_hook("after_test_epoch", metrics=metrics)
         self.runner.call_hook("after_test")
         return metrics
+
+    def _model(self) -> nn.Module:
+        return self.runner.model.module if is_model_wrapper(self.runner.model) else self.runner.model
 
     @torch.no_grad()
     def _search(self, model: nn.Module, files: PairResultFiles, facts: dict[str, Any]) -> None:

@@ -23,7 +23,7 @@ def aps_and_ranks(searched: Searched, ranked: Tensor, query_inds: Tensor) -> tup
         (R,) float64 average precisions, (R,) int64 ranks from 0; the largest integer without a true positive.
     """
     matches = _true_positives(searched, ranked, query_inds)
-    ordered = _sort_rows_(searched.arrange(ranked, query_inds))
+    ordered = _sort_selected(searched, ranked, query_inds, matches)
     aps = _precisions(ordered, matches).sum(1) / searched.pairs.counts[query_inds]
     return aps, _best_ranks(searched, ranked, query_inds, ordered, matches)
 
@@ -35,7 +35,7 @@ def match_precisions(searched: Searched, ranked: Tensor, query_inds: Tensor) -> 
         (R, M) float64, M the most true positives of a query, padded with zeros.
     """
     matches = _true_positives(searched, ranked, query_inds)
-    return _precisions(_sort_rows_(searched.arrange(ranked, query_inds)), matches)
+    return _precisions(_sort_selected(searched, ranked, query_inds, matches), matches)
 
 
 @dataclass
@@ -74,6 +74,13 @@ def _true_positives(searched: Searched, ranked: Tensor, query_inds: Tensor) -> _
     )
 
 
+def _sort_selected(searched: Searched, ranked: Tensor, query_inds: Tensor, matches: _Matches) -> Tensor:
+    """Sort what is at least as similar as the least similar true positive of each query, (R, L), ascending."""
+    least = matches.values.new_full((len(query_inds),), torch.inf)
+    least = least.scatter_reduce_(0, matches.rows, matches.values, "amin")
+    return _sort_rows_(searched.select(ranked, query_inds, least))
+
+
 def _precisions(ordered: Tensor, matches: _Matches) -> Tensor:
     places, counts = places_in_segments(matches.rows, len(ordered))
     positives = matches.values.new_full((len(ordered), int(counts.max()) if len(counts) else 0), torch.inf)
@@ -102,7 +109,7 @@ def _best_ranks(searched: Searched, ranked: Tensor, query_inds: Tensor, ordered:
     if len(tied):
         best = best[tied, None]
         same = searched.arrange(ranked[tied], query_inds[tied]) == thresholds[tied, None]
-        columns = torch.arange(width, device=same.device)[: same.shape[1]]
+        columns = torch.arange(same.shape[1], device=same.device)
         before = (columns >= matches.firsts[best]) & (columns < matches.columns[best])
         before |= columns >= matches.ends[best]
         ranks[tied] += (before & same).sum(1)

@@ -9,6 +9,7 @@ from random_cases import draw_case
 from mmpersonsearch.evaluation import evaluate_search, evaluate_searches
 from mmpersonsearch.evaluation import search as search_module
 from mmpersonsearch.evaluation.index import gallery as galleries_module
+from mmpersonsearch.evaluation.index import true_pairs
 from mmpersonsearch.structures import AllImages, CrossCamera, ImageList, Listed, Query, SceneImage, SearchProtocol
 from mmpersonsearch.testing import iou, slow_search
 
@@ -225,9 +226,33 @@ def test_chunks_do_not_matter(galleries, monkeypatch):
     case = draw_case(8, num_queries=25, levels=8, galleries=galleries)
     expected = evaluate_search(*case)
     monkeypatch.setattr(search_module, "_MAX_SIMILARITIES", 1)
-    monkeypatch.setattr(galleries_module, "_MAX_COMPARISONS", 1)
+    monkeypatch.setattr(true_pairs, "_MAX_COMPARISONS", 1)
     np.testing.assert_array_equal(evaluate_search(*case).aps, expected.aps)
     monkeypatch.setattr(search_module, "_MAX_SIMILARITIES", 300)
+    result = evaluate_search(*case)
+    np.testing.assert_array_equal(result.aps, expected.aps)
+    assert result.topk == expected.topk
+
+
+@pytest.mark.parametrize("galleries", [AllImages(), CrossCamera(), (6,)])
+def test_what_ranks_before_true_positives_is_selected(galleries, monkeypatch):
+    """In their rows, once each, equal ones too; and results are those of whole galleries."""
+    case = draw_case(10, num_queries=25, levels=8, galleries=galleries)
+    index = search_module.build_search_index(*case, 0.5)
+    gallery = galleries_module.build_gallery(case[0], index)
+    inds = torch.arange(25).flip(0)
+    sims = index.similarities(inds)
+    least = sims.quantile(torch.rand(25, generator=torch.Generator().manual_seed(0)), dim=1).diagonal().clone()
+    least[3] = torch.inf
+    whole = gallery.arrange(sims, inds)
+    expected = evaluate_search(*case)
+    monkeypatch.setattr(galleries_module, "_FEW", 1)
+    monkeypatch.setattr(gallery, "max_columns", sims.shape[1])
+    monkeypatch.setattr(gallery, "arrange", None)
+    selected = gallery.select(sims, inds, least)
+    for row, arranged, value in zip(selected, whole, least):
+        assert row[row > -torch.inf].sort()[0].tolist() == arranged[arranged >= value].sort()[0].tolist()
+    assert selected.shape[1] < whole.shape[1]
     result = evaluate_search(*case)
     np.testing.assert_array_equal(result.aps, expected.aps)
     assert result.topk == expected.topk

@@ -6,8 +6,12 @@ from types import SimpleNamespace
 
 import benchmark
 import pytest
+import torch
 from dataset_writers import write_prw
+from model_timers import BareLayers
+from torch import nn
 from torch.nn import Linear
+from torch.utils.flop_counter import FlopCounterMode
 
 from mmpersonsearch.apis import build_model
 from mmpersonsearch.cli.flops import count_parts
@@ -25,7 +29,7 @@ def run(capsys):
 
 
 def test_benchmark_compares_two_models(run):
-    small = ["--shape", 96, 128, "--rounds", 1, "--num-persons", 3]
+    small = ["--shape", 96, 128, "--rounds", 1, "--num-persons", 3, "--layers"]
     oim_star = "tdn_r18ibn_synth_oim-star"
     report = run("tdn_r18ibn_synth", "--compare", oim_star, *small)
     tdn, other = report["results"]
@@ -33,6 +37,37 @@ def test_benchmark_compares_two_models(run):
     assert report["ratio"] == pytest.approx(tdn["images_per_second"] / other["images_per_second"])
     assert "KTB" in tdn["milliseconds"] and "shared head (Part-2)" in other["milliseconds"]
     assert sum(tdn["milliseconds"].values()) > 0
+    # Of the bare layers Part-1's are a part; convolutions take more time than anything else.
+    for one in report["results"]:
+        assert 0 < one["bare_layers_of_backbone_ms"] < one["bare_layers_ms"] and one["bare_products_ms"] > 0
+        assert one["kinds_ms"]["convolutions"] > one["kinds_ms"]["norms"] > 0
+
+
+@torch.no_grad()
+def test_bare_layers_are_those_that_ran():
+    """A clock that counts the operations of what runs between its readings: layers and products have the model's."""
+    model = nn.ModuleDict(
+        dict(backbone=nn.Conv2d(4, 6, 3, stride=2, padding=1), head=nn.Linear(6, 5), idle=nn.Linear(2, 2))
+    )
+    x = torch.rand(2, 4, 8, 10)
+    layers = BareLayers(model, lambda: model["head"](model["backbone"](x).mean((2, 3))))
+    assert [(name, tuple(shape)) for name, _, shape, _ in layers.layers] == [
+        ("backbone", tuple(x.shape)),
+        ("head", (2, 6)),
+    ]
+    with FlopCounterMode(display=False) as counter:
+        of_layers, of_products = layers.run(counter.get_total_flops, lambda: None)
+        assert layers.run(counter.get_total_flops, lambda: None, "head") == (2 * 2 * 6 * 5,) * 2
+    assert of_layers == of_products == 2 * 2 * 20 * 6 * 4 * 9 + 2 * 2 * 6 * 5
+
+
+def test_training_beside_mmdetection(run):
+    """Of one image: the steps change the weights, and all have as many RoIs."""
+    small = ["--shape", 96, 128, "--rounds", 1, "--num-persons", 3]
+    report = run("tdn_r18ibn_synth", "--train", *small)
+    ours, theirs = report["results"]
+    assert ours["num_rois"] == theirs["num_rois"] and ours["ratio"] == ours["seconds_a_step"] / theirs["seconds_a_step"]
+    assert theirs["config"] == "MMDetection's faster-rcnn_r50-caffe-c4.py"
 
 
 def test_student_and_teacher_are_compared(run):
@@ -87,7 +122,8 @@ def test_test_images_are_timed_one_at_a_time(tmp_path, monkeypatch, capsys):
 def test_summary_of_test_images_by_hand():
     """Images of 1, 2 and 6 seconds with 1, 2 and 3 persons, of which Re-ID takes 3 seconds and the backbone 4."""
     one = benchmark.Contestant.__new__(benchmark.Contestant)
-    one.config, one.images, one.gflops, one.model = "c", [0, 1, 2], None, Linear(1, 1)
+    one.config, one.images, one.gflops, one.trained = "c", [0, 1, 2], None, Linear(1, 1)
+    one.bare = []
     one.times, one.num_boxes = [1.0, 2.0, 6.0], [1, 2, 3]
     one.timer = SimpleNamespace(seconds={"Part-2": 2.0, "Re-ID head": 1.0, "backbone (Part-1)": 4.0})
     found = one.summary()

@@ -11,6 +11,15 @@ model's, with normalization, proposals, NMS and embeddings; reading, decoding an
         --compare tdn_r50ibn_prw_oim-star --compare-checkpoint oim-star.pth
 
 "detector" and "Re-ID" sum up the parts; a part that serves both, as OIM*'s shared head, counts as the detector's.
+
+Models are tested as ``mmpersonsearch test`` tests them, with norms folded (``--unfolded``: as they were trained).
+``--layers`` also runs their bare convolutions and linear layers in each round, without norms, bias and all else, and
+matrix products of the same shapes; a profile says where the time goes. With ``--amp`` or ``--compile``, it prints how
+far embeddings are from those of the model in float32.
+
+With ``--train``, it times training steps, beside MMDetection's Faster R-CNN C4 with as many RoIs:
+
+    python tools/analysis_tools/benchmark.py oim_r50_prw --train
 """
 
 from __future__ import annotations
@@ -18,8 +27,6 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections import defaultdict
-from collections.abc import Callable
 from statistics import mean, median, stdev
 
 import numpy as np
@@ -28,7 +35,9 @@ from mmdet.structures import DetDataSample
 from mmengine.config import Config
 from mmengine.dataset import BaseDataset, pseudo_collate
 from mmengine.registry import init_default_scope
-from torch import nn
+from mmengine.runner import autocast
+from model_timers import OF_REID, STAGES, BareLayers, StageTimer, time_of_kinds
+from train_timer import compare_training
 
 from mmpersonsearch.apis import build_model
 from mmpersonsearch.cli.command_line import (
@@ -41,54 +50,9 @@ from mmpersonsearch.cli.command_line import (
 )
 from mmpersonsearch.cli.flops import count_gflops
 from mmpersonsearch.cli.run_config import choose_data_set, read_config
+from mmpersonsearch.engine.fast_testing import describe_difference, make_fast
 from mmpersonsearch.registry import DATASETS
-
-# Parts of a model that are timed separately; the rest is NMS, box decoding and the like. In a two-step model they are
-# parts of the detector.
-STAGES = {
-    "backbone (Part-1)": "backbone",
-    "RPN": "rpn_head",
-    "RoIAlign": "roi_head.bbox_roi_extractor",
-    "shared head (Part-2)": "roi_head.shared_head",
-    "box head": "roi_head.bbox_head",
-    "crops": "roi_head.crop_extractor",
-    "KTB": "roi_head.bridge",
-    "RoIAlign for Re-ID": "roi_head.reid_roi_extractor",
-    "Part-2": "roi_head.part2",
-    "Re-ID head": "roi_head.reid_head",
-    "Re-ID model": "reid",
-}
-OF_REID = ("crops", "KTB", "RoIAlign for Re-ID", "Part-2", "Re-ID head", "Re-ID model")
-
-
-class StageTimer:
-    """Timer of the parts of a model, in seconds.
-
-    Args:
-        model: The model; parts of :data:`STAGES` that it lacks are skipped.
-        synchronize: Function that waits for the device.
-    """
-
-    def __init__(self, model: nn.Module, synchronize: Callable[[], None]) -> None:
-        self.seconds = defaultdict(float)
-        self.synchronize = synchronize
-        modules = dict(model.named_modules())
-        modules |= {path.removeprefix("detector."): module for path, module in modules.items()}
-        for name, path in STAGES.items():
-            if path in modules:
-                modules[path].register_forward_pre_hook(self._start)
-                modules[path].register_forward_hook(self._stop(name))
-
-    def _start(self, *_: object) -> None:
-        self.synchronize()
-        self.started = time.perf_counter()
-
-    def _stop(self, name: str) -> Callable[..., None]:
-        def stop(*_: object) -> None:
-            self.synchronize()
-            self.seconds[name] += time.perf_counter() - self.started
-
-        return stop
+from mmpersonsearch.utils.memory import keep_freed_memory
 
 
 class TestImages:
@@ -141,10 +105,20 @@ class Contestant:
             test_cfg = getattr(self.model, "detector", self.model).roi_head.test_cfg
             test_cfg.score_thr, test_cfg.max_per_img = -1.0, args.num_persons
             test_cfg.nms.iou_threshold = 1.0
+        self.trained = self.model
+        if not args.unfolded:
+            self.model = make_fast(self.trained, args.compile, args.device)
+        if args.amp or args.compile:
+            with torch.no_grad():
+                print(f"{config}: {describe_difference(self.trained, self.model, self.batch(0), args.amp)}")
+        self.clock = time.process_time if args.processor_time else time.perf_counter
         self.gflops: float | None = None
         self.times: list[float] = []  # seconds of the images
         self.num_boxes: list[int] = []
-        self.timer = StageTimer(self.model, self.synchronize)
+        self.layers: BareLayers | None = None
+        self.kinds: dict[str, float] | None = None  # milliseconds of a profiled image
+        self.bare: list[tuple[float, ...]] = []  # seconds of the images' bare layers and products, in all and in Part-1
+        self.timer = StageTimer(self.model, self.synchronize, self.clock)
 
     def synchronize(self) -> None:
         """Wait for the device's work."""
@@ -166,19 +140,27 @@ class Contestant:
         """Run one batch, from images to boxes with embeddings."""
         batch = self.batch(number)
         self.synchronize()
-        started = time.perf_counter()
-        results = self.model.test_step(batch)
+        started = self.clock()
+        with autocast(enabled=self.args.amp):
+            results = self.model.test_step(batch)
         self.synchronize()
-        self.times += [(time.perf_counter() - started) / len(results)] * len(results)
+        self.times += [(self.clock() - started) / len(results)] * len(results)
         self.num_boxes += [len(result.pred_instances) for result in results]
+        if self.layers is not None:
+            seconds = [s for part in ("", "backbone") for s in self.layers.run(self.clock, self.synchronize, part)]
+            self.bare.append(tuple(s / len(results) for s in seconds))
 
     def warm_up(self) -> None:
         """Run the first batches, which are not timed; of random images, count the floating-point operations."""
-        if self.images is None:
-            self.gflops = count_gflops(self.step) / self.args.batch_size
-        for number in range(self.args.warm_up - (self.images is None)):
+        if self.images is None:  # of the model as it was trained: PyTorch does not count its fused convolutions
+            fast, self.model = self.model, self.trained
+            self.gflops, self.model = count_gflops(self.step) / self.args.batch_size, fast
+        for number in range(self.args.warm_up):
             self.step(number)
-        self.times, self.num_boxes = [], []
+        if self.args.layers:
+            self.layers = BareLayers(self.model, self.step)
+            self.kinds = time_of_kinds(self.step)
+        self.times, self.num_boxes, self.bare = [], [], []
         self.timer.seconds.clear()
 
     def summary(self) -> dict:
@@ -198,9 +180,15 @@ class Contestant:
             detector_milliseconds=1e3 * mean(self.times) - reid,
             reid_milliseconds=reid,
             boxes_per_image=mean(self.num_boxes),
-            million_parameters=sum(p.numel() for p in self.model.parameters()) / 1e6,
+            million_parameters=sum(p.numel() for p in self.trained.parameters()) / 1e6,
             gflops=self.gflops,
         )
+        if self.bare:
+            names = ("bare_layers", "bare_products", "bare_layers_of_backbone", "bare_products_of_backbone")
+            found.update({f"{name}_ms": 1e3 * median(one) for name, one in zip(names, zip(*self.bare))})
+            found["bare_share"] = found["bare_layers_ms"] / (1e3 * median(self.times))
+            found["bare_share_of_backbone"] = found["bare_layers_of_backbone_ms"] / stages["backbone (Part-1)"]
+            found["kinds_ms"] = self.kinds
         if self.images is not None:
             spread = stdev if len(self.times) > 1 else lambda values: 0.0
             images = [dict(milliseconds=1e3 * t, boxes=n) for t, n in zip(self.times, self.num_boxes)]
@@ -217,6 +205,10 @@ ROWS = {
     "boxes_per_image": "persons per image",
     "boxes_spread": "persons, spread over images",
     "gflops": "GFLOPs",
+    "bare_layers_ms": "bare layers",
+    "bare_products_ms": "matrix products of their shapes",
+    "bare_share": "bare layers / all",
+    "bare_share_of_backbone": "bare layers / all, in Part-1",
     "million_parameters": "million parameters",
 }
 
@@ -229,7 +221,12 @@ def print_summaries(summaries: list[dict]) -> None:
     for key, title in ROWS.items():
         if all(one.get(key) is not None for one in summaries):
             rows.append((title, *(float(one[key]) for one in summaries)))
-    print_table("Testing", ("milliseconds per image", *(one["config"].rpartition("/")[2] for one in summaries)), rows)
+    heads = [one["config"].rpartition("/")[2] for one in summaries]
+    print_table("Testing", ("milliseconds per image", *heads), rows)
+    kinds = [one["kinds_ms"] for one in summaries if "kinds_ms" in one]
+    rows = [(kind, *(one.get(kind) for one in kinds)) for kind in (kinds[0] if kinds else ())]
+    if rows:
+        print_table("Operators of one image, with the profiler", ("milliseconds", *heads), rows)
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -246,6 +243,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--num-persons", type=positive, default=10, help="boxes per image of an untrained model (10)")
     parser.add_argument("--rounds", type=positive, help="batches of random images per model (10), or passes (1)")
     parser.add_argument("--warm-up", type=positive, default=1, metavar="N", help="batches before, not timed (1)")
+    parser.add_argument("--unfolded", action="store_true", help="test models as they were trained")
+    parser.add_argument("--amp", action="store_true", help="mixed precision (bfloat16 on a CPU)")
+    parser.add_argument("--compile", action="store_true", help="compile the networks by torch.compile")
+    parser.add_argument("--layers", action="store_true", help="measure bare convolutions and kinds of layers too")
+    parser.add_argument("--train", action="store_true", help="time training steps, beside MMDetection's detector")
+    help_text = "seconds of the processor instead of the clock: on a CPU with other work, with OMP_NUM_THREADS=1"
+    parser.add_argument("--processor-time", action="store_true", help=help_text)
     add_device(parser)
     parser.add_argument("--json", action="store_true", help="print JSON, not a table")
     args = parser.parse_args(argv)
@@ -255,6 +259,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         parser.error("--data-set needs --num-images")
     if args.compare_checkpoint and not args.compare:
         parser.error("--compare-checkpoint needs --compare")
+    if args.train and (args.checkpoint or args.num_images or args.layers or args.compile):
+        parser.error("--train takes random images and no checkpoint, --layers and --compile are for testing")
     args.shape, args.batch_size = args.shape or [600, 960], args.batch_size or 1
     args.rounds = args.rounds or (1 if args.num_images else 10)
     return args
@@ -262,6 +268,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
+    keep_freed_memory()
+    if args.train:
+        with exit_on_bad_input("benchmark.py"):
+            return compare_training(args)
     models = [(args.config, args.checkpoint), (args.compare, args.compare_checkpoint)]
     with exit_on_bad_input("benchmark.py"):
         contestants = [Contestant(config, checkpoint, args) for config, checkpoint in models if config]
@@ -280,7 +290,9 @@ def main(argv: list[str] | None = None) -> None:
         return
     print_summaries(summaries)
     if args.compare:
-        print(f"{args.config} is {ratio:.2f} times as fast as {args.compare}")
+        flops = [one["gflops"] for one in summaries]
+        beside = f", which needs {flops[1] / flops[0]:.2f} times its FLOPs" if all(flops) else ""
+        print(f"{args.config} is {ratio:.2f} times as fast as {args.compare}{beside}")
 
 
 if __name__ == "__main__":

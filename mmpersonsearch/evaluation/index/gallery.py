@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -13,41 +12,12 @@ from torch import Tensor
 from mmpersonsearch.structures import CrossCamera, Listed, SearchProtocol
 from mmpersonsearch.utils.errors import InputError
 
-from .ragged import blocks_by_total, least_iou, offsets_of, paired_iou, ragged_ranges
+from .ragged import places_in_segments, ragged_ranges
 from .search_index import SearchIndex
+from .true_pairs import TruePairs, make_true_pairs
 
-# Detections compared with a true box at a time: about 200 bytes each.
-_MAX_COMPARISONS = 2_000_000
-
-
-@dataclass
-class TruePairs:
-    """All (query, gallery image that shows the query's person), sorted by query.
-
-    Attributes:
-        offsets: (Q + 1,) int64; query q has the pairs ``offsets[q] ... offsets[q + 1] - 1``.
-        image_inds: (T,) int64 image of each pair.
-        bboxes: (T, 4) float64 the person's box in it, xyxy in pixels.
-        starts: (T,) int64 the image's first detection.
-        lengths: (T,) int64 number of the image's detections.
-        columns: (T,) int64 column at which the image's detections begin in the query's list of similarities.
-        candidates: (C,) int64 detections that overlap the pair's true box enough, sorted by pair.
-        candidate_offsets: (T + 1,) int64; pair t has the candidates ``[offsets[t], offsets[t + 1])``.
-    """
-
-    offsets: Tensor
-    image_inds: Tensor
-    bboxes: Tensor
-    starts: Tensor
-    lengths: Tensor
-    columns: Tensor
-    candidates: Tensor
-    candidate_offsets: Tensor
-
-    @property
-    def counts(self) -> Tensor:
-        """(Q,) number of gallery images that show the query's person."""
-        return self.offsets.diff()
+# One in so many of the detections are few: a gallery of fewer is arranged whole, and of another as many are selected.
+_FEW = 8
 
 
 class Searched(ABC):
@@ -67,6 +37,16 @@ class Searched(ABC):
             (R, L) a new tensor, -inf where a column is not in the query's gallery.
         """
 
+    def select(self, similarities: Tensor, query_inds: Tensor, least: Tensor) -> Tensor:
+        """Select what may rank before true positives: as :meth:`arrange`, but in any order and with others missing.
+
+        Args:
+            similarities: (R, N) of R queries.
+            query_inds: (R,) the queries.
+            least: (R,) similarities from which on all have to be there.
+        """
+        return self.arrange(similarities, query_inds)
+
 
 class Gallery(Searched):
     """Galleries of all queries, which are searched in the same detections.
@@ -85,6 +65,26 @@ class Gallery(Searched):
     def image_lists(self, query_inds: Tensor) -> Tensor:
         """Return (R, G) int64 images of each query's gallery, in its order, padded with -1."""
 
+    def select(self, similarities: Tensor, query_inds: Tensor, least: Tensor) -> Tensor:
+        """See :meth:`Searched.select`; of most queries, few detections are more similar than the true positives."""
+        num, width = similarities.shape
+        if self.max_columns * _FEW < width:
+            return self.arrange(similarities, query_inds)
+        similar = similarities >= least[:, None]
+        if int(similar.sum()) * _FEW > similar.numel():
+            return self.arrange(similarities, query_inds)
+        positions = torch.nonzero(similar.reshape(-1)).squeeze(1)
+        rows = torch.div(positions, width, rounding_mode="floor")
+        images = self.image_lists(query_inds)
+        held = images.new_zeros((num, self.index.num_images + 1), dtype=torch.bool)
+        held.scatter_(1, images + 1, True)  # the first column is the padding's
+        inside = held[rows, self.index.image_inds[positions - rows * width] + 1]
+        rows, values = rows[inside], similarities.reshape(-1)[positions[inside]]
+        places, counts = places_in_segments(rows, num)
+        selected = similarities.new_full((num, max(1, int(counts.max()))), -torch.inf)
+        selected[rows, places] = values
+        return selected
+
 
 class WholeGallery(Gallery):
     """Galleries of all images but the query's own, or of those of other cameras."""
@@ -96,7 +96,7 @@ class WholeGallery(Gallery):
         query_inds, image_inds, bboxes = (torch.from_numpy(a).to(device) for a in _true_boxes(protocol))
         inside = ~self._is_outside(image_inds, query_inds)
         query_inds, image_inds, bboxes = query_inds[inside], image_inds[inside], bboxes[inside]
-        self.pairs = _true_pairs(index, query_inds, image_inds, bboxes, columns=index.offsets[image_inds])
+        self.pairs = make_true_pairs(index, query_inds, image_inds, bboxes, columns=index.offsets[image_inds])
 
     def _is_outside(self, image_inds: Tensor, query_inds: Tensor) -> Tensor:
         outside = image_inds == self.index.query_image_inds[query_inds]
@@ -146,7 +146,7 @@ class ListedGallery(Gallery):
         self.max_columns = int(self._num_columns.max()) if lists else 0
         # Column at which an image's detections begin, counted from the query's first image.
         columns = before[present] - firsts[owners[present]]
-        self.pairs = _true_pairs(index, owners[present], self._image_inds[present], bboxes, columns)
+        self.pairs = make_true_pairs(index, owners[present], self._image_inds[present], bboxes, columns)
 
     def _check(
         self, protocol: SearchProtocol, images: np.ndarray, owners: np.ndarray, present: np.ndarray, bboxes: np.ndarray
@@ -248,41 +248,3 @@ def _true_boxes(protocol: SearchProtocol) -> tuple[np.ndarray, np.ndarray, np.nd
     lengths = np.searchsorted(keys, (wanted + 1) * num_images) - starts
     rows, query_inds = (t.numpy() for t in ragged_ranges(torch.from_numpy(starts), torch.from_numpy(lengths)))
     return query_inds, keys[rows] % num_images, bboxes[rows]
-
-
-def _true_pairs(
-    index: SearchIndex, query_inds: Tensor, image_inds: Tensor, bboxes: Tensor, columns: Tensor
-) -> TruePairs:
-    starts, lengths = index.offsets[image_inds], index.counts[image_inds]
-    return TruePairs(
-        offsets_of(query_inds, len(index.query_feats)),
-        image_inds,
-        bboxes,
-        starts,
-        lengths,
-        columns,
-        *find_candidates(index.bboxes, starts, lengths, bboxes),
-    )
-
-
-def find_candidates(found: Tensor, starts: Tensor, lengths: Tensor, bboxes: Tensor) -> tuple[Tensor, Tensor]:
-    """Find the candidates of each pair: the detections that reach the IoU threshold of the true box's size.
-
-    Args:
-        found: (N, 4) boxes of all detections.
-        starts: (T,) int64 first detection of each pair's image.
-        lengths: (T,) int64 number of the image's detections.
-        bboxes: (T, 4) float64 true boxes.
-
-    Returns:
-        (C,) ``candidates`` and (T + 1,) ``candidate_offsets`` of :class:`TruePairs`.
-    """
-    thresholds = least_iou(bboxes)
-    candidates, owners = [starts[:0]], [starts[:0]]
-    for block in blocks_by_total(lengths.cpu().numpy(), _MAX_COMPARISONS):
-        dets, pairs = ragged_ranges(starts[block], lengths[block])
-        pairs += block.start
-        overlapping = paired_iou(found[dets], bboxes[pairs]) >= thresholds[pairs]
-        candidates.append(dets[overlapping])
-        owners.append(pairs[overlapping])
-    return torch.cat(candidates), offsets_of(torch.cat(owners), len(bboxes))

@@ -12,10 +12,11 @@ from torch import Tensor
 from mmpersonsearch.structures import SearchProtocol
 from mmpersonsearch.utils.errors import InputError
 
-from .gallery import Gallery, Searched, TruePairs, build_gallery, find_candidates
+from .gallery import Gallery, Searched, build_gallery
 from .ignored import ignored_in_search
 from .ragged import offsets_of, ragged_ranges
 from .search_index import build_search_index
+from .true_pairs import TruePairs, find_candidates
 
 
 @dataclass
