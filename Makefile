@@ -5,7 +5,7 @@ SOURCES := $(wildcard mmpersonsearch configs tools tests projects)
 export PYTHON OPS
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format clean
+.PHONY: help setup demo test docs lint format clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,6 +19,9 @@ demo: setup ## train and test on the synthetic set, results in work_dirs/demo (i
 # A process takes about 2 GiB.
 test: setup ## run the tests, one process a core, at most four
 	@OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --maxprocesses 4 --dist worksteal
+
+docs: setup ## build the documentation into site/, strictly: links, anchors and names are checked
+	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --quiet
 
 lint: setup ## check style
 	@$(PY) -m ruff check $(SOURCES)

@@ -88,5 +88,5 @@ def test_every_config_is_in_a_metafile_with_code_that_exists():
 
 def test_the_table_of_environment_variables_is_complete():
     read = {name for path in ALL for name in re.findall(r"\{\{\s*\$(\w+)", path.read_text())}
-    table = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs/environment.md").read_text(), re.M)
+    table = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs/guide/environment.md").read_text(), re.M)
     assert sorted(table) == sorted(read)

@@ -1,4 +1,4 @@
-"""How many files of the package a training step and a test enter on their way (``docs/one_batch.md``)."""
+"""How many files of the package a training step and a test enter on their way (``docs/concepts/one_batch.md``)."""
 
 import re
 import sys
@@ -87,7 +87,7 @@ def test_a_test_enters_few_files(tdn):
 def test_the_rooms_of_the_walk_exist():
     rooms = re.findall(
         r"`((?:datasets|engine|evaluation|models|ops|structures|cli)/[\w/.]*|registry\.py)`",
-        (DOCS / "one_batch.md").read_text(),
+        (DOCS / "concepts/one_batch.md").read_text(),
     )
     assert len(rooms) > 20
     assert [room for room in rooms if not (PACKAGE / room).exists()] == []

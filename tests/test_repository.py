@@ -93,7 +93,7 @@ def test_every_requirement_is_pinned():
     extras = project["optional-dependencies"]
     required = [
         line
-        for name in ("onedl", "dev", "onnx", "gallery", "serve")
+        for name in ("onedl", "dev", "docs", "onnx", "gallery", "serve")
         for line in (*project["dependencies"], *extras[name])
     ]
     required += (ROOT / "requirements/compile.txt").read_text().splitlines()
@@ -245,7 +245,7 @@ def test_setup_is_done_anew_where_it_was_interrupted_or_operators_changed(enviro
     assert run_setup_function("in_place compiled || echo anew", environment).stdout == "anew\n"
 
 
-@pytest.mark.parametrize(("failing", "status"), [("none", 0), ("lint", 1), ("test", 1)])
+@pytest.mark.parametrize(("failing", "status"), [("none", 0), ("lint", 1), ("docs", 1), ("test", 1)])
 def test_ci_fails_where_lint_or_tests_fail_and_ends_with_the_tests(tmp_path, failing, status):
     stand_in(tmp_path / "make", f'echo "ran $1"; [ "$1" != {failing} ]')
     path = f"{tmp_path}:{os.environ['PATH']}"
@@ -253,7 +253,7 @@ def test_ci_fails_where_lint_or_tests_fail_and_ends_with_the_tests(tmp_path, fai
     env["MMPERSONSEARCH_MILVUS_SERVER"] = "given"
     done = subprocess.run([str(ROOT / ".ci/run")], env=env, capture_output=True, text=True)
     assert done.returncode == status
-    assert "ran lint" in done.stdout
+    assert "ran lint" in done.stdout and "ran docs" in done.stdout
     assert done.stdout.splitlines()[-1] == "ran test"
 
 

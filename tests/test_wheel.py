@@ -171,7 +171,7 @@ def test_the_command_lists_configs_and_finds_them_by_name(installed, tmp_path):
 
 def test_the_package_is_used_without_the_repository(installed, tmp_path):
     """Configs inherit from those of the package, models are built and run, the worked example of the docs is right."""
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs/evaluation.md").read_text(), re.S)
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs/concepts/protocol.md").read_text(), re.S)
     (tmp_path / "example.py").write_text("\n".join(blocks))
     (tmp_path / "inherit.py").write_text(INHERIT)
     printed = run(installed / "bin/python", "-I", "inherit.py", json.dumps(LEAVES), cwd=tmp_path, SYNTH_WEIGHTS="none")

@@ -135,7 +135,7 @@ set_up() {
   pip_install pip
   say "[2/4] PyTorch, MMDetection, test tools and this package (downloads 0.6 to 3 GB the first time)"
   # One run, since each costs a look at all packages. MMCV is built apart from PyTorch, which keeps it from compiling.
-  pip_install --build-constraint "$CONSTRAINTS" --no-compile -e '.[onedl,dev,onnx,gallery,serve]'
+  pip_install --build-constraint "$CONSTRAINTS" --no-compile -e '.[onedl,dev,docs,onnx,gallery,serve]'
   say "[3/4] OpenCV and MMCV's operators"
   ensure_opencv
   if [ "$1" = compiled ]; then compile_ops; else remove_compiled_ops; fi

@@ -202,7 +202,8 @@ def index_pictures(
 def _new_paths(paths: Sequence[str], root: str, gallery: Gallery | None) -> tuple[list[str], IndexReport]:
     paths = list(dict.fromkeys(paths))
     known = in_rank_0(lambda: gallery.states(_name(path, root) for path in paths))
-    todo = [path for path in paths if known.get(_name(path, root)) != _state(path)]
+    states = {path: _state(path) for path in paths}  # None of a file that has vanished: reading it gives the reason
+    todo = [path for path, state in states.items() if state is None or known.get(_name(path, root)) != state]
     return todo, IndexReport(known=len(paths) - len(todo))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
@@ -174,13 +175,15 @@ def filter_of(
 def seconds(moment: float | str) -> float:
     """Read seconds, or an ISO date (of UTC, like those of pictures) as seconds since 1970."""
     try:
-        return float(moment)
+        number = float(moment)
     except ValueError:
-        pass
-    try:
-        return datetime.fromisoformat(moment).replace(tzinfo=timezone.utc).timestamp()
-    except ValueError:
-        raise InputError(f"time {moment!r}: expected seconds or a date such as 2026-11-29 12:30") from None
+        try:
+            number = datetime.fromisoformat(moment).replace(tzinfo=timezone.utc).timestamp()
+        except ValueError:
+            number = math.nan
+    if not math.isfinite(number):
+        raise InputError(f"time {moment!r}: expected seconds or a date such as 2026-11-29 12:30")
+    return number
 
 
 def _rank(ranking: BaseRanking, query: Query, persons: list[dict], vectors: Tensor) -> Tensor:

@@ -82,7 +82,7 @@ def main(argv: list[str] | None = None) -> None:
         print("mmpersonsearch search: no hit", file=sys.stderr)
         sys.exit(1)
     if timeline is None:
-        print_hits(hits)
+        print_hits(hits, args.ranking)
     else:
         print_timeline(timeline, number)
     for what, path in (("Hits", args.out), ("Timeline", args.timeline)):
@@ -100,12 +100,14 @@ def stored_similarity(gallery: Gallery) -> float | None:
     return stored.min_similarity
 
 
-def print_hits(hits: Hits) -> None:
-    rows = [
-        (n, hit.image, f"{hit.similarity:.3f}", hit.camera, "" if hit.time is None else time_text(hit.time))
-        for n, hit in enumerate(hits, start=1)
-    ]
-    print_table(f"{len(hits)} hits", ("", "picture", "similarity", "camera", "time"), rows)
+def print_hits(hits: Hits, ranking: str) -> None:
+    """Print the hits, and what they are ordered by where that is another number than the similarity."""
+    names = ["similarity", *([ranking] if ranking != "similarity" else [])]
+    rows = []
+    for n, hit in enumerate(hits, start=1):
+        numbers = [f"{number:.3f}" for number in (hit.similarity, hit.ranked)[: len(names)]]
+        rows.append((n, hit.image, *numbers, hit.camera, "" if hit.time is None else time_text(hit.time)))
+    print_table(f"{len(hits)} hits", ("", "picture", *names, "camera", "time"), rows)
 
 
 def print_timeline(timeline: Timeline, number: int) -> None:

@@ -31,10 +31,21 @@ def build_blocks(desk: Desk, name: str, most_megabytes: float) -> gr.Blocks:
         most_megabytes: Size of pictures that a visitor may bring.
     """
     page = _Page(desk, most_megabytes)
-    with gr.Blocks(title=f"Person search: {name}", analytics_enabled=False, fill_width=True) as blocks:
+    with _Blocks(title=f"Person search: {name}", analytics_enabled=False, fill_width=True) as blocks:
         page.lay_out(name)
         page.connect(blocks)
     return blocks.queue(default_concurrency_limit=4, max_size=64, api_open=False)
+
+
+class _Blocks(gr.Blocks):
+    """Blocks that take no files: Gradio would copy what a request names, of this machine or of another."""
+
+    def validate_inputs(self, block_fn: Any, inputs: list[Any]) -> None:
+        """Raise Gradio's error for a value that is no text, no number and no list of texts."""
+        super().validate_inputs(block_fn, inputs)
+        values = [one for value in inputs for one in (value if isinstance(value, list) else [value])]
+        if not all(one is None or isinstance(one, str | int | float) for one in values):
+            raise gr.Error("expected texts and numbers", print_exception=False)
 
 
 class _Page:

@@ -16,13 +16,13 @@ from mmpersonsearch.apis.timeline import place_of
 from mmpersonsearch.utils.errors import InputError
 from mmpersonsearch.utils.media import Item, open_picture
 from mmpersonsearch.utils.times import time_text
-from mmpersonsearch.visualization.hit_pictures import HitPicture, data_url, thumbnail
+from mmpersonsearch.visualization.hit_pictures import HitPicture, crop_person, data_url, thumbnail
 
 from .archive import Archive
 from .desk import Desk, Visit
 
 PAGE_SIZE = 12  # pictures of the archive
-_LARGEST, _CROP = (1280, 1280), (96, 128)  # pixels of the scene and of the query's crops
+_LARGEST = (1280, 1280)  # pixels of the scene
 _BLUE, _GREEN, _RED = (0, 114, 178), (0, 158, 115), (213, 94, 0)
 _THUMB = "M2 10h4v11H2zM8 10l4-8c2 0 3 1.5 2.6 3.2L13.8 9H20c1.5 0 2.4 1.4 2 2.8l-2 7.2c-.3 1.2-1.3 2-2.5 2H8z"
 
@@ -224,9 +224,5 @@ def _cached_urls(path: str, bbox: tuple[float, ...] | None, color: tuple[int, in
 
 
 def _crop_url(picture: Item, bbox: Sequence[float]) -> str:
-    try:
-        crop = open_picture(picture).crop([round(x) for x in bbox])
-    except (InputError, OSError):
-        return ""
-    crop.thumbnail(_CROP)
-    return data_url(crop)
+    person = crop_person(HitPicture(picture, bbox, "", ""))
+    return "" if person is None else data_url(person)

@@ -202,8 +202,10 @@ def _check_digest(path: Path, url: str) -> None:
 def _remedy_of_download(url: str) -> str:
     name = url.rpartition("/")[2]
     variable = next((variable for start, variable in _VARIABLES.items() if name.startswith(start)), None)
-    place = f"set the environment variable {variable}" if variable else "set the config's checkpoint"
-    return f"{place} to a local copy, or to none to start from random weights"
+    if variable:
+        return f"set the environment variable {variable} to a local copy, or to none to start from random weights"
+    options = "--weights, or --detector-weights and --reid-weights"
+    return f"give a local copy by {options}, or set the config's checkpoint to it, or to none for random weights"
 
 
 def _training_globals() -> list[Any]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import html
 import io
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from matplotlib import get_data_path
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from mmpersonsearch.utils.errors import InputError
 from mmpersonsearch.utils.files import write_whole
@@ -18,10 +19,13 @@ from mmpersonsearch.utils.media import Item, open_picture
 
 _QUERY, _HIT = (255, 176, 0), (0, 114, 178)
 _CELL, _TEXT, _COLUMNS = (320, 240), 34, 4  # width and height of a picture, height of its text, in pixels
+_PERSON = (96, 128)  # width and height, at most, of what is in the box
 _FONT = Path(get_data_path(), "fonts/ttf/DejaVuSans.ttf")  # Latin, Greek, Cyrillic, Arabic and more
 _STYLE = (
     "body{font:14px sans-serif;margin:1em}figure{display:inline-block;margin:.4em;vertical-align:top;max-width:100%}"
-    "img{max-width:100%;display:block}figcaption{padding:.2em 0;overflow-wrap:anywhere;width:320px;max-width:100%}"
+    "div{position:relative}img{max-width:100%;display:block}img+img{position:absolute;right:4px;bottom:4px;"
+    "max-height:45%;max-width:30%;border:2px solid white}"
+    "figcaption{padding:.2em 0;overflow-wrap:anywhere;width:320px;max-width:100%}"
 )
 
 
@@ -45,6 +49,9 @@ def draw_hits(queries: Sequence[HitPicture], hits: Sequence[HitPicture], path: s
             left, top = 10 + c * width, 10 + r * height
             thumb = thumbnail(one, _HIT if r else _QUERY)
             page.paste(thumb, (left + (_CELL[0] - thumb.width) // 2, top + (_CELL[1] - thumb.height) // 2))
+            if (person := crop_person(one)) is not None:
+                framed = ImageOps.expand(person, 2, "white")
+                page.paste(framed, (left + _CELL[0] - framed.width, top + _CELL[1] - framed.height))
             for line, text in enumerate((one.text, one.name[-48:])):
                 draw.text((left, top + _CELL[1] + 3 + 15 * line), _printable(text), fill="black", font=font)
     content = io.BytesIO()
@@ -72,8 +79,10 @@ def data_url(image: Image.Image) -> str:
 def _figure(one: HitPicture, color: tuple[int, int, int]) -> str:
     caption = f"{html.escape(one.text)}<br>{html.escape(one.name)}"
     alt = html.escape(one.name, quote=True)
-    source = data_url(thumbnail(one, color))
-    return f"<figure><img src='{source}' alt='{alt}'><figcaption>{caption}</figcaption></figure>"
+    person = crop_person(one)
+    sources = [data_url(image) for image in (thumbnail(one, color), person) if image is not None]
+    images = "".join(f"<img src='{source}' alt='{alt}'>" for source in sources)
+    return f"<figure><div>{images}</div><figcaption>{caption}</figcaption></figure>"
 
 
 def thumbnail(one: HitPicture, color: tuple[int, int, int]) -> Image.Image:
@@ -89,6 +98,19 @@ def thumbnail(one: HitPicture, color: tuple[int, int, int]) -> Image.Image:
     if one.bbox is not None:
         ImageDraw.Draw(image).rectangle([x * scale for x in one.bbox], outline=color, width=3)
     return image
+
+
+def crop_person(one: HitPicture) -> Image.Image | None:
+    """Return what is in the box, at most 96 x 128; None without a box, and where the picture is gone."""
+    if one.bbox is None:
+        return None
+    (x1, y1), (x2, y2) = map(math.floor, one.bbox[:2]), map(math.ceil, one.bbox[2:])
+    try:
+        person = open_picture(one.picture).crop((x1, y1, x2, y2))
+    except (InputError, OSError):
+        return None
+    person.thumbnail(_PERSON)
+    return person
 
 
 def _printable(text: str) -> str:

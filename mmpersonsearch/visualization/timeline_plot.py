@@ -56,7 +56,7 @@ def plot_timeline(appearances: Sequence[Appearance]) -> Figure:
     panels = [list(group) for _, group in groupby(ordered, lambda one: is_second_of_video(one.times[0]))]
     lanes = [list(dict.fromkeys(one.place for one in panel)) for panel in panels]
     if not 0 < sum(map(len, lanes)) <= _MOST:
-        raise InputError(f"a timeline shows 1 to {_MOST} places, got {sum(map(len, lanes))}")
+        raise InputError(f"a timeline shows 1 to {_MOST} places of hits with a time, got {sum(map(len, lanes))}")
     heights = [_REST + _LANE * len(places) for places in lanes]
     shade = ScalarMappable(Normalize(*_range([s for one in ordered for s in one.similarities])), "viridis_r")
     with rc_context({**STYLE, "axes.grid.axis": "x"}):

@@ -311,6 +311,14 @@ def test_an_archive_is_indexed_once(monkeypatch, tmp_path, archive):
         searcher.index(tmp_path / "empty", tmp_path / "g")
 
 
+def test_a_picture_that_vanishes_is_told(monkeypatch, tmp_path, archive):
+    gone, states = archive / "c1/2.png", Gallery.states
+    monkeypatch.setattr(Gallery, "states", lambda self, names: (gone.unlink(), states(self, names))[1])
+    with make_searcher(monkeypatch, tmp_path / "weights").index(archive, tmp_path / "g") as gallery:
+        assert (gallery.report.indexed, gallery.report.known) == (3, 0)
+        assert str(gone) in gallery.report.skipped
+
+
 def test_names_beyond_latin_1(monkeypatch, tmp_path):
     root, mine, quotes = tmp_path / "archive", "摄像头/Žofie_摄像头.png", "c2/ж'\"\\.png"
     for name in (mine, quotes):

@@ -53,7 +53,7 @@ def test_the_figure_has_lanes_of_places_and_dots_of_pictures():
     np.testing.assert_allclose(bars, [[1, 1], [2, 4]])
     dots = np.concatenate([one.get_offsets().data for one in dates.collections if isinstance(one, PathCollection)])
     np.testing.assert_allclose(dots[1], [(DAY + 5) / 86400, 1])  # the lane of camera a
-    with pytest.raises(InputError, match="a timeline shows 1 to 200 places, got 0"):
+    with pytest.raises(InputError, match="a timeline shows 1 to 200 places of hits with a time, got 0"):
         plot_timeline([])
 
 

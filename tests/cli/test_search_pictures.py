@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from painted_persons import PaintedNetwork, paint
+from painted_persons import COLORS, PaintedNetwork, paint
 from PIL import Image
 
 from mmpersonsearch.apis import Gallery
@@ -53,11 +53,15 @@ def test_two_commands_find_a_person(place, capsys):
     box = ["--box", "50", "10", "60", "40"]
     run_search(place, *box, "--ranking", "rcp", "--topk", "1", "--out", str(place / "hits.html"))
     page = (place / "hits.html").read_text()
-    assert page.count("<img src='data:image/jpeg;base64,") == 2 and "c1/20260101_080000.png" in page
+    assert page.count("<img src='data:image/jpeg;base64,") == 4 and "c1/20260101_080000.png" in page
     assert "http" not in page
+    assert "rcp" in capsys.readouterr().out  # the number that orders the hits
     run_search(place, *box, "--cameras", "c2", "--before", "2026-01-01 09:30", "--out", str(place / "hits.png"))
-    assert Image.open(place / "hits.png").size == (1330, 578)
-    assert "c2/20260101_090000.png" in capsys.readouterr().out
+    picture = Image.open(place / "hits.png")
+    assert picture.size == (1330, 578)
+    assert picture.getpixel((320, 240)) == COLORS["red"]  # the query and below it the hit, their persons in the corner
+    assert picture.getpixel((320, 284 + 240)) == COLORS["blue"]
+    assert "c2/20260101_090000.png" in (printed := capsys.readouterr().out) and "rcp" not in printed
     with Gallery(place / "g") as gallery:
         Calibration(0.9, "precision >= 1", gallery.facts["fingerprint"], "painted").store()
     with pytest.raises(SystemExit) as ended:

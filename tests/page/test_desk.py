@@ -61,8 +61,9 @@ def test_filters(desk, visit):
     ):
         desk.search(visit, filters)
         assert images(visit) == expected, filters
-    with pytest.raises(InputError, match="time 'noon': expected seconds or a date"):
-        desk.search(visit, Filters(after="noon"))
+    for text in ("noon", "nan", "inf"):
+        with pytest.raises(InputError, match=f"time '{text}': expected seconds or a date"):
+            desk.search(visit, Filters(after=text))
 
 
 def test_rcp_prefers_the_scene_with_the_companion(desk, visit):

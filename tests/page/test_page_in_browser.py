@@ -19,6 +19,7 @@ playwright = pytest.importorskip("playwright.sync_api", reason="the browser is d
 
 from mmpersonsearch.page.server import listen, serving  # noqa: E402
 
+LISTING = 5  # of the page's functions, that which takes a text and a camera
 CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
 
@@ -162,6 +163,18 @@ def test_no_file_is_served(host, archive_root):
     assert ask(host, "/gradio_api/queue/join", "POST", b"x", **{"Content-Length": str(2**21)})[0] == 413
     status, page = ask(host, "/")
     assert status == 200 and b"googleapis" not in page and b"cdnjs" not in page
+
+
+def test_no_file_that_a_request_names_is_copied(host):
+    """Gradio takes files by their path or address where a text is expected."""
+    folder = os.environ["GRADIO_TEMP_DIR"]
+    for path in ("/etc/passwd", f"http://{host}/theme.css"):
+        for name in (file := dict(path=path, meta={"_type": "gradio.FileData"}), [file], dict(a=[file])):
+            body = json.dumps(dict(data=[None, name, ""], fn_index=LISTING, session_hash="x", trigger_id=None)).encode()
+            assert ask(host, "/gradio_api/queue/join", "POST", body, **{"Content-Type": "application/json"})[0] == 200
+            answer = ask(host, "/gradio_api/queue/data?session_hash=x")[1].decode()
+            assert "expected texts and numbers" in answer, answer
+    assert [name for _, _, names in os.walk(folder) for name in names] == []
 
 
 def test_an_upload_is_in_no_file(host, browser, tmp_path):

@@ -268,5 +268,5 @@ def test_failed_download_names_the_variable_of_a_local_copy(tmp_path, monkeypatc
     for variable, url in published:
         with pytest.raises(InputError, match=rf"no network.*environment variable {variable} to a local copy"):
             load_checkpoint_file(url)
-    with pytest.raises(InputError, match="config's checkpoint to a local copy"):
+    with pytest.raises(InputError, match="give a local copy by --weights, or --detector-weights"):
         load_checkpoint_file("https://example.invalid/own.pth")

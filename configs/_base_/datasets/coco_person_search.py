@@ -1,4 +1,4 @@
-# Your own scenes in COCO's form (docs/own_data.md). A child sets data_root and the files, to both loaders.
+# Your own scenes in COCO's form (docs/guide/own_data.md). A child sets data_root and the files, to both loaders.
 data_root = "data/own/"
 num_ids = None  # counted in the training set, as the models' bases have it
 queue_size = 500

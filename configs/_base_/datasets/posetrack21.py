@@ -1,4 +1,4 @@
-# PoseTrack21 in the form that `mmpersonsearch to-coco` gives it (docs/own_data.md), at TDN's size. Its page names no
+# PoseTrack21 in the form that `mmpersonsearch to-coco` gives it (docs/guide/data.md), at TDN's size. Its page names no
 # number of identities: they are counted.
 _base_ = "./coco_person_search.py"
 

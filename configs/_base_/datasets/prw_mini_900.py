@@ -1,5 +1,5 @@
 # PRW-mini: PRW, tested on 30 queries in all 6,112 test frames but their own. The short side of an image 900 pixels, the
-# long side 1500 at most, two images per iteration. docs/evaluation.md says where the file of queries is.
+# long side 1500 at most, two images per iteration. docs/concepts/protocol.md says where the file of queries is.
 data_root = "{{$PRW_ROOT:data/PRW/}}"
 num_ids = 483
 queue_size = 500

@@ -1,4 +1,4 @@
-"""Draw a Re-ID set of persons who change clothes between cameras; the same arguments give the same files.
+"""Draw a Re-ID set of persons who wear other clothes in each image; the same arguments give the same files.
 
 Bodies, clothes masks, faces as the cameras see them and sharp ones, in the folders of projects/deskpro:
 
@@ -25,10 +25,10 @@ from .cameras import Camera, draw_cameras
 from .identities import Identity
 from .persons import HEAD, Pose, draw_clothes, draw_head, draw_person, draw_pose, head_center
 from .scenes import paste
-from .wardrobe import draw_wardrobe
+from .wardrobe import change_clothes, draw_persons
 
 PROG = "python -m projects.synthetic_benchmark.generator.clothes_changing"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 SPLITS = ("bounding_box_train", "query", "bounding_box_test")
 FACES_SEEN = 0.85  # probability of a person who faces the camera; of others no face is found
 _FRAME = (192, 256)  # width and height of what the cameras look at
@@ -45,8 +45,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="of everything that is drawn, >= 0")
     parser.add_argument("--train-ids", type=int, default=100, help="identities of the training split")
     parser.add_argument("--test-ids", type=int, default=50, help="other identities, of the test split")
-    parser.add_argument("--cameras", type=int, default=4, help="2 to 9; a person has other clothes in each")
-    parser.add_argument("--images", type=int, default=3, help="of a person in a camera, in testing one of them a query")
+    parser.add_argument("--cameras", type=int, default=12, help="3 to 99, each with one image of each person")
     parser.add_argument("--size", type=int, nargs=2, default=(128, 64), metavar=("H", "W"), help="of a body, pixels")
     parser.add_argument("--face-size", type=int, default=32, help="height and width of a face, pixels")
     parser.add_argument("--force", action="store_true", help="replace the set that is in the folder")
@@ -55,11 +54,11 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def check_args(args: argparse.Namespace) -> None:
     """Raise ``InputError`` that names the argument that cannot be met, or a used folder."""
-    for name, low in dict(seed=0, train_ids=1, test_ids=1, images=2, face_size=8).items():
+    for name, low in dict(seed=0, train_ids=1, test_ids=1, face_size=8).items():
         if getattr(args, name) < low:
             raise InputError(f"--{name.replace('_', '-')} must be at least {low}, got {getattr(args, name)}")
-    if not 2 <= args.cameras <= 9:
-        raise InputError(f"--cameras must be 2 to 9, got {args.cameras}")
+    if not 3 <= args.cameras <= 99:
+        raise InputError(f"--cameras must be 3 to 99, got {args.cameras}")
     if args.size[1] < 16 or args.size[0] < 2 * args.size[1]:
         raise InputError(f"--size must be H >= 2 W and W >= 16 pixels, got {args.size[0]} {args.size[1]}")
     if args.out.exists() and not args.out.is_dir():
@@ -86,9 +85,9 @@ def draw_sighting(
     """
     faces_camera = rng.random() < FACES_SEEN
     pose = replace(draw_pose(rng), facing=float(rng.uniform(-1.0, 1.0)) + (0.0 if faces_camera else math.pi))
-    height = float(rng.uniform(0.78, 0.88)) * size[0] * who.stature
+    height = float(rng.uniform(0.92, 0.97)) * size[0]
     crown = rng.uniform(1, max(2.0, size[0] - height - 1))
-    x, y = round(size[1] / 2 + rng.uniform(-0.06, 0.06) * size[1]), round(crown + height)
+    x, y = round(size[1] / 2 + rng.uniform(-0.04, 0.04) * size[1]), round(crown + height)
     light, worn = _draw_background(camera, rng, size), np.zeros((*size, 3), np.float32)
     empty = light.copy()
     owner = np.zeros(size, int)
@@ -144,13 +143,13 @@ def write_set(args: argparse.Namespace, root: Path) -> dict:
         ("train", "test"), (1, 1 + args.train_ids), (args.train_ids, args.test_ids), split_rngs
     ):
         numbers = range(first, first + count)
-        wardrobe = draw_wardrobe(rng, numbers, args.cameras)
-        seen = [(n, c, i) for n in numbers for c in range(args.cameras) for i in range(args.images)]
-        for number, camera, i in tqdm(seen, desc=name, unit="image"):
-            pictures = draw_sighting(wardrobe[camera][number], cameras[camera], rng, args.size, args.face_size)
-            split = SPLITS[0] if name == "train" else SPLITS[1 if i == 0 else 2]
+        persons = draw_persons(rng, numbers)
+        seen = [(who, camera) for who in persons for camera in range(args.cameras)]
+        for who, camera in tqdm(seen, desc=name, unit="image"):
+            pictures = draw_sighting(change_clothes(rng, who), cameras[camera], rng, args.size, args.face_size)
+            split = SPLITS[0] if name == "train" else SPLITS[1 if camera < args.cameras // 3 else 2]
             for folder, picture in pictures.items():
-                file = root / folder / split / f"{number:04d}_c{camera + 1}_{i:03d}.png"
+                file = root / folder / split / f"{who.number:04d}_c{camera + 1}_000.png"
                 Image.fromarray(picture).save(file, compress_level=1)
             counts[split]["images"] += 1
             counts[split]["faces"] += "lr_face" in pictures

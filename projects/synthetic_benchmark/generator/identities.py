@@ -53,6 +53,15 @@ _MIN_PATTERN_CONTRAST = 0.45
 
 
 @dataclass(frozen=True)
+class Build:
+    """Proportions of a body: breadths of shoulders and hips (1 is average), and from the crown to the waist (0.5)."""
+
+    shoulders: float = 1.0
+    hips: float = 1.0
+    waist: float = 0.5
+
+
+@dataclass(frozen=True)
 class Identity:
     """What one person looks like in every scene. Colors are indices into this module's tables.
 
@@ -63,6 +72,7 @@ class Identity:
         twin: Number of the identity that differs only by ``cue``; None where there is none.
         cue: One of ``FINE_CUES``: what tells the twins apart.
         face: Features of the face; None draws skin alone.
+        build: Proportions of the body.
     """
 
     number: int
@@ -83,6 +93,7 @@ class Identity:
     twin: int | None = None
     cue: str | None = None
     face: Face | None = None
+    build: Build = Build()
 
 
 Persons = tuple[Identity, ...]

@@ -85,14 +85,14 @@ def draw_person(identity: Identity, pose: Pose, height: float) -> Sprite:
         pose: How the person stands.
         height: Pixels from crown to soles.
     """
-    pen = Pen(height, _ASPECT)
+    pen = Pen(height, _ASPECT, waist=identity.build.waist)
     _Figure(pen, identity, pose, colors_of(identity)).draw()
     return _lit(pen.sprite(), pose)
 
 
 def draw_clothes(identity: Identity, pose: Pose, height: float) -> np.ndarray:
     """Draw what a person wears: (h, w) bool pixels of :func:`draw_person`'s picture."""
-    pen = Pen(height, _ASPECT)
+    pen = Pen(height, _ASPECT, waist=identity.build.waist)
     _Figure(pen, replace(identity, face=None), pose, _CLOTHES).draw()
     sprite = pen.sprite()
     return sprite.rgb[..., 0] * sprite.alpha > 0.3  # parts in the shade are drawn darker
@@ -105,7 +105,7 @@ def draw_head(identity: Identity, pose: Pose, side: int) -> tuple[np.ndarray, np
         (side, side, 3) RGB and (side, side) alpha, float32 in 0..1.
     """
     height = side / (2 * HEAD)
-    pen = Pen(height, 0.4, reach=0.3)
+    pen = Pen(height, 0.4, reach=0.3, waist=identity.build.waist)
     _Figure(pen, identity, pose, colors_of(identity)).draw()
     sprite = _lit(pen.sprite(), pose)
     x, y = head_center(pose)
@@ -138,7 +138,8 @@ class _Figure:
         self.bag, self.shoes = colors.bag, colors.shoes
         self.side, self.front = math.sin(pose.facing), math.cos(pose.facing)
         breadth = identity.width * (0.62 + 0.38 * abs(self.front))
-        self.shoulder, self.hip = 0.112 * breadth, 0.088 * breadth
+        build = identity.build
+        self.shoulder, self.hip = 0.112 * breadth * build.shoulders, 0.088 * breadth * build.hips
         self.far = -1 if self.side > 0 else 1  # the side of the body that is turned away, as a sign of x
 
     def draw(self) -> None:

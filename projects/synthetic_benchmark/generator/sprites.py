@@ -15,6 +15,7 @@ from PIL import Image, ImageDraw
 
 SUPERSAMPLING = 3
 _MARGIN = 0.04  # room above the crown and below the soles
+_NECK = 0.165
 
 Color = np.ndarray
 Point = tuple[float, float]
@@ -37,9 +38,13 @@ class Sprite:
 
 
 class Pen:
-    """Draw in units of the person's height on a transparent picture, from the crown down to ``reach``."""
+    """Draw in units of the person's height on a transparent picture, from the crown down to ``reach``.
 
-    def __init__(self, height: float, aspect: float, reach: float = 1.0) -> None:
+    What is drawn for a waist at 0.5 is stretched and shrunk below the neck, so that it is at ``waist``.
+    """
+
+    def __init__(self, height: float, aspect: float, reach: float = 1.0, waist: float = 0.5) -> None:
+        self.drawn, self.seen = (-1.0, _NECK, 0.5, 1.0, 2.0), (-1.0, _NECK, waist, 1.0, 2.0)
         self.foot = (math.ceil(height * aspect / 2), math.ceil(height * (1 + _MARGIN)))
         size = (2 * self.foot[0] + 1, math.ceil(height * (reach + _MARGIN)) + math.ceil(height * _MARGIN) + 1)
         self.unit = height * SUPERSAMPLING
@@ -49,7 +54,8 @@ class Pen:
 
     def at(self, point: Point) -> Point:
         """Return the pixel of a point."""
-        return self.origin[0] + point[0] * self.unit, self.origin[1] + point[1] * self.unit
+        y = point[1] if self.drawn == self.seen else float(np.interp(point[1], self.drawn, self.seen))
+        return self.origin[0] + point[0] * self.unit, self.origin[1] + y * self.unit
 
     def polygon(self, points: list[Point], color: Color) -> None:
         """Fill a polygon."""
@@ -91,6 +97,7 @@ class Pen:
         ImageDraw.Draw(mask).polygon([(x - left, y - top) for x, y in pixels], fill=255)
         x = (np.arange(left, right) + 0.5 - self.origin[0]) / self.unit
         y = (np.arange(top, bottom) + 0.5 - self.origin[1]) / self.unit
+        y = y if self.drawn == self.seen else np.interp(y, self.seen, self.drawn)
         rgb = texture(x[None, :], y[:, None])
         fill = Image.fromarray(np.round(np.clip(rgb, 0, 1) * 255).astype(np.uint8)).convert("RGBA")
         self.image.paste(fill, (left, top), mask)

@@ -1,8 +1,8 @@
 """One process with a batch of 6 images, and two and three that share them: the same losses, weights and memories.
 
-What cannot be equal is taken out, as docs/several_processes.md says: batch norms keep their statistics or have those of
-the joint batch, and the sampling of RoIs and anchors depends on the image alone. All but MMDetection's RPN loss is
-computed in double precision, so that no rounding changes which boxes NMS keeps.
+What cannot be equal is taken out, as docs/guide/several_processes.md says: batch norms keep their statistics or have
+those of the joint batch, and the sampling of RoIs and anchors depends on the image alone. All but MMDetection's RPN
+loss is computed in double precision, so that no rounding changes which boxes NMS keeps.
 """
 
 import pytest

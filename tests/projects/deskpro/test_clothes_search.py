@@ -43,7 +43,7 @@ def test_galleries_are_of_other_cameras(name):
 
 
 def test_bot_reads_the_bodies_of_the_drawn_persons(tmp_path):
-    sizes = "--train-ids 2 --test-ids 2 --cameras 2 --images 2 --face-size 8 --size 32 16"
+    sizes = "--train-ids 2 --test-ids 2 --cameras 4 --face-size 8 --size 32 16"
     clothes_changing.main([*sizes.split(), "--out", str(tmp_path / "set")])
     cfg = Config.fromfile(CONFIGS / f"{TRAINED['bot']}.py")
     init_default_scope(cfg.default_scope)

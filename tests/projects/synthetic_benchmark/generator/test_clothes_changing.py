@@ -14,8 +14,8 @@ from projects.synthetic_benchmark.generator import clothes_changing as command
 from projects.synthetic_benchmark.generator.cameras import draw_cameras
 from projects.synthetic_benchmark.generator.wardrobe import change_clothes, draw_wardrobe
 
-SMALL = {"--train-ids": 3, "--test-ids": 2, "--cameras": 3, "--images": 2, "--seed": 5}
-KEPT = ("width", "stature", "skin", "hair", "hair_style", "face")
+SMALL = {"--train-ids": 3, "--test-ids": 2, "--cameras": 6, "--seed": 5}
+KEPT = ("width", "stature", "skin", "hair", "hair_style", "face", "build")
 
 
 def arguments(out, **changes):
@@ -48,10 +48,9 @@ def test_files_are_named_and_counted_as_deskpro_has_them(root):
     names = {split: {path.name for path in (root / "imgs" / split).iterdir()} for split in command.SPLITS}
     expected = defaultdict(set)
     for number in range(1, 6):
-        for camera in (1, 2, 3):
-            for i in range(2):
-                split = "bounding_box_train" if number <= 3 else ("query", "bounding_box_test")[i]
-                expected[split].add(f"{number:04d}_c{camera}_{i:03d}.png")
+        for camera in range(1, 7):
+            split = "bounding_box_train" if number <= 3 else "query" if camera <= 2 else "bounding_box_test"
+            expected[split].add(f"{number:04d}_c{camera}_000.png")
     assert names == expected
     for split, own in names.items():
         assert {path.name for path in (root / "mask" / split).iterdir()} == own
@@ -65,7 +64,7 @@ def test_files_are_named_and_counted_as_deskpro_has_them(root):
 
 
 def test_a_person_keeps_face_hair_and_build_and_changes_clothes():
-    wardrobe = draw_wardrobe(np.random.default_rng(0), range(20), 4)
+    wardrobe = draw_wardrobe(np.random.default_rng(1), range(20), 4)
     faces = set()
     for number in range(20):
         persons = [wardrobe[camera][number] for camera in range(4)]
@@ -74,6 +73,27 @@ def test_a_person_keeps_face_hair_and_build_and_changes_clothes():
         assert len({(who.top, who.bottom, who.pattern, who.bottom_kind, who.bag) for who in persons}) == 4
         faces.add(persons[0].face)
     assert len(faces) == 20
+
+
+def test_each_image_shows_other_clothes(tmp_path, monkeypatch):
+    seen, draw_one = defaultdict(list), command.draw_sighting
+
+    def spy(who, *args):
+        seen[who.number].append(who)
+        return draw_one(who, *args)
+
+    monkeypatch.setattr(command, "draw_sighting", spy)
+    command.main(arguments(tmp_path / "set"))
+    assert len(seen) == 5
+    for pictures in seen.values():
+        assert len({tuple(getattr(who, name) for name in KEPT) for who in pictures}) == 1
+        assert len({(who.top, who.bottom, who.pattern, who.bottom_kind, who.bag) for who in pictures}) == 6
+
+
+def test_persons_fill_their_images(root):
+    for path in (root / "mask/bounding_box_train").iterdir():
+        rows = np.flatnonzero((np.asarray(Image.open(path)) == 0).any(1))  # shoulders to shoes
+        assert rows[0] < 0.25 * 128 and rows[-1] > 0.9 * 128
 
 
 def draw(who, camera, seed=0, size=(128, 64), face_size=32):
@@ -120,8 +140,7 @@ def test_faces_tell_persons_apart_when_they_are_sharp(camera):
     ("changes", "words"),
     [
         ({"seed": -1}, "--seed must be at least 0, got -1"),
-        ({"images": 1}, "--images must be at least 2, got 1"),
-        ({"cameras": 1}, "--cameras must be 2 to 9, got 1"),
+        ({"cameras": 2}, "--cameras must be 3 to 99, got 2"),
         ({"face_size": 4}, "--face-size must be at least 8, got 4"),
     ],
 )
@@ -139,4 +158,4 @@ def test_a_used_folder_is_replaced_by_force_only(tmp_path):
     with pytest.raises(SystemExit, match="set is not empty; --force"):
         command.main(arguments(tmp_path / "set"))
     with pytest.raises(SystemExit, match=r"mine\.txt is not"):
-        command.main([*arguments(tmp_path / "set", train_ids=1, test_ids=1, cameras=2), "--force"])
+        command.main([*arguments(tmp_path / "set", train_ids=1, test_ids=1, cameras=3), "--force"])

@@ -1,4 +1,4 @@
-# Drawn persons who wear other clothes in each camera: bodies of 128x64, faces of 32x32 pixels. Nothing is erased, and a
+# Drawn persons who wear other clothes in each image: bodies of 128x64, faces of 32x32 pixels. Nothing is erased, and a
 # batch has twice the identities, since training is short.
 _base_ = "./celeb-reid.py"
 
