@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from mmpersonsearch.datasets import PersonSearchDataset
 from mmpersonsearch.evaluation.hit_curve import HitCurve, measure_hits
 from mmpersonsearch.structures import Query, SceneImage, SearchProtocol
 from mmpersonsearch.utils.errors import InputError
-from mmpersonsearch.utils.files import write_json_file
+from mmpersonsearch.utils.files import read_json_file, write_json_file
 
 
 @dataclass
@@ -51,7 +50,7 @@ def find_calibration(fingerprint: str) -> Calibration | None:
     if not path.is_file():
         return None
     try:
-        return Calibration(**json.loads(path.read_text()))
+        return Calibration(**read_json_file(path))
     except (ValueError, TypeError) as error:
         raise InputError(f"{path} is no calibration ({error}): remove it, and calibrate again") from None
 

@@ -47,7 +47,7 @@ def exit_on_bad_input(command: str) -> Iterator[None]:
         yield
     except (InputError, FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError) as error:
         text = _original_message(str(error))
-        message = f"{command}: {text}{name_variables(text)}"
+        message = _cut(f"{command}: {text}{name_variables(text)}")
         if not isinstance(error, SharedError):
             print(message, file=sys.stderr)
         raise CommandError(message) from error
@@ -55,6 +55,11 @@ def exit_on_bad_input(command: str) -> Iterator[None]:
         message = f"{command}: interrupted"
         print(f"\n{message}", file=sys.stderr)
         raise CommandError(message, status=130) from error
+
+
+def _cut(message: str) -> str:
+    """Cut the middle out of a message that shows too much of a file."""
+    return message if len(message) <= 3000 else f"{message[:1500]} ... {message[-1000:]}"
 
 
 def _original_message(text: str) -> str:

@@ -77,7 +77,7 @@ def read_log(path: Path) -> list[tuple[int, dict[str, float]]]:
         try:
             record = json.loads(line)
             last = max(last, int(record.get("iter", record["step"])))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             if number == len(lines) and number > 1:
                 print(f"{path}: its last line is cut off and skipped", file=sys.stderr)
                 continue

@@ -182,6 +182,29 @@ def find_resumed(config: Config) -> str | None:
     return (config.get("load_from") or find_latest_checkpoint(config.work_dir)) if config.get("resume") else None
 
 
+def read_resumed(config: Config) -> dict[str, Any] | None:
+    """Read the checkpoint that a training resumes, None if it starts.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        InputError: It cannot be read. The message also names the newest other one in the work dir.
+    """
+    path = find_resumed(config)
+    if path is None:
+        return None
+    try:
+        checkpoint = load_checkpoint_file(path)
+        if lacking := [key for key in ("meta", "message_hub") if key not in checkpoint]:
+            raise InputError(f"{path} has no {', '.join(lacking)}, expected a checkpoint of a training")
+        return checkpoint
+    except (InputError, FileNotFoundError) as error:
+        names = [name for unit in ("epoch", "iter") for name in glob(osp.join(config.work_dir, f"{unit}_*.pth"))]
+        others = sorted((name for name in names if osp.abspath(name) != osp.abspath(path)), key=osp.getmtime)
+        before = f"the one before is {others[-1]}: --resume {others[-1]}" if others else "there is no other"
+        origin = "" if config.get("load_from") else f"{osp.join(config.work_dir, 'last_checkpoint')} names it; "
+        raise type(error)(f"{error}; {origin}{before}") from error
+
+
 def fill_num_ids(config: Config) -> None:
     """Set the ``num_ids`` that a config leaves open, for training: of the checkpoint that it resumes, else of its data.
 
@@ -191,8 +214,8 @@ def fill_num_ids(config: Config) -> None:
     """
     if not any(open_parts(config.model)):
         return
-    path = find_resumed(config)
-    num_ids, place = path and count_rows(load_checkpoint_file(path)), f"as in {path}"
+    resumed = read_resumed(config)
+    num_ids, place = resumed and count_rows(resumed), f"as in {find_resumed(config)}"
     if not num_ids:
         num_ids, place = count_training_identities(config), "the identities of the training set"
     set_num_ids(config.model, num_ids)
@@ -202,12 +225,11 @@ def fill_num_ids(config: Config) -> None:
 
 def warn_of_changes(config: Config) -> None:
     """Print what differs between a config that resumes and that of the checkpoint, and what of it takes effect."""
-    path = find_resumed(config)
-    if path is None or not is_main_process():
-        return
-    text = load_checkpoint_file(path).get("meta", {}).get("cfg")
+    resumed = read_resumed(config) if is_main_process() else None
+    text = (resumed or {}).get("meta", {}).get("cfg")
     if not text:
         return
+    path = find_resumed(config)
     before, now = flatten(Config.fromstring(text, ".py").to_dict()), flatten(config.to_dict())
     lines = []
     for key in sorted(before.keys() | now.keys()):

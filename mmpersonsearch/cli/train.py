@@ -10,7 +10,7 @@ from mmpersonsearch.engine.launch import join_processes
 from mmpersonsearch.utils.checkpoint import find_checkpoint, use_safe_checkpoint_loader
 from mmpersonsearch.utils.config_files import require_keys
 from mmpersonsearch.utils.errors import InputError
-from mmpersonsearch.utils.files import check_folder
+from mmpersonsearch.utils.files import check_folder, disk_errors_named
 
 from .command_line import add_config, add_launcher, exit_on_bad_input, make_parser
 from .run_config import (
@@ -62,6 +62,7 @@ def main(argv: list[str] | None = None) -> None:
             check_data(config, ("train", "val"))  # names all faults, not only the first
             raise
         warn_of_changes(config)  # as it runs: with --amp and what the processes set
-        runner = ConsoleRunner.from_cfg(config)
+        with disk_errors_named(config.work_dir):
+            runner = ConsoleRunner.from_cfg(config)
         check_before(runner, ("train", "val"))
         runner.train()

@@ -12,7 +12,7 @@ import numpy as np
 
 from mmpersonsearch.registry import DATASETS
 from mmpersonsearch.structures import ImageList, Listed, Query, SceneImage, SearchProtocol
-from mmpersonsearch.utils.errors import InputError
+from mmpersonsearch.utils.errors import InputError, damage_named
 from mmpersonsearch.utils.files import digest_files
 
 from .person_search_dataset import PersonSearchDataset
@@ -58,11 +58,16 @@ class CUHKSYSUDataset(PersonSearchDataset):
 
     def read_training(self) -> list[SceneImage]:
         """Read the images that are not in the pool, sorted by name."""
-        boxes, pool = self._read_boxes_and_pool()
-        return self._label(sorted(set(boxes) - set(pool)), boxes, self._read_train_persons())
+        with damage_named(self._annotation("")):
+            boxes, pool = self._read_boxes_and_pool()
+            return self._label(sorted(set(boxes) - set(pool)), boxes, self._read_train_persons())
 
     def read_protocol(self) -> SearchProtocol:
         """Read the pool, and each query's own gallery of each size."""
+        with damage_named(self._annotation("")):
+            return self._read_test()
+
+    def _read_test(self) -> SearchProtocol:
         boxes, pool = self._read_boxes_and_pool()
         known = list(boxes)
         records = self._read_records(known)

@@ -9,11 +9,11 @@ import numpy as np
 
 from mmpersonsearch.registry import DATASETS
 from mmpersonsearch.structures import AllImages, CrossCamera, ImageList, Listed, Query, SceneImage, SearchProtocol
-from mmpersonsearch.utils.errors import InputError
+from mmpersonsearch.utils.errors import InputError, damage_named
 from mmpersonsearch.utils.files import digest_files
 
 from .person_search_dataset import PersonSearchDataset
-from .readers.files import check_file, check_unique, has_area, one_record, read_xywh
+from .readers.files import check_file, check_unique, has_area, one_record, read_lines, read_xywh
 from .readers.mat_files import load_names, load_variable
 
 # Older versions of the data set use the other names.
@@ -100,7 +100,7 @@ class PRWDataset(PersonSearchDataset):
     def _read_scenes(self, frames: list[str]) -> list[SceneImage]:
         scenes = []
         for frame in frames:
-            with one_record():
+            with one_record(), damage_named(self._box_file(frame)):
                 scenes.append(self._read_scene(frame))
         return scenes
 
@@ -120,7 +120,7 @@ class PRWDataset(PersonSearchDataset):
 def _read_queries(path: Path, frames: set[str]) -> list[Query]:
     origin = f"; PRW-mini's is in {PRW_MINI}" if "mini" in path.name else ""
     check_file(path, f"queries, 'id x y w h frame' per line{origin}")
-    lines = enumerate(path.read_text().splitlines(), start=1)
+    lines = enumerate(read_lines(path), start=1)
     queries = []
     for number, line in lines:
         if line.strip():
@@ -151,7 +151,7 @@ def _parse_query(line: str, place: str, frames: set[str]) -> Query:
 def _read_galleries(path: Path, queries: list[Query], scenes: list[SceneImage]) -> Listed:
     """Read the frames of each query's gallery; the size is the longest one's."""
     check_file(path, "galleries, the names of the frames in the line of each query")
-    lines = [line.split() for line in path.read_text().splitlines() if line.strip()]
+    lines = [line.split() for line in read_lines(path) if line.strip()]
     if len(lines) != len(queries):
         raise InputError(f"{path} has {len(lines)} lines, expected one for each of the {len(queries)} queries")
     places = {scene.img_id: i for i, scene in enumerate(scenes)}

@@ -14,6 +14,7 @@ from mmengine.structures import InstanceData
 
 from mmpersonsearch.registry import TRANSFORMS
 from mmpersonsearch.utils.errors import InputError
+from mmpersonsearch.utils.scene_files import check_regular
 
 from .readers.files import has_area
 
@@ -32,14 +33,15 @@ class LoadSceneImage(LoadImageFromFile):
 
         Raises:
             FileNotFoundError: There is no such file.
-            InputError: The file is empty, truncated, or not an image.
+            InputError: The file is empty, truncated, not an image, or no regular file.
         """
+        check_regular(results["img_path"])
         try:
             return super().transform(results)
         except FileNotFoundError:
             raise
-        # What MMCV lets through or raises itself: OpenCV's errors, its assertion, Pillow's errors.
-        except (cv2.error, AssertionError, OSError) as error:
+        # What MMCV lets through or raises itself: OpenCV's errors, its assertion, Pillow's errors, a name with a zero.
+        except (cv2.error, AssertionError, OSError, ValueError) as error:
             raise InputError(f"{results['img_path']} cannot be decoded as an image: {error}") from error
 
 

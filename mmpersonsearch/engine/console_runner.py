@@ -9,6 +9,8 @@ from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
 from mmengine.runner import BaseLoop, Runner
 
+from .failures import FiniteLossHook, failures_named
+
 FILE_ONLY = ("Config:", "System environment:", "Hooks will be executed in the following order")
 
 
@@ -25,9 +27,11 @@ class ConsoleRunner(Runner):
         return logger
 
     def train(self) -> Any:
-        """Train."""
+        """Train; for the errors see :func:`failures_named` and :class:`FiniteLossHook`."""
         self.register_hook(FirstIterationHook(), "VERY_LOW")
-        model = super().train()
+        self.register_hook(FiniteLossHook())
+        with failures_named(self.work_dir):
+            model = super().train()
         for loop in (self.train_loop, self.val_loop):
             stop_workers(loop)
         return model

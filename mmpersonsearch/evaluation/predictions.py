@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +16,7 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from mmpersonsearch.structures import SearchProtocol
-from mmpersonsearch.utils.errors import InputError
+from mmpersonsearch.utils.errors import InputError, damage_named
 from mmpersonsearch.utils.files import describe_file, write_whole
 
 from .index.pairs import QueryResults
@@ -104,13 +105,14 @@ def read_predictions(
     """
     content = _load(Path(path), "images", "search by embeddings")
     images, provenance = content["images"], content["provenance"]
-    _check_origin(path, provenance, protocol, allow_differences, det_thr)
-    if lacking := [name for name in fields if any(name not in image for image in images.values())]:
-        raise InputError(f"{path} has no {', '.join(lacking)}: a detector without Re-ID has written it")
-    try:
-        return Predictions(*in_protocol_order(protocol, images, fields), provenance)
-    except InputError as error:
-        raise InputError(f"{path}: {error}; was it written for this data set?") from None
+    with damage_named(path):
+        _check_origin(path, provenance, protocol, allow_differences, det_thr)
+        if lacking := [name for name in fields if any(name not in image for image in images.values())]:
+            raise InputError(f"{path} has no {', '.join(lacking)}: a detector without Re-ID has written it")
+        try:
+            return Predictions(*in_protocol_order(protocol, images, fields), provenance)
+        except InputError as error:
+            raise InputError(f"{path}: {error}; was it written for this data set?") from None
 
 
 def write_pair_predictions(
@@ -130,6 +132,13 @@ def read_pair_predictions(
 ) -> PairPredictions:
     """Read a file of :func:`write_pair_predictions`; see :func:`read_predictions` for the arguments and the errors."""
     content = _load(Path(path), "queries", "search by pairs")
+    with damage_named(path):
+        return _pairs_in_protocol_order(path, content, protocol, allow_differences, det_thr)
+
+
+def _pairs_in_protocol_order(
+    path: str | Path, content: dict[str, Any], protocol: SearchProtocol, allow_differences: bool, det_thr: float | None
+) -> PairPredictions:
     queries, provenance = content["queries"], content["provenance"]
     _check_origin(path, provenance, protocol, allow_differences, det_thr)
     places = {name: i for i, name in enumerate(content.get("img_ids", ()))}
@@ -214,7 +223,7 @@ def _load(path: Path, part: str, kind: str) -> dict[str, Any]:
         raise FileNotFoundError(f"predictions {path} do not exist (mmpersonsearch test ... --out {path} writes them)")
     try:
         content = _PlainUnpickler(io.BytesIO(path.read_bytes())).load()
-    except (pickle.UnpicklingError, EOFError, ValueError, IndexError, KeyError, AttributeError, TypeError) as error:
+    except Exception as error:  # on damaged files, pickle and NumPy raise nearly everything
         what = describe_file(path)
         raise InputError(
             f"{path} is no file of predictions (mmpersonsearch test ... --out), it {what}: {error}"
@@ -230,11 +239,44 @@ def _load(path: Path, part: str, kind: str) -> dict[str, Any]:
 class _PlainUnpickler(pickle.Unpickler):
     """Unpickler of plain data and arrays of numbers; anything else might run the code of the file's writer."""
 
-    _ARRAY_PARTS = ("_reconstruct", "scalar", "ndarray", "dtype")
     _MODULES = ("numpy", "numpy.core.multiarray", "numpy._core.multiarray")  # the names of NumPy 1 and NumPy 2
 
     def find_class(self, module: str, name: str) -> Any:
-        if module in self._MODULES and name in self._ARRAY_PARTS:
-            core = getattr(np, "_core", None) or np.core
-            return getattr(np, name, None) or getattr(core.multiarray, name)
+        if module in self._MODULES and name in _ARRAY_PARTS:
+            return _ARRAY_PARTS[name]
         raise pickle.UnpicklingError(f"it holds {module}.{name}, which is neither plain data nor an array")
+
+
+class _NumberType:
+    """The part of ``numpy.dtype`` that arrays of numbers need: a type, and the order of its bytes."""
+
+    def __init__(self, name: str, *_: Any) -> None:
+        self.dtype = np.dtype(name)
+        if self.dtype.kind not in "biuf":
+            raise pickle.UnpicklingError(f"it holds an array of {self.dtype}, expected numbers")
+
+    def __setstate__(self, state: tuple) -> None:
+        if state[1] in ("<", ">"):
+            self.dtype = self.dtype.newbyteorder(state[1])
+
+
+class _Array(np.ndarray):
+    """Array that takes as many bytes as its shape needs for its state, no more and no less."""
+
+    def __setstate__(self, state: tuple) -> None:
+        version, shape, kind, by_columns, content = state
+        if not isinstance(content, bytes) or len(content) != math.prod(shape) * kind.dtype.itemsize:
+            raise pickle.UnpicklingError(f"it holds an array of shape {shape} without its numbers")
+        super().__setstate__((version, shape, kind.dtype, by_columns, content))
+
+
+def _empty_array(*_: Any) -> _Array:
+    return np.empty(0).view(_Array)
+
+
+def _number(kind: _NumberType, content: bytes) -> np.generic:
+    return np.frombuffer(content, kind.dtype)[0]
+
+
+# What takes the place of NumPy's own, which would allocate whatever a file asks for.
+_ARRAY_PARTS = {"_reconstruct": _empty_array, "scalar": _number, "ndarray": "ndarray", "dtype": _NumberType}

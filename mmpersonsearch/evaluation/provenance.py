@@ -13,7 +13,7 @@ from typing import Any
 from mmpersonsearch.evaluation.search import SearchResult
 from mmpersonsearch.structures import Listed, SearchProtocol
 from mmpersonsearch.utils.errors import InputError
-from mmpersonsearch.utils.files import digest_files
+from mmpersonsearch.utils.files import digest_files, read_json_file
 
 from .rankings import BaseRanking
 
@@ -116,10 +116,7 @@ def read_result(path: str | Path, needs_protocol: bool = True) -> dict[str, Any]
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"result {path} does not exist")
-    try:
-        result = json.loads(Path(path).read_text())
-    except ValueError as error:
-        raise InputError(f"{path} is no json: {error}") from error
+    result = read_json_file(path)
     if not isinstance(result, dict):
         raise InputError(f"{path} holds no metrics, expected a result.json of mmpersonsearch test")
     if needs_protocol and "protocols" in result:

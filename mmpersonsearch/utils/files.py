@@ -1,23 +1,58 @@
 """Atomic writing and fingerprints of files."""
 
+import errno
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from .errors import InputError
 
+# No space, no quota, a limit of the size of files, a read-only file system.
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
-def write_whole(path: str | Path, content: bytes) -> None:
-    """Write a file atomically; a missing folder is made."""
+
+def write_whole(path: str | Path, content: bytes | memoryview) -> None:
+    """Write a file atomically; a missing folder is made.
+
+    Raises:
+        InputError: The disk is full or read-only; what was at the path before stays.
+    """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    unfinished.write_bytes(content)
-    os.replace(unfinished, path)
+    with disk_errors_named(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            unfinished.write_bytes(content)
+            os.replace(unfinished, path)
+        except OSError:
+            unfinished.unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
+def disk_errors_named(path: str | Path) -> Iterator[None]:
+    """Replace the error of a disk that cannot be written, while a file or in a folder is, by one that names it.
+
+    Raises:
+        InputError: The disk is full or read-only.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _DISK_ERRORS:
+            raise
+        free = "" if error.errno == errno.EROFS else f", {_free_space(path)} are free"
+        raise InputError(f"{path} cannot be written: {error.strerror}{free}") from error
+
+
+def _free_space(path: str | Path) -> str:
+    existing = next(parent for parent in (Path(path).absolute(), *Path(path).absolute().parents) if parent.exists())
+    return f"{shutil.disk_usage(existing).free / 2**20:.1f} MiB"
 
 
 def write_json_file(path: str | Path, content: Any) -> None:
@@ -25,9 +60,24 @@ def write_json_file(path: str | Path, content: Any) -> None:
     write_whole(path, (json.dumps(content, indent=1) + "\n").encode())
 
 
+def read_json_file(path: str | Path, expected: str = "json") -> Any:
+    """Read a JSON file, with or without a byte order mark; ``expected`` is for messages.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        InputError: It is something else, which the message names, or nested too deeply.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8-sig"))
+    except (UnicodeDecodeError, IsADirectoryError):
+        raise InputError(f"{path} {describe_file(path)}, expected {expected}") from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is no json: {error}") from error
+
+
 def disk_is_full(folder: str | Path) -> str:
     """Return the message of a full disk, by a folder on it."""
-    return f"{folder}: the disk is full, {shutil.disk_usage(folder).free / 2**20:.1f} MiB are free"
+    return f"{folder}: the disk is full, {_free_space(folder)} are free"
 
 
 def describe_file(path: str | Path) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import re
@@ -13,7 +12,7 @@ from pathlib import Path
 from filelock import BaseFileLock, FileLock, Timeout
 
 from .errors import InputError
-from .files import disk_is_full, write_whole
+from .files import read_json_file, write_whole
 
 
 def hold(folder: Path) -> BaseFileLock:
@@ -27,7 +26,7 @@ def hold(folder: Path) -> BaseFileLock:
     try:
         lock.acquire()
     except Timeout:
-        holder = json.loads(note.read_text()) if note.exists() else dict(pid="?", host="?", command="?")
+        holder = read_json_file(note) if note.exists() else dict(pid="?", host="?", command="?")
         raise InputError(
             f"gallery {folder} is held by process {holder['pid']} on {holder['host']}: {holder['command']}; one "
             "process at a time can open a folder, several can use a server"
@@ -37,9 +36,7 @@ def hold(folder: Path) -> BaseFileLock:
     holder = dict(pid=os.getpid(), host=socket.gethostname(), command=" ".join(words)[:200])
     try:
         write_whole(note, json.dumps(holder).encode())
-    except OSError as error:
+    except (OSError, InputError):
         lock.release()
-        if error.errno == errno.ENOSPC:
-            raise InputError(disk_is_full(folder)) from error
         raise
     return lock

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .errors import InputError
-from .files import digest_files, write_whole
+from .files import digest_files, read_json_file, write_whole
 
 
 class OwnFiles:
@@ -77,7 +77,7 @@ class OwnFiles:
         if not self.mark.is_file():
             return {}
         try:
-            return dict(json.loads(self.mark.read_text()))
+            return dict(read_json_file(self.mark))
         except (ValueError, TypeError):
             raise InputError(f"{self.mark} is damaged, so nothing in {self.folder} is replaced") from None
 

@@ -19,6 +19,12 @@ def names_below(paths: Iterable[str]) -> dict[str, str]:
     return {path: os.path.relpath(absolute, folder) for path, absolute in whole.items()}
 
 
+def check_regular(path: str | Path) -> None:
+    """Raise InputError if a path is a device, a pipe or a folder, whose reading may never end."""
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise InputError(f"{path} cannot be decoded as an image: it is no regular file")
+
+
 def open_scene(path: str | Path) -> Image.Image:
     """Read an image as the models get it, by OpenCV: RGB of 8 bits, rotated by its EXIF orientation.
 
@@ -26,6 +32,7 @@ def open_scene(path: str | Path) -> Image.Image:
         FileNotFoundError: There is no such file.
         InputError: The file is no image, or truncated.
     """
+    check_regular(path)
     try:
         with Image.open(path) as file:
             image = file if orientation_of(file) == 1 else ImageOps.exif_transpose(file)
@@ -34,18 +41,19 @@ def open_scene(path: str | Path) -> Image.Image:
             return image.convert("RGB")
     except FileNotFoundError:
         raise
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be decoded as an image: {error}") from error
 
 
 def scene_size(path: str | Path) -> tuple[int, int]:
     """Return the width and height of :func:`open_scene`'s image without decoding it; the same errors."""
+    check_regular(path)
     try:
         with Image.open(path) as file:
             return size_of(file)
     except FileNotFoundError:
         raise
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be decoded as an image: {error}") from error
 
 

@@ -141,8 +141,8 @@ def test_a_full_disk_is_told(tmp_path, monkeypatch):
     def full(path, content):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("mmpersonsearch.utils.holder.write_whole", full)
-    with pytest.raises(InputError, match=r"the disk is full"):
+    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+    with pytest.raises(InputError, match=r"holder\.json cannot be written: No space left on device"):
         Gallery(tmp_path / "g")
 
 

@@ -9,6 +9,7 @@ from mmpersonsearch.cli.run_config import (
     check_untrained,
     find_search_metric,
     read_config,
+    read_resumed,
     resume_from,
     scale_learning_rate,
     use_mixed_precision,
@@ -95,6 +96,49 @@ def test_resume(resume, first, later, tmp_path):
         (tmp_path / "last_checkpoint").write_text(str(tmp_path / "iter_1.pth"))
 
 
+def write_checkpoints(folder):
+    """Of two iterations; the config that resumes the second."""
+    for i in (1, 2):
+        torch.save(dict(meta=dict(iter=i), message_hub={}), folder / f"iter_{i}.pth")
+        os.utime(folder / f"iter_{i}.pth", (i, i))
+    (folder / "last_checkpoint").write_text(str(folder / "iter_2.pth"))
+    config = Config(dict(work_dir=str(folder), load_from=None))
+    resume_from(config, "auto")
+    return config
+
+
+def test_a_whole_checkpoint_is_resumed(tmp_path):
+    assert read_resumed(write_checkpoints(tmp_path))["meta"]["iter"] == 2
+    assert read_resumed(Config(dict(work_dir=str(tmp_path), load_from="a.pth"))) is None
+
+
+@pytest.mark.parametrize("change", ["cut", "empty", "gone", "weights", "nothing named"])
+def test_a_broken_checkpoint_is_named_with_the_one_before(change, tmp_path):
+    config, path = write_checkpoints(tmp_path), tmp_path / "iter_2.pth"
+    if change == "gone":
+        path.unlink()
+    elif change == "weights":
+        torch.save(dict(state_dict={}), path)
+    elif change == "nothing named":
+        (tmp_path / "last_checkpoint").write_text("")
+    else:
+        path.write_bytes(path.read_bytes()[: 200 if change == "cut" else 0])
+    with pytest.raises((InputError, FileNotFoundError)) as error:
+        read_resumed(config)
+    message = str(error.value)
+    assert f"{tmp_path}/last_checkpoint names it" in message
+    before = "iter_2.pth" if change == "nothing named" else "iter_1.pth"
+    assert message.endswith(f"the one before is {tmp_path / before}: --resume {tmp_path / before}")
+    assert change == "nothing named" or str(path) in message
+
+
+def test_a_broken_checkpoint_without_another(tmp_path):
+    path = tmp_path / "mine.pth"
+    path.write_bytes(b"")
+    with pytest.raises(InputError, match=r"mine\.pth .*; there is no other$"):
+        read_resumed(Config(dict(work_dir=str(tmp_path), load_from=str(path), resume=True)))
+
+
 @pytest.mark.parametrize(
     ("has_accelerator", "wrapper", "loss_scale"),
     [(True, "AmpOptimWrapper", "dynamic"), (False, "CPUAmpOptimWrapper", None)],
@@ -144,7 +188,7 @@ def test_a_work_dir_of_an_earlier_training_is_refused(tmp_path):
 
 
 def save_config_of_training(folder, config):
-    torch.save({"meta": {"cfg": config.pretty_text}, "state_dict": {}}, folder / "iter_1.pth")
+    torch.save({"meta": {"cfg": config.pretty_text}, "message_hub": {}, "state_dict": {}}, folder / "iter_1.pth")
     (folder / "last_checkpoint").write_text(str(folder / "iter_1.pth"))
 
 

@@ -1,5 +1,9 @@
+import errno
+import os
+
 import pytest
 
+from mmpersonsearch.utils.errors import InputError
 from mmpersonsearch.utils.files import digest_files, write_whole
 
 
@@ -13,6 +17,20 @@ def test_a_file_replaces_the_one_before_and_leaves_nothing_beside(tmp_path):
     write_whole(path, b"second")
     assert path.read_bytes() == b"second"
     assert names(path.parent) == ["figures.json"]
+
+
+@pytest.mark.parametrize("function", ["replace", "write"])
+def test_a_full_disk_keeps_the_file_before(function, tmp_path, monkeypatch):
+    def fail(*args):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    path = tmp_path / "figures.json"
+    write_whole(path, b"first")
+    monkeypatch.setattr(*((os, "replace", fail) if function == "replace" else ("pathlib.Path.write_bytes", fail)))
+    with pytest.raises(InputError, match=rf"^{path} cannot be written: No space left on device, [\d.]+ MiB are free"):
+        write_whole(path, b"second")
+    assert path.read_bytes() == b"first"
+    assert names(tmp_path) == ["figures.json"]
 
 
 def test_digests_tell_contents_names_and_order_apart(tmp_path):

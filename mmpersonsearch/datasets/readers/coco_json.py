@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import posixpath
 import re
 import sys
@@ -14,8 +13,8 @@ import numpy as np
 from tqdm import tqdm
 
 from mmpersonsearch.structures import Query, SceneImage
-from mmpersonsearch.utils.errors import InputError
-from mmpersonsearch.utils.files import describe_file
+from mmpersonsearch.utils.errors import InputError, damage_named
+from mmpersonsearch.utils.files import read_json_file
 from mmpersonsearch.utils.scene_files import names_below, scene_size
 
 from .files import check_file, check_unique, has_area, one_record
@@ -34,12 +33,13 @@ def read_annotations(path: str | Path, class_name: str) -> tuple[dict[str | int,
         InputError: Its content is wrong; names the entry.
     """
     content = _load_json(path, ("images", "annotations"))
-    images = _images(path, content)
-    persons = _persons(path, content, class_name)
     scenes = []
-    for img_id, entry in images.items():
-        with one_record():
-            scenes.append(_scene(path, entry, persons[img_id]))
+    with damage_named(path):
+        images = _images(path, content)
+        persons = _persons(path, content, class_name)
+        for img_id, entry in images.items():
+            with one_record():
+                scenes.append(_scene(path, entry, persons[img_id]))
     return images, scenes
 
 
@@ -49,7 +49,7 @@ def read_queries(path: str | Path, scenes: Sequence[SceneImage]) -> list[Query]:
     queries = []
     for i, query in enumerate(_load_json(path, ("queries",))["queries"]):
         where = f"{path}, queries[{i}]"
-        with one_record():
+        with one_record(), damage_named(path):
             _require_keys(query, ("image_id", "bbox", "person_id"), where)
             if _image_id(query, where) not in cameras:
                 raise InputError(f"{where}: image_id {query['image_id']!r} is not among the images of the annotations")
@@ -172,7 +172,7 @@ def _category(annotation: dict, categories: dict[int, str], where: str) -> str:
 
 def _check_image(entry: dict, where: str) -> None:
     name = entry["file_name"]
-    if not isinstance(name, str) or not name:
+    if not isinstance(name, str) or not name or "\0" in name:
         raise InputError(f"{where}: file_name {name!r}, expected the image's path")
     if "\\" in name:
         remedy = name.replace("\\", "/")
@@ -227,12 +227,7 @@ def _scene(path: str | Path, image: dict, persons: list[tuple]) -> SceneImage:
 
 def _load_json(path: str | Path, keys: tuple[str, ...]) -> dict:
     path = check_file(path, f"a json with {' and '.join(keys)}")
-    try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))  # with or without a byte order mark
-    except (UnicodeDecodeError, IsADirectoryError):
-        raise InputError(f"{path} {describe_file(path)}, expected a json with {' and '.join(keys)}") from None
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is no json: {error}") from error
+    content = read_json_file(path, f"a json with {' and '.join(keys)}")
     for key in keys:
         if not isinstance(content, dict) or not isinstance(content.get(key), list):
             raise InputError(f"{path} has no list {key!r}")
@@ -281,8 +276,9 @@ def _person(annotation: dict, where: str) -> tuple[int, bool]:
 def labelled_elsewhere(path: str | Path) -> list[str]:
     """List keys of the annotations that may hold identities, such as ``track_id`` and ``attributes.person_id``."""
     found = set()
-    for annotation in _load_json(path, ("annotations",))["annotations"]:
-        found.update(_paths(annotation))
+    with damage_named(path):
+        for annotation in _load_json(path, ("annotations",))["annotations"]:
+            found.update(_paths(annotation))
     names = {path: path.rpartition(".")[2].lower() for path in found - {"person_id", "image_id", "category_id", "id"}}
     return sorted(path for path, name in names.items() if name == "id" or _IDENTITY.search(name))
 

@@ -30,6 +30,7 @@ _STRUCT_CLASS = 2
 _NUMBER_TYPES = {1: "i1", 2: "u1", 3: "<i2", 4: "<u2", 5: "<i4", 6: "<u4", 7: "<f4", 9: "<f8", 12: "<i8", 13: "<u8"}
 _TEXT_ENCODINGS = {1: "latin-1", 2: "latin-1", 4: "utf-16-le", 16: "utf-8", 17: "utf-16-le"}
 _CHUNK = 1 << 16
+_LARGEST = 1 << 27  # bytes of an element; a query with a gallery of 4,000 images has about 2^21
 
 
 @dataclass
@@ -75,7 +76,7 @@ def read_galleries(path: str | Path, key: str, names: list[str]) -> Iterator[Gal
                 where = f"{path}, query {i}"
                 entry = {field: stream.element() for field in fields}
                 yield _read_record(entry["Query"], entry["Gallery"], index)
-    except (ValueError, IndexError, zlib.error) as error:
+    except (ValueError, IndexError, TypeError, OverflowError, MemoryError, zlib.error) as error:
         raise InputError(f"{where}: {error}") from error
 
 
@@ -106,6 +107,8 @@ class _Stream:
         self._unzip = zlib.decompressobj() if compressed else None
 
     def read(self, size: int) -> bytes:
+        if size > _LARGEST:
+            raise InputError(f"an element of {size} bytes, expected at most {_LARGEST}")
         while len(self._buffer) < size:
             chunk = self._file.read(_CHUNK if self._unzip else size - len(self._buffer))
             if not chunk:
@@ -179,6 +182,8 @@ def _struct_fields(data: bytes, expected: tuple[str, ...]) -> dict[str, np.ndarr
 def _chain(data: bytes, start: int, count: int) -> np.ndarray:
     """(count,) starts of consecutive matrices, each of which tells where the next one is."""
     words = memoryview(data).cast("I")
+    if not 0 <= count <= len(words) // 2:
+        raise InputError(f"{count} matrices, more than there is data")
     starts, word = [0] * count, start // 4
     for i in range(count):
         starts[i] = word

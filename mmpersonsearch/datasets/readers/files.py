@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from mmpersonsearch.utils.errors import InputError
+from mmpersonsearch.utils.files import describe_file
 
 _ERRORS: ContextVar[list[str] | None] = ContextVar("errors", default=None)
 
@@ -70,6 +71,14 @@ def check_file(path: str | Path, expected: str) -> Path:
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist: expected {expected}")
     return path
+
+
+def read_lines(path: Path) -> list[str]:
+    """Read the lines of a text; raise InputError, which names the file, if it is none."""
+    try:
+        return path.read_text().splitlines()
+    except (UnicodeDecodeError, IsADirectoryError):
+        raise InputError(f"{path} {describe_file(path)}, expected text") from None
 
 
 def check_unique(names: Iterable, source: str | Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from scipy.io import loadmat
 from mmpersonsearch.utils.errors import InputError
 
 from .files import check_file
+
+_HEADER, _COMPRESSED = 128, 15
+_LARGEST = 1 << 28  # bytes, once decompressed; the largest file that is read here is CUHK-SYSU's Images.mat
 
 
 def load_variable(path: str | Path, keys: str | Sequence[str]) -> np.ndarray:
@@ -22,6 +26,7 @@ def load_variable(path: str | Path, keys: str | Sequence[str]) -> np.ndarray:
     """
     keys = [keys] if isinstance(keys, str) else list(keys)
     path = check_file(path, f"a MATLAB file with the variable {' or '.join(keys)}")
+    _check_size(path)
     try:
         content = loadmat(path)
     # scipy raises errors of many kinds on damaged files, none of which names the file.
@@ -29,9 +34,32 @@ def load_variable(path: str | Path, keys: str | Sequence[str]) -> np.ndarray:
         raise InputError(f"{path} cannot be read as a MATLAB file of version 5 to 7: {error}") from error
     for key in keys:
         if key in content:
-            return content[key]
+            value = content[key]
+            if not isinstance(value, np.ndarray) or np.iscomplexobj(value):
+                kind = "complex" if isinstance(value, np.ndarray) else f"a {type(value).__name__}"
+                raise InputError(f"{path}: {key} is {kind}, expected an array of numbers, cells or structs")
+            return value
     found = [key for key in content if not key.startswith("__")]
     raise InputError(f"{path} has no variable {' or '.join(keys)}, only {found}")
+
+
+def _check_size(path: Path) -> None:
+    """Raise InputError if the compressed variables of a file would take more than memory for annotations is."""
+    size = 0
+    with path.open("rb") as file:
+        file.seek(_HEADER)
+        while len(tag := file.read(8)) == 8:
+            kind, length = np.frombuffer(tag, "<u4").tolist()
+            end = file.tell() + length
+            unzip = zlib.decompressobj() if kind == _COMPRESSED else None
+            while unzip and file.tell() < end and (chunk := file.read(min(1 << 12, end - file.tell()))):
+                try:
+                    size += len(unzip.decompress(chunk))
+                except zlib.error:  # which scipy reports
+                    return
+                if size > _LARGEST:
+                    raise InputError(f"{path} is of more than {_LARGEST >> 20} MiB once decompressed")
+            file.seek(end)
 
 
 def load_names(path: str | Path, key: str) -> list[str]:
