@@ -108,6 +108,8 @@ def test_the_files_are_in_the_style_of_the_package(checkout):
     for page in ("loss", "ranking", "dataset", "paper"):
         write_files(page)
     for check in (["check"], ["format", "--check", "--diff"]):
-        command = [sys.executable, "-m", "ruff", *check, "--config", str(ROOT / "pyproject.toml"), "projects", "tests"]
+        ours = 'lint.isort.known-first-party=["mmpersonsearch", "projects"]'  # of which the stand-in has no folder
+        options = ["--config", str(ROOT / "pyproject.toml"), "--config", ours]
+        command = [sys.executable, "-m", "ruff", *check, *options, "projects", "tests"]
         done = subprocess.run(command, cwd=checkout, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
