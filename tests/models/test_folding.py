@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 from mmcv.cnn import ConvModule
+from mmdet.models.backbones.resnet import BasicBlock
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from tiny_models import NUM_IDS, draw_batch
@@ -195,3 +196,13 @@ def test_parts_are_shared_and_known_blocks_replaced():
     assert folded.rpn_head.rpn_conv.weight is model.rpn_head.rpn_conv.weight
     assert all(isinstance(block, FoldedBlock) for block in folded.backbone.layer1)
     assert not any(isinstance(b, FoldedBlock) for b in model.modules())
+
+
+@torch.no_grad()
+def test_blocks_keep_their_input():
+    """Which others may hold: only a shortcut of their own is written over."""
+    block = FoldedBlock(BasicBlock(4, 4).eval())
+    x = torch.randn(1, 4, 6, 6)
+    kept = x.clone()
+    block(x)
+    assert torch.equal(x, kept)
