@@ -103,8 +103,8 @@ def test_files_of_tests_have_names_of_their_own():
 
 def test_the_package_is_small():
     lengths = {name: len(path.read_text().splitlines()) for name, path in MODULES.items()}
-    assert sum(lengths.values()) < 22_200
-    assert sum(n for name, n in lengths.items() if name.split(".")[1:2] not in (["cli"], ["ops"])) < 17_700
+    assert sum(lengths.values()) < 22_700
+    assert sum(n for name, n in lengths.items() if name.split(".")[1:2] not in (["cli"], ["ops"])) < 18_100
 
 
 def test_no_script_imports_another():

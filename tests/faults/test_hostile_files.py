@@ -327,7 +327,7 @@ def test_images_that_are_devices_or_text(tmp_path):
     """/dev/zero never ends, and a pipe waits for ever."""
     os.mkfifo(tmp_path / "pipe.jpg")
     load = TRANSFORMS.build(dict(type="LoadSceneImage"))
-    for path in ("/dev/zero", "/etc/passwd", str(tmp_path), str(tmp_path / "pipe.jpg"), "/tmp/a\0b.jpg"):
+    for path in ("/dev/zero", "/etc/passwd", str(tmp_path), str(tmp_path / "pipe.jpg"), f"{tmp_path}/a\0b.jpg"):
         for read in (open_scene, scene_size, lambda path: load(dict(img_path=path))):
             with pytest.raises((InputError, FileNotFoundError), match=path):
                 read(path)

@@ -5,7 +5,8 @@
 #   tools/analysis_tools/gpu_check.sh cpu small  the same checks on a CPU, small
 # Each part is run whatever became of the one before; the exit status says whether all went well.
 set -uo pipefail
-source "$(dirname "${BASH_SOURCE[0]}")/../launchers.sh"
+# shellcheck source=/dev/null
+. "$(dirname "${BASH_SOURCE[0]}")/../launchers.sh"
 here=$(dirname "${BASH_SOURCE[0]}")
 device=${1:-cuda} size=${2:-full} status=0
 [ "$size" = full ] || [ "$size" = small ] || die "expected full or small, got '$size'"
