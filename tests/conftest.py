@@ -47,7 +47,15 @@ def commands_in_process(monkeypatch):
     """Undoes what ``train`` and ``test`` change in their process: MMEngine's loaders, scope, log and visualizer."""
     monkeypatch.setattr(CheckpointLoader, "_schemes", dict(CheckpointLoader._schemes))
     monkeypatch.setenv("LOCAL_RANK", "0")
-    for kind in (MMLogger, MessageHub, DefaultScope, Visualizer):  # of which MMEngine keeps one of a name
+    from mmpersonsearch.visualization.local_visualizer import PersonSearchLocalVisualizer
+
+    for kind in (
+        MMLogger,
+        MessageHub,
+        DefaultScope,
+        Visualizer,
+        PersonSearchLocalVisualizer,
+    ):  # of which MMEngine keeps one of a name
         monkeypatch.setattr(kind, "_instance_dict", OrderedDict())
 
 

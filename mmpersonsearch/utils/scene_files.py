@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
@@ -19,13 +20,13 @@ def names_below(paths: Iterable[str]) -> dict[str, str]:
     return {path: os.path.relpath(absolute, folder) for path, absolute in whole.items()}
 
 
-def check_regular(path: str | Path) -> None:
+def check_regular(path: str | Path | BinaryIO) -> None:
     """Raise InputError if a path is a device, a pipe or a folder, whose reading may never end."""
-    if os.path.exists(path) and not os.path.isfile(path):
+    if isinstance(path, str | Path) and os.path.exists(path) and not os.path.isfile(path):
         raise InputError(f"{path} cannot be decoded as an image: it is no regular file")
 
 
-def open_scene(path: str | Path) -> Image.Image:
+def open_scene(path: str | Path | BinaryIO) -> Image.Image:
     """Read an image as the models get it, by OpenCV: RGB of 8 bits, rotated by its EXIF orientation.
 
     Raises:

@@ -68,7 +68,7 @@ def draw_ranking(
     for name, titles in (("row_titles", row_titles), ("match_titles", match_titles)):
         if titles is not None and len(titles) != len(rankings):
             raise ValueError(f"draw_ranking: {len(rankings)} rows but {len(titles)} {name}")
-    num_columns = 1 + max(len(ranking.image_inds) for ranking in rankings)
+    num_columns = 1 + max(1, *(len(ranking.image_inds) for ranking in rankings))
     width = (_SCENE if scenes else _CROP)[0]
     page = num_columns * (width + _GAP) - _GAP
     title = _wrap(title, page, 14)

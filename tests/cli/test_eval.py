@@ -136,7 +136,7 @@ def test_other_gallery_sizes(tmp_path, monkeypatch):
         (["p.pkl", PRW, "--ranking", "RankingWithContextPersons", "weight"], "expected KEY=VALUE, got 'weight'"),
         (["p.pkl", PRW, "--ranking", "RankingWithContextPersons", "wait=1"], "wait"),
         (["p.pkl", PRW, "--compare", "none.json"], r"result none\.json does not exist"),
-        (["p.pkl", PRW, "--compare", "p.pkl"], r"p\.pkl is no json"),
+        (["p.pkl", PRW, "--compare", "p.pkl"], r"p\.pkl seems to be a pickle, .* expected json"),
     ],
 )
 def test_bad_input_ends_in_a_message(prw, args, message):

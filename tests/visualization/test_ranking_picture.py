@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -219,6 +221,13 @@ def test_rows_may_be_of_different_length_and_titled():
     assert [axes.get_title(loc="left") for axes in figure.axes[::4]] == ["plain", "rcp"]
     heights = [axes.get_window_extent().y0 for axes in figure.axes[::4]]
     assert heights[0] - heights[1] > shown(figure)[0].get_window_extent().height + 60  # room for the texts
+
+
+def test_queries_that_found_nobody_are_drawn_alone():
+    protocol, detections, query_feats = small_case()
+    (ranking,) = rank_gallery(protocol, detections, query_feats, [0], k=1)
+    nobody = replace(ranking, **{name: getattr(ranking, name)[:0] for name in ("image_inds", "bboxes", "similarities")})
+    assert len(shown(draw_ranking(protocol, [nobody, nobody], scene))) == 1
 
 
 def test_figures_are_not_kept_open():
