@@ -20,7 +20,7 @@ demo: setup ## train and test on the synthetic set, results in work_dirs/demo (i
 test: setup ## run the tests, one process a core, at most four
 	@OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --maxprocesses 4 --dist worksteal
 
-slow: setup ## run the slow tests: notebooks, other versions of packages (10 to 30 minutes)
+slow: setup ## run the slow tests: notebooks, recipes of the documentation (5 to 30 minutes)
 	@OMP_NUM_THREADS=1 $(PY) -m pytest -m slow --durations=0
 
 coverage: setup ## run the tests, print which lines of the package they leave out (goal: 95%)

@@ -81,6 +81,7 @@ def followed(checkout, monkeypatch, commands_in_process):
     return lambda page: follow(page, monkeypatch)
 
 
+@pytest.mark.slow
 def test_a_loss_and_a_ranking(followed, capsys):
     followed("loss")
     result = json.loads(next(Path("work_dirs/oim_r18_synth_margin").glob("**/result.json")).read_text())
@@ -90,12 +91,14 @@ def test_a_loss_and_a_ranking(followed, capsys):
     assert "score" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_data_set(followed):
     followed("dataset")
     assert Path("work_dirs/oim_r18_text/iter_3.pth").is_file()
     assert Config.fromfile("projects/mine/configs/oim_r18_text.py").train_dataloader.dataset.type == "TextDataset"
 
 
+@pytest.mark.slow
 def test_a_whole_paper(followed):
     followed("paper")
     assert Path("work_dirs/ian.png").is_file()
